@@ -1,0 +1,1 @@
+"""Policy optimisers ("generators") and the collection of their experience."""

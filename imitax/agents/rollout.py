@@ -1,0 +1,149 @@
+"""Collecting experience: by scan in a native environment, step by step in a host one.
+
+Both give the same `Rollout`, and given the same environment the same bits.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from imitax.core.actions import to_environment
+from imitax.envs.base import HostBatch, NativeEnv
+from imitax.types import EnvSpec, Metrics, Rollout
+
+Act = Callable[[Float[Array, "B O"], Key[Array, ""]], Array]  # raw observations to agent-unit actions
+
+
+class Actors(NamedTuple):
+    """Environments in the middle of their episodes."""
+
+    env_state: Any  # of a native environment; None for a host
+    obs: Float[Array, "B O"]
+    step: Int[Array, "B"]  # steps taken in the current episode
+    episode_return: Float[Array, "B"]  # true reward so far in the current episode
+
+
+def start_native(env: NativeEnv, batch: int, key: Key[Array, ""]) -> Actors:
+    """`batch` fresh environments."""
+    return _fresh(*env.reset(key, batch))
+
+
+def start_host(batch: HostBatch, seed: int) -> Actors:
+    """The environments of `batch`, seeded seed, seed + 1, …"""
+    return _fresh(None, batch.reset(seed))
+
+
+def _fresh(env_state, obs) -> Actors:
+    return Actors(env_state, obs, jnp.zeros(obs.shape[0], jnp.int32), jnp.zeros(obs.shape[0]))
+
+
+def collect_native(
+    env: NativeEnv, act: Act, actors: Actors, horizon: int, key: Key[Array, ""]
+) -> tuple[Actors, Rollout]:
+    """`horizon` steps in every environment, as one scan."""
+    key_act, key_env = jax.random.split(key)
+
+    def one(carry, keys):
+        env_state, obs, step = carry
+        action = act(obs, keys[0])
+        env_state, result = env.step(env_state, to_environment(env.spec.action_space, action), keys[1])
+        ended = result.terminated | result.truncated
+        transition = (obs, action, result.reward, result.next_obs, result.terminated, result.truncated, step)
+        return (env_state, result.obs, jnp.where(ended, 0, step + 1)), Rollout(*transition)
+
+    keys = (jax.random.split(key_act, horizon), jax.random.split(key_env, horizon))
+    (env_state, obs, step), rollout = jax.lax.scan(one, actors[:3], keys)
+    return Actors(env_state, obs, step, actors.episode_return), rollout
+
+
+def collect_host(
+    batch: HostBatch, spec: EnvSpec, act: Act, actors: Actors, horizon: int, key: Key[Array, ""]
+) -> tuple[Actors, Rollout]:
+    """`horizon` steps in every environment, one compiled `act` per step."""
+    key_act, _ = jax.random.split(key)
+    keys = jax.random.split(key_act, horizon)
+    obs, step = np.asarray(actors.obs), np.asarray(actors.step)
+    transitions = []
+    for t in range(horizon):
+        action = np.asarray(act(obs, keys[t]))
+        result = batch.step(np.asarray(to_environment(spec.action_space, action)))
+        transitions.append(
+            (obs, action, result.reward, result.next_obs, result.terminated, result.truncated, step)
+        )
+        step = np.where(result.terminated | result.truncated, 0, step + 1).astype(np.int32)
+        obs = result.obs
+    rollout = Rollout(*(np.stack(field) for field in zip(*transitions, strict=True)))
+    return Actors(None, obs, step, actors.episode_return), rollout
+
+
+def episode_statistics(
+    episode_return: Float[Array, "B"], rollout: Rollout
+) -> tuple[Float[Array, "B"], Metrics]:
+    """True return so far of the episodes still running, and means over those that ended in the rollout.
+
+    Means are NaN where none ended.
+    """
+
+    def step(so_far, x):
+        reward, ended = x
+        total = so_far + reward
+        return jnp.where(ended, 0.0, total), total
+
+    ended = rollout.terminated | rollout.truncated
+    running, total = jax.lax.scan(step, episode_return, (rollout.reward, ended))
+    count = jnp.sum(ended)
+
+    def mean(x):
+        return jnp.sum(jnp.where(ended, x, 0.0)) / count  # 0 / 0 is NaN: no episode, no mean
+
+    return running, {
+        "episodes": count.astype(jnp.float32),
+        "episode_return": mean(total),
+        "episode_length": mean(rollout.step + 1.0),
+    }
+
+
+class Episodes(NamedTuple):
+    """Complete episodes, one in each column; steps after the end are not `alive`."""
+
+    rollout: Rollout
+    alive: Bool[Array, "T N"]
+
+    @property
+    def returns(self) -> Float[np.ndarray, "N"]:
+        """Undiscounted true returns."""
+        return np.asarray(self.rollout.reward, np.float64).sum(axis=0, where=np.asarray(self.alive))
+
+    @property
+    def lengths(self) -> Int[np.ndarray, "N"]:
+        """Steps of each episode."""
+        return np.asarray(self.alive).sum(axis=0)
+
+
+def play_native(env: NativeEnv, act: Act, episodes: int, key: Key[Array, ""]) -> Episodes:
+    """The first episode of each of `episodes` fresh environments (no bias towards short ones)."""
+    key_start, key_play = jax.random.split(key)
+    actors = start_native(env, episodes, key_start)
+    _, rollout = collect_native(env, act, actors, env.spec.time_limit, key_play)
+    ended = (rollout.terminated | rollout.truncated).astype(jnp.int32)
+    return Episodes(rollout, jnp.cumsum(ended, axis=0) - ended == 0)
+
+
+def play_host(
+    batch: HostBatch, spec: EnvSpec, act: Act, episodes: int, seed: int, key: Key[Array, ""]
+) -> Episodes:
+    """The first episode of each of the `episodes` environments of `batch`, seeded seed, seed + 1, …"""
+    actors = start_host(batch, seed)
+    alive = np.ones(episodes, bool)
+    chunks, masks = [], []
+    while alive.any():
+        key, key_step = jax.random.split(key)
+        actors, chunk = collect_host(batch, spec, act, actors, 1, key_step)
+        chunks.append(chunk)
+        masks.append(alive)
+        alive = alive & ~(chunk.terminated[0] | chunk.truncated[0])
+    return Episodes(Rollout(*(np.concatenate(field) for field in zip(*chunks, strict=True))), np.stack(masks))

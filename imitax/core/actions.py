@@ -1,0 +1,37 @@
+"""The three forms of an action, for Discrete and for Box spaces.
+
+* environment units: what `env.step` takes and what demonstrations hold;
+* agent units: an index, or a Box action scaled so that the bounds are −1 and 1, not yet clipped
+  (the Gaussian policy's own sample, whose density the policy gradient needs);
+* encoded: what a discriminator sees, a one-hot vector or the *executed* (clipped) scaled action.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from imitax.types import Box, Discrete
+
+
+def to_environment(space: Discrete | Box, action: Array) -> Array:
+    """Agent units -> environment units, clipped to the box."""
+    if isinstance(space, Discrete):
+        return action
+    low, high = np.asarray(space.low, np.float32), np.asarray(space.high, np.float32)
+    return low + (jnp.clip(action, -1.0, 1.0) + 1.0) * (0.5 * (high - low))
+
+
+def from_environment(space: Discrete | Box, action: Array) -> Array:
+    """Environment units -> agent units."""
+    if isinstance(space, Discrete):
+        return jnp.asarray(action, jnp.int32)
+    low, high = np.asarray(space.low, np.float32), np.asarray(space.high, np.float32)
+    return (jnp.asarray(action, jnp.float32) - low) / (0.5 * (high - low)) - 1.0
+
+
+def encode(space: Discrete | Box, action: Array) -> Float[Array, "*batch F"]:
+    """Agent units -> features: one-hot, or the executed action in [−1, 1]."""
+    if isinstance(space, Discrete):
+        return jax.nn.one_hot(action, space.n)
+    return jnp.clip(action, -1.0, 1.0)

@@ -1,0 +1,42 @@
+"""Running means and variances, and the normalisers made of them."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+class Moments(NamedTuple):
+    """Count, mean and population variance of what was seen so far."""
+
+    count: Float[Array, ""]
+    mean: Float[Array, "*d"]
+    variance: Float[Array, "*d"]
+
+
+def empty_moments(shape: tuple[int, ...] = ()) -> Moments:
+    """Nothing seen: mean 0 and variance 1, so that normalising changes nothing."""
+    return Moments(jnp.zeros(()), jnp.zeros(shape), jnp.ones(shape))
+
+
+def merge_moments(moments: Moments, batch: Float[Array, "n *d"], memory: float = jnp.inf) -> Moments:
+    """Moments of the old and the new together (Chan et al. 1979).
+
+    `memory` caps the count that the past is credited with, so that a drifting quantity is followed.
+    """
+    count = jnp.minimum(moments.count, memory)
+    n = batch.shape[0]
+    mean, variance = jnp.mean(batch, axis=0), jnp.var(batch, axis=0)
+    total = count + n
+    delta = mean - moments.mean
+    return Moments(
+        total,
+        moments.mean + delta * (n / total),
+        (count * moments.variance + n * variance + delta**2 * (count * n / total)) / total,
+    )
+
+
+def normalise(moments: Moments, x: Float[Array, "*b d"], limit: float = 10.0) -> Float[Array, "*b d"]:
+    """(x − mean) / deviation, clipped to ±limit; a dimension that never varied is only centred."""
+    deviation = jnp.sqrt(moments.variance)
+    return jnp.clip((x - moments.mean) / jnp.where(deviation > 1e-6, deviation, 1.0), -limit, limit)

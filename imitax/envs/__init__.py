@@ -1,0 +1,25 @@
+"""Environments: `make` finds one by id on the fastest backend that has it."""
+
+from collections.abc import Callable
+
+from imitax.envs.base import Env
+from imitax.errors import unknown
+
+BACKENDS = ("auto", "native", "gymnasium")
+
+
+def make(env: str | Callable, backend: str = "auto", time_limit: int | None = None) -> Env:
+    """Environment `env`: an id, or a function without arguments that makes a Gymnasium environment.
+
+    `backend` native: JAX through gymnax; gymnasium: anything with Box observations and Discrete or
+    bounded Box actions; auto: native if there is one. `time_limit`: steps, by default the environment's.
+    """
+    from imitax.envs import host, native
+
+    if backend not in BACKENDS:
+        raise unknown("backend", backend, BACKENDS)
+    if backend == "native" and env not in native.IDS:
+        raise unknown("native environment", str(env), native.IDS)
+    if backend != "gymnasium" and env in native.IDS:
+        return native.make(env, time_limit)
+    return host.make(env, time_limit)

@@ -1,0 +1,1 @@
+"""Methods: compositions of reward models and agents."""

@@ -1,0 +1,78 @@
+"""Every method and agent by name. Tests, the command line and `--set` iterate over these tables."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from imitax.agents.ppo import PPOConfig, ppo
+from imitax.agents.trpo import TRPOConfig, trpo
+from imitax.errors import unknown
+from imitax.methods.adversarial import LoopConfig, Method, adversarial
+from imitax.methods.cloning import Cloning, CloningConfig, cloning
+from imitax.rewards.constant import ConstantConfig, constant
+from imitax.rewards.environment import EnvironmentConfig, environment
+from imitax.rewards.gail import GAILConfig, gail
+from imitax.types import EnvSpec
+
+
+class AgentEntry(NamedTuple):
+    """A policy optimiser: what it is, its settings, its constructor."""
+
+    summary: str
+    config: type
+    build: Callable
+
+
+class MethodEntry(NamedTuple):
+    """A method: a reward model for the adversarial loop, or a supervised one without it."""
+
+    summary: str
+    config: type
+    build: Callable
+    demonstrations: bool  # whether it learns from them
+    loop: bool  # whether it runs the adversarial loop, with an agent
+
+
+AGENTS = {
+    "ppo": AgentEntry("proximal policy optimisation, clipped surrogate", PPOConfig, ppo),
+    "trpo": AgentEntry("trust region policy optimisation", TRPOConfig, trpo),
+}
+
+METHODS = {
+    "bc": MethodEntry("behaviour cloning: supervised, no environment steps", CloningConfig, cloning, True, False),
+    "gail": MethodEntry("generative adversarial imitation learning", GAILConfig, gail, True, True),
+    "constant": MethodEntry(
+        "control: GAIL whose discriminator never learns", ConstantConfig, constant, False, True
+    ),
+    "rl": MethodEntry("reinforcement learning on the true reward", EnvironmentConfig, environment, False, True),
+}
+
+
+def find_method(name: str) -> MethodEntry:
+    """The entry called `name`; `ImitaxError` with the nearest names if there is none."""
+    if name not in METHODS:
+        raise unknown("method", name, METHODS)
+    return METHODS[name]
+
+
+def find_agent(name: str) -> AgentEntry:
+    """The entry called `name`; `ImitaxError` with the nearest names if there is none."""
+    if name not in AGENTS:
+        raise unknown("agent", name, AGENTS)
+    return AGENTS[name]
+
+
+def default_settings(method: str, agent: str) -> dict[str, object]:
+    """The groups of settings of a method: its own, and for the loop's methods those of loop and agent."""
+    entry = find_method(method)
+    if not entry.loop:
+        return {method: entry.config()}
+    return {"loop": LoopConfig(), "agent": find_agent(agent).config(), "reward": entry.config()}
+
+
+def build(method: str, agent: str, spec: EnvSpec, settings: dict[str, object]) -> Method | Cloning:
+    """The method's pure functions for `spec`."""
+    entry = find_method(method)
+    if not entry.loop:
+        return entry.build(spec, settings[method])
+    optimiser = find_agent(agent).build(spec, settings["agent"])
+    return adversarial(spec, optimiser, entry.build(spec, settings["reward"]))

@@ -1,0 +1,70 @@
+"""Policy, value and discriminator networks: multilayer perceptrons with tanh, as Equinox modules."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from imitax.types import Box, Discrete
+
+LOG_STD_FLOOR = -4.0  # a Gaussian policy keeps at least e⁻⁴ ≈ 2 % of half the action range as deviation
+
+
+class MLP(eqx.Module):
+    """tanh hidden layers and a linear output layer, on the last axis of any batch."""
+
+    weights: tuple[Float[Array, "i o"], ...]
+    biases: tuple[Float[Array, "o"], ...]
+
+    def __call__(self, x: Float[Array, "*b i"]) -> Float[Array, "*b o"]:
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            x = jnp.tanh(x @ weight + bias)
+        return x @ self.weights[-1] + self.biases[-1]
+
+
+class GaussianPolicy(eqx.Module):
+    """Mean from a network, log standard deviation independent of the state and bounded below."""
+
+    mean: MLP
+    log_std: Float[Array, "A"]
+
+    def __call__(self, obs: Float[Array, "*b O"]) -> tuple[Float[Array, "*b A"], Float[Array, "*b A"]]:
+        mean = self.mean(obs)
+        return mean, jnp.broadcast_to(jnp.maximum(self.log_std, LOG_STD_FLOOR), mean.shape)
+
+
+def mlp(key: Key[Array, ""], sizes: tuple[int, ...], output_scale: float) -> MLP:
+    """Columns of every weight matrix are random directions of length 1 (of `output_scale` in the last).
+
+    The initialiser of the paper's own code. It needs no QR, unlike an orthogonal one.
+    """
+    keys = jax.random.split(key, len(sizes) - 1)
+    weights = []
+    for k, fan_in, fan_out in zip(keys, sizes[:-1], sizes[1:], strict=True):
+        w = jax.random.normal(k, (fan_in, fan_out))
+        weights.append(w / jnp.linalg.norm(w, axis=0, keepdims=True))
+    weights[-1] = weights[-1] * output_scale
+    return MLP(tuple(weights), tuple(jnp.zeros(n) for n in sizes[1:]))
+
+
+def policy_network(
+    key: Key[Array, ""], observation_size: int, space: Discrete | Box, hidden: tuple[int, ...]
+) -> MLP | GaussianPolicy:
+    """A network from observations [..., O] to the parameters of `core.distributions.distribution(space)`.
+
+    It starts nearly uniform over a Discrete space, and near the middle of a Box with deviation e^−0.5.
+    """
+    network = mlp(key, (observation_size, *hidden, space.size), 0.01)
+    if isinstance(space, Discrete):
+        return network
+    return GaussianPolicy(network, jnp.full((space.size,), -0.5))
+
+
+def scalar_network(key: Key[Array, ""], input_size: int, hidden: tuple[int, ...]) -> MLP:
+    """A network to one number that is exactly 0 everywhere at the start (value, discriminator logit)."""
+    return mlp(key, (input_size, *hidden, 1), 0.0)
+
+
+def parameter_count(module: eqx.Module) -> int:
+    """Number of trainable scalars."""
+    return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(module, eqx.is_array)))

@@ -1,0 +1,1 @@
+"""Reward models: what the agent is paid with."""
