@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int64
+from jaxtyping import Bool, Float32, Int64
 from numpy.typing import ArrayLike
 
 from imitax.errors import ImitaxError
@@ -23,20 +23,20 @@ SPLIT_BLOCKS = 10  # a lone episode is cut into at most so many blocks before it
 class Demonstrations:
     """Pairs of E episodes, one episode after another; equality of content is equality of `fingerprint()`.
 
-    The constructor takes anything that NumPy reads as numbers, converts it to the types below (so
-    float64 observations are rounded to float32) and checks it. The arrays are read-only.
+    The constructor converts what it is given to the types below (so float64 observations are rounded
+    to float32) and checks it. The arrays are then read-only.
 
     Raises:
         ImitaxError: a field has the wrong shape or kind, a number is not finite, a Discrete action is
             negative, the lengths do not add up to N or exceed `episode_steps`, or there is no pair.
     """
 
-    observations: Float32[np.ndarray, "N O"]  # raw, as the environment hands them out
-    actions: Int64[np.ndarray, "N"] | Float32[np.ndarray, "N A"]  # Discrete, or Box in its own units
-    lengths: Int64[np.ndarray, "E"]  # pairs stored of each episode
-    episode_steps: Int64[np.ndarray, "E"]  # steps the episode took; more than lengths once subsampled
-    terminated: Bool[np.ndarray, "E"]  # True: the task ended it; False: the time limit did
-    returns: Float64[np.ndarray, "E"]  # undiscounted sum of the true reward; NaN where unknown
+    observations: np.ndarray  # float32 [N, O], raw, as the environment hands them out
+    actions: np.ndarray  # int64 [N] (Discrete), or float32 [N, A] (Box) in the environment's units
+    lengths: np.ndarray  # int64 [E], pairs stored of each episode
+    episode_steps: np.ndarray  # int64 [E], steps the episode took; more than lengths once subsampled
+    terminated: np.ndarray  # bool [E]; True: the task ended it; False: the time limit did
+    returns: np.ndarray  # float64 [E], undiscounted sum of the true reward; NaN where unknown
     env_id: str = ""  # "" where unknown
 
     def __post_init__(self):
@@ -91,14 +91,19 @@ class Demonstrations:
                 raise ImitaxError(f"In episode {index}: {error}") from error
             for name, arrays in (("observations", observations), ("actions", actions)):
                 _same_rows(name, f"episode {index}", arrays[0], arrays[-1])
-        lengths = [len(array) for array in observations]
+        count = len(episodes)
+        lengths = np.array([len(array) for array in observations])
+        if isinstance(terminated, bool | np.bool_):
+            terminated = np.full(count, terminated)
+        if returns is None:
+            returns = np.full(count, np.nan)
         return cls(
             observations=np.concatenate(observations),
             actions=np.concatenate(actions),
             lengths=lengths,
             episode_steps=lengths,
-            terminated=np.full(len(lengths), terminated) if np.ndim(terminated) == 0 else terminated,
-            returns=np.full(len(lengths), np.nan) if returns is None else returns,
+            terminated=_array("terminated", terminated, "b", "booleans", (count,)),
+            returns=_array("returns", returns, "fiu", "numbers", (count,)),
             env_id=env_id,
         )
 

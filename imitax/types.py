@@ -88,11 +88,13 @@ class ExpertPairs(NamedTuple):
 
 
 class Agent(NamedTuple):
-    """A policy optimiser: PPO, TRPO, … Observations are normalised by the caller."""
+    """A policy optimiser: PPO, TRPO, … Observations are normalised by the caller.
+
+    Its state has a field `policy`: the network from observations to distribution parameters.
+    """
 
     init: Callable[[Key[Array, ""]], PyTree]
     act: Callable[[PyTree, Float[Array, "B O"], Key[Array, ""]], Array]  # sampled actions [B, …]
-    mode: Callable[[PyTree, Float[Array, "B O"]], Array]  # most likely actions [B, …]
     update: Callable[[PyTree, Rollout, Key[Array, ""]], tuple[PyTree, Metrics]]
 
 

@@ -6,9 +6,8 @@ level by gradient steps would drown the advantages, so it learns (return − mea
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Key
 
 from imitax.core.returns import generalised_advantage
 from imitax.core.statistics import Moments, empty_moments, merge_moments
@@ -61,10 +60,3 @@ def value_loss(network: MLP, obs: Float[Array, "n O"], target: Float[Array, "n"]
 def explained_variance(prediction: Float[Array, "*b"], target: Float[Array, "*b"]) -> Float[Array, ""]:
     """1 − Var(target − prediction) / Var(target)."""
     return 1.0 - jnp.var(target - prediction) / jnp.maximum(jnp.var(target), 1e-12)
-
-
-def minibatches(key: Key[Array, ""], size: int, count: int, epochs: int) -> Int[Array, "steps n"]:
-    """Indices of shuffled minibatches, `count` in each of `epochs` passes; a remainder is left out."""
-    used = size - size % count
-    orders = jax.vmap(lambda k: jax.random.permutation(k, size)[:used])(jax.random.split(key, epochs))
-    return orders.reshape(epochs * count, used // count)

@@ -12,11 +12,11 @@ from imitax.agents.critic import (
     advantages_and_targets,
     explained_variance,
     init_critic,
-    minibatches,
     value_loss,
 )
 from imitax.core.distributions import distribution
 from imitax.core.losses import clipped_surrogate, standardise
+from imitax.core.sampling import minibatches
 from imitax.networks import policy_network
 from imitax.types import Agent, EnvSpec, Rollout
 
@@ -103,9 +103,4 @@ def ppo(spec: EnvSpec, config: PPOConfig = PPOConfig()) -> Agent:
         metrics["explained_variance"] = fit
         return PPOState(policy, critic._replace(network=value), opt), metrics
 
-    return Agent(
-        init,
-        lambda state, obs, key: pi.sample(state.policy(obs), key),
-        lambda state, obs: pi.mode(state.policy(obs)),
-        update,
-    )
+    return Agent(init, lambda state, obs, key: pi.sample(state.policy(obs), key), update)

@@ -13,9 +13,11 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from imitax.core.actions import to_environment
 from imitax.envs.base import HostBatch, NativeEnv
-from imitax.types import EnvSpec, Metrics, Rollout
+from imitax.types import Metrics, Rollout, Step
 
 Act = Callable[[Float[Array, "B O"], Key[Array, ""]], Array]  # raw observations to agent-unit actions
+# The same for hosts, with the actions in environment units as well, so that one compiled call gives both.
+HostAct = Callable[[Array, Array], tuple[Array, Array]]
 
 
 class Actors(NamedTuple):
@@ -32,20 +34,26 @@ def start_native(env: NativeEnv, batch: int, key: Key[Array, ""]) -> Actors:
     return _fresh(*env.reset(key, batch))
 
 
-def start_host(batch: HostBatch, seed: int) -> Actors:
-    """The environments of `batch`, seeded seed, seed + 1, …"""
-    return _fresh(None, batch.reset(seed))
+def start_host(batch: HostBatch, seeds: np.ndarray) -> Actors:
+    """The environments of `batch`, one for each entry of `seeds` [*lead], in that shape."""
+    obs = batch.reset(seeds.reshape(-1))
+    return _fresh(None, obs.reshape(*seeds.shape, -1))
 
 
 def _fresh(env_state, obs) -> Actors:
-    return Actors(env_state, obs, jnp.zeros(obs.shape[0], jnp.int32), jnp.zeros(obs.shape[0]))
+    return Actors(env_state, obs, jnp.zeros(obs.shape[:-1], jnp.int32), jnp.zeros(obs.shape[:-1]))
+
+
+def action_keys(key: Key[Array, ""], horizon: int) -> Key[Array, "horizon"]:
+    """The keys that `collect_native` samples its actions with."""
+    return jax.random.split(jax.random.split(key)[0], horizon)
 
 
 def collect_native(
     env: NativeEnv, act: Act, actors: Actors, horizon: int, key: Key[Array, ""]
 ) -> tuple[Actors, Rollout]:
     """`horizon` steps in every environment, as one scan."""
-    key_act, key_env = jax.random.split(key)
+    _, key_env = jax.random.split(key)
 
     def one(carry, keys):
         env_state, obs, step = carry
@@ -55,22 +63,25 @@ def collect_native(
         transition = (obs, action, result.reward, result.next_obs, result.terminated, result.truncated, step)
         return (env_state, result.obs, jnp.where(ended, 0, step + 1)), Rollout(*transition)
 
-    keys = (jax.random.split(key_act, horizon), jax.random.split(key_env, horizon))
+    keys = (action_keys(key, horizon), jax.random.split(key_env, horizon))
     (env_state, obs, step), rollout = jax.lax.scan(one, actors[:3], keys)
     return Actors(env_state, obs, step, actors.episode_return), rollout
 
 
 def collect_host(
-    batch: HostBatch, spec: EnvSpec, act: Act, actors: Actors, horizon: int, key: Key[Array, ""]
+    batch: HostBatch, act: HostAct, actors: Actors, keys: Key[Array, "T ..."]
 ) -> tuple[Actors, Rollout]:
-    """`horizon` steps in every environment, one compiled `act` per step."""
-    key_act, _ = jax.random.split(key)
-    keys = jax.random.split(key_act, horizon)
+    """One step in every environment for each of `keys` (see `action_keys`), one compiled call per step.
+
+    Environments may be laid out in any shape [*lead], one seed of many for example; fields are [T, *lead, …].
+    """
     obs, step = np.asarray(actors.obs), np.asarray(actors.step)
+    lead = step.shape
     transitions = []
-    for t in range(horizon):
-        action = np.asarray(act(obs, keys[t]))
-        result = batch.step(np.asarray(to_environment(spec.action_space, action)))
+    for key in keys:
+        action, executed = (np.asarray(x) for x in act(obs, key))
+        result = batch.step(executed.reshape(step.size, *executed.shape[len(lead) :]))
+        result = Step(*(x.reshape(*lead, *x.shape[1:]) for x in result))
         transitions.append(
             (obs, action, result.reward, result.next_obs, result.terminated, result.truncated, step)
         )
@@ -133,16 +144,14 @@ def play_native(env: NativeEnv, act: Act, episodes: int, key: Key[Array, ""]) ->
     return Episodes(rollout, jnp.cumsum(ended, axis=0) - ended == 0)
 
 
-def play_host(
-    batch: HostBatch, spec: EnvSpec, act: Act, episodes: int, seed: int, key: Key[Array, ""]
-) -> Episodes:
-    """The first episode of each of the `episodes` environments of `batch`, seeded seed, seed + 1, …"""
-    actors = start_host(batch, seed)
-    alive = np.ones(episodes, bool)
+def play_host(batch: HostBatch, act: HostAct, seeds: np.ndarray, key: Key[Array, ""]) -> Episodes:
+    """The first episode of each environment of `batch`, one for each of `seeds` [N]."""
+    actors = start_host(batch, seeds)
+    alive = np.ones(len(seeds), bool)
     chunks, masks = [], []
     while alive.any():
         key, key_step = jax.random.split(key)
-        actors, chunk = collect_host(batch, spec, act, actors, 1, key_step)
+        actors, chunk = collect_host(batch, act, actors, key_step[None])
         chunks.append(chunk)
         masks.append(alive)
         alive = alive & ~(chunk.terminated[0] | chunk.truncated[0])

@@ -12,11 +12,11 @@ from imitax.agents.critic import (
     advantages_and_targets,
     explained_variance,
     init_critic,
-    minibatches,
     value_loss,
 )
 from imitax.core.distributions import distribution
 from imitax.core.losses import standardise
+from imitax.core.sampling import minibatches
 from imitax.core.trust_region import line_search, natural_step
 from imitax.networks import policy_network
 from imitax.types import Agent, EnvSpec, Rollout
@@ -111,9 +111,4 @@ def trpo(spec: EnvSpec, config: TRPOConfig = TRPOConfig()) -> Agent:
         metrics |= {"value_loss": error, "explained_variance": fit}
         return TRPOState(policy, critic._replace(network=value), opt), metrics
 
-    return Agent(
-        init,
-        lambda state, obs, key: pi.sample(state.policy(obs), key),
-        lambda state, obs: pi.mode(state.policy(obs)),
-        update,
-    )
+    return Agent(init, lambda state, obs, key: pi.sample(state.policy(obs), key), update)

@@ -5,7 +5,7 @@ one starts, so no transition crosses an episode border. An episode may terminate
 the same step.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -25,8 +25,8 @@ class NativeEnv(NamedTuple):
 class HostBatch(Protocol):
     """Environments that are stepped by Python."""
 
-    def reset(self, seed: int) -> np.ndarray:
-        """Start every environment anew; observations [B, O]."""
+    def reset(self, seeds: Sequence[int]) -> np.ndarray:
+        """Start every environment anew, each with its own seed; observations [B, O]."""
 
     def step(self, action: np.ndarray) -> Step:
         """Act in every environment; the arrays may be overwritten by the next call."""

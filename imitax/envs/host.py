@@ -1,6 +1,6 @@
 """Environments that Python steps: Gymnasium's vector environments. The only place that imports gymnasium."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -52,8 +52,8 @@ class _GymnasiumBatch(HostBatch):
         self._discrete = hasattr(self._envs.single_action_space, "n")
         self._shape = self._envs.single_action_space.shape
 
-    def reset(self, seed: int) -> np.ndarray:
-        return self._flat(self._envs.reset(seed=seed)[0])
+    def reset(self, seeds: Sequence[int]) -> np.ndarray:
+        return self._flat(self._envs.reset(seed=[int(seed) for seed in seeds])[0])
 
     def step(self, action: np.ndarray) -> Step:
         if not self._discrete:

@@ -1,6 +1,7 @@
 """Environments written in JAX. The only place that imports gymnax."""
 
 from collections.abc import Callable
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ from imitax.types import Box, Discrete, EnvSpec, Step
 IDS = ("Acrobot-v1", "CartPole-v1", "MountainCar-v0", "MountainCarContinuous-v0", "Pendulum-v1")
 
 
+@cache
 def make(env_id: str, time_limit: int | None = None) -> NativeEnv:
     """The gymnax environment `env_id` (one of `IDS`); `time_limit` in steps, by default its own."""
     import gymnax

@@ -29,11 +29,10 @@ class LoopConfig:
 
 
 class Method(NamedTuple):
-    """An imitation method as pure functions; `act` and `mode` take raw observations [B, O]."""
+    """A method of the loop as pure functions."""
 
+    agent: Agent
     init: Callable[[Key[Array, ""], ExpertPairs | None], Learner]
-    act: Callable[[Learner, Float[Array, "B O"], Key[Array, ""]], Array]
-    mode: Callable[[Learner, Float[Array, "B O"]], Array]
     learn: Callable[[Learner, ExpertPairs | None, Rollout, Key[Array, ""]], tuple[Learner, Metrics]]
     pretrain: Callable[[Learner, ExpertPairs | None, Rollout, Key[Array, ""]], tuple[Learner, Metrics]]
 
@@ -76,10 +75,9 @@ def adversarial(spec: EnvSpec, agent: Agent, model: RewardModel) -> Method:
         paid = {"reward_mean": jnp.mean(reward), "reward_std": jnp.std(reward)}
         return Learner(agent_state, model_state, normaliser), model_metrics | paid | agent_metrics
 
-    return Method(
-        init,
-        lambda learner, obs, key: agent.act(learner.agent, normalise(learner.normaliser, obs), key),
-        lambda learner, obs: agent.mode(learner.agent, normalise(learner.normaliser, obs)),
-        learn,
-        pretrain,
-    )
+    return Method(agent, init, learn, pretrain)
+
+
+def act(agent: Agent, learner: Learner, obs: Float[Array, "B O"], key: Key[Array, ""]) -> Array:
+    """Sampled agent-unit actions [B, …] for raw observations."""
+    return agent.act(learner.agent, normalise(learner.normaliser, obs), key)

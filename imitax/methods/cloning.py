@@ -6,15 +6,15 @@ loss are kept, as in Ho & Ermon 2016.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Key
 
-from imitax.agents.critic import minibatches
 from imitax.core.distributions import distribution
+from imitax.core.sampling import minibatches
 from imitax.core.statistics import empty_moments, merge_moments, normalise
 from imitax.networks import policy_network
 from imitax.types import EnvSpec, ExpertPairs, Learner, Metrics
@@ -31,12 +31,16 @@ class CloningConfig:
     train_fraction: float = 0.7  # of the episodes; the rest validate (Ho & Ermon 2016)
 
 
+class CloningState(NamedTuple):
+    """The policy network."""
+
+    policy: Any
+
+
 class Cloning(NamedTuple):
-    """Cloning as pure functions; `act` and `mode` take raw observations [B, O]."""
+    """Cloning as pure functions."""
 
     init: Callable[[Key[Array, ""], ExpertPairs], Learner]
-    act: Callable[[Learner, Float[Array, "B O"], Key[Array, ""]], Array]
-    mode: Callable[[Learner, Float[Array, "B O"]], Array]
     fit: Callable[[Learner, ExpertPairs, ExpertPairs, Key[Array, ""]], tuple[Learner, Metrics]]
 
 
@@ -52,7 +56,7 @@ def cloning(spec: EnvSpec, config: CloningConfig = CloningConfig()) -> Cloning:
     def init(key, expert):
         policy = policy_network(key, spec.observation_size, spec.action_space, config.hidden)
         normaliser = merge_moments(empty_moments((spec.observation_size,)), expert.obs)
-        return Learner(policy, (), normaliser)
+        return Learner(CloningState(policy), (), normaliser)
 
     def loss(policy, obs, action):
         return -jnp.mean(pi.log_prob(policy(obs), action))
@@ -77,14 +81,9 @@ def cloning(spec: EnvSpec, config: CloningConfig = CloningConfig()) -> Cloning:
             metrics = {"train_loss": jnp.mean(errors), "validation_loss": error, "best_loss": least}
             return (policy, opt, best, least), metrics
 
-        policy = learner.agent
+        policy = learner.agent.policy
         start = (policy, optimiser.init(policy), policy, loss(policy, held_out, validation.action))
         (_, _, best, _), history = jax.lax.scan(epoch, start, jax.random.split(key, config.epochs))
-        return learner._replace(agent=best), history
+        return learner._replace(agent=CloningState(best)), history
 
-    return Cloning(
-        init,
-        lambda learner, obs, key: pi.sample(learner.agent(normalise(learner.normaliser, obs)), key),
-        lambda learner, obs: pi.mode(learner.agent(normalise(learner.normaliser, obs))),
-        fit,
-    )
+    return Cloning(init, fit)

@@ -1,6 +1,7 @@
 """Every method and agent by name. Tests, the command line and `--set` iterate over these tables."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 from imitax.agents.ppo import PPOConfig, ppo
@@ -11,7 +12,7 @@ from imitax.methods.cloning import Cloning, CloningConfig, cloning
 from imitax.rewards.constant import ConstantConfig, constant
 from imitax.rewards.environment import EnvironmentConfig, environment
 from imitax.rewards.gail import GAILConfig, gail
-from imitax.types import EnvSpec
+from imitax.types import Agent, EnvSpec
 
 
 class AgentEntry(NamedTuple):
@@ -74,5 +75,10 @@ def build(method: str, agent: str, spec: EnvSpec, settings: dict[str, object]) -
     entry = find_method(method)
     if not entry.loop:
         return entry.build(spec, settings[method])
-    optimiser = find_agent(agent).build(spec, settings["agent"])
-    return adversarial(spec, optimiser, entry.build(spec, settings["reward"]))
+    return adversarial(spec, _agent(agent, spec, settings["agent"]), entry.build(spec, settings["reward"]))
+
+
+@cache
+def _agent(name: str, spec: EnvSpec, config) -> Agent:
+    """One record for equal settings, so that methods with the same agent share the program that collects."""
+    return find_agent(name).build(spec, config)

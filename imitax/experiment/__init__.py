@@ -1,0 +1,1 @@
+"""Everything with a disk, a clock or a screen: training runs, evaluation, figures, studies."""

@@ -1,0 +1,168 @@
+"""A trained policy as a plain callable on numpy input, and its file."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from imitax.core.actions import to_environment
+from imitax.core.distributions import distribution
+from imitax.core.statistics import Moments, empty_moments, normalise
+from imitax.errors import ImitaxError
+from imitax.networks import parameter_count, policy_network
+from imitax.types import Box, Discrete, EnvSpec, Learner
+
+
+class PolicyParams(NamedTuple):
+    """Network and observation normaliser: all that acting needs."""
+
+    network: Any
+    normaliser: Moments
+
+
+def agent_action(spec: EnvSpec, params: PolicyParams, obs, key, deterministic):
+    """Agent-unit actions for raw observations [B, O]; `deterministic` may be traced."""
+    pi = distribution(spec.action_space)
+    output = params.network(normalise(params.normaliser, obs))
+    return jnp.where(deterministic, pi.mode(output), pi.sample(output, key))
+
+
+class Policy:
+    """`policy(observation) -> action`: deterministic, numpy in and out, one observation [O] or many [N, O].
+
+    Actions are in environment units: an int (or ints [N]) for Discrete, floats [A] (or [N, A]) for Box.
+    """
+
+    def __init__(self, spec: EnvSpec, params: PolicyParams):
+        self.spec = spec
+        self.params = params
+        self._apply = jax.jit(
+            lambda params, obs, key, deterministic: to_environment(
+                spec.action_space, agent_action(spec, params, obs, key, deterministic)
+            )
+        )
+        self._key = jax.random.key(0)
+
+    def __call__(self, observation: np.ndarray) -> np.ndarray | int:
+        return self._act(observation, self._key, True)
+
+    def sampler(self, seed: int = 0) -> Callable[[np.ndarray], np.ndarray | int]:
+        """The stochastic policy as a callable of the same form, with its own stream of random numbers."""
+        key = jax.random.key(seed)
+
+        def act(observation):
+            nonlocal key
+            key, use = jax.random.split(key)
+            return self._act(observation, use, False)
+
+        return act
+
+    def _act(self, observation, key, deterministic):
+        obs = np.asarray(observation, np.float32)
+        if obs.ndim == 0 or obs.shape[-1] != self.spec.observation_size or obs.ndim > 2:
+            raise ImitaxError(
+                f"Observation has shape {obs.shape}: the policy for '{self.spec.id}' expects "
+                f"({self.spec.observation_size},) or (N, {self.spec.observation_size})."
+            )
+        action = np.asarray(self._apply(self.params, np.atleast_2d(obs), key, deterministic))
+        if obs.ndim == 2:
+            return action
+        return int(action[0]) if isinstance(self.spec.action_space, Discrete) else action[0]
+
+    def __repr__(self) -> str:
+        return f"Policy({self.spec.id}, {parameter_count(self.params.network):,} parameters)"
+
+
+def policies_of(spec: EnvSpec, learner: Learner) -> list[Policy]:
+    """One policy for each seed of a learner whose leaves have a leading seed axis."""
+    params = PolicyParams(learner.agent.policy, learner.normaliser)
+    count = learner.normaliser.count.shape[0]
+    return [Policy(spec, jax.tree.map(lambda x: x[i], params)) for i in range(count)]
+
+
+def stack(policies: list[Policy]) -> PolicyParams:
+    """Parameters of policies of one shape with a leading axis."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *(policy.params for policy in policies))
+
+
+def save_policies(policies: list[Policy], path: Path) -> None:
+    """Write `path` (safetensors, tensors named seed0.network.weights.0 …) and a description beside it (.json)."""
+    from safetensors.numpy import save_file
+
+    tensors = {}
+    for index, policy in enumerate(policies):
+        for name, leaf in _named_leaves(policy.params):
+            tensors[f"seed{index}.{name}"] = np.asarray(leaf)
+    save_file(tensors, path)
+    spec = policies[0].spec
+    description = {
+        "what": "policies of imitax: normalise observations with (x - mean) / sqrt(variance), clip to ±10, "
+        "then tanh layers x @ weight + bias, linear output: logits (Discrete) or mean of the action "
+        "scaled to [-1, 1] (Box)",
+        "env": {**asdict(spec), "action_space": {"kind": type(spec.action_space).__name__} | asdict(spec.action_space)},
+        "hidden": list(_hidden(policies[0].params.network)),
+        "seeds": len(policies),
+        "parameters_per_seed": parameter_count(policies[0].params.network),
+        "tensors": {name: list(tensor.shape) for name, tensor in tensors.items() if name.startswith("seed0.")},
+    }
+    path.with_suffix(".json").write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n")
+
+
+def load_policies(path: Path) -> list[Policy]:
+    """The inverse of `save_policies`; `ImitaxError` if a file is missing or damaged."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        description = json.loads(path.with_suffix(".json").read_text())
+        tensors = load_file(path)
+        spec = _spec(description["env"])
+        hidden, seeds = tuple(description["hidden"]), description["seeds"]
+    except FileNotFoundError as error:
+        raise ImitaxError(f"Policy file '{error.filename or path}' is missing.") from error
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise ImitaxError(f"Policy file '{path}' or its .json cannot be read: {error}.") from error
+    like = PolicyParams(
+        policy_network(jax.random.key(0), spec.observation_size, spec.action_space, hidden),
+        empty_moments((spec.observation_size,)),
+    )
+    return [Policy(spec, _fill(like, tensors, f"seed{index}.", path)) for index in range(seeds)]
+
+
+def _fill(like: PolicyParams, tensors: dict, prefix: str, path: Path) -> PolicyParams:
+    leaves = []
+    for name, leaf in _named_leaves(like):
+        found = tensors.get(prefix + name)
+        if found is None or found.shape != leaf.shape:
+            shape = "nothing" if found is None else f"shape {found.shape}"
+            raise ImitaxError(
+                f"Policy file '{path}' has {shape} for '{prefix}{name}': expected shape {leaf.shape}."
+            )
+        leaves.append(jnp.asarray(found))
+    return jax.tree.unflatten(jax.tree.structure(like), leaves)
+
+
+def _named_leaves(params: PolicyParams) -> list[tuple[str, Any]]:
+    flat, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(params, eqx.is_array))
+    return [(jax.tree_util.keystr(path, simple=True, separator="."), leaf) for path, leaf in flat]
+
+
+def _hidden(network) -> tuple[int, ...]:
+    mean = getattr(network, "mean", network)
+    return tuple(weight.shape[1] for weight in mean.weights[:-1])
+
+
+def _spec(data: dict) -> EnvSpec:
+    space = dict(data["action_space"])
+    kind = space.pop("kind")
+    if kind == "Discrete":
+        actions = Discrete(int(space["n"]))
+    else:
+        actions = Box(tuple(map(float, space["low"])), tuple(map(float, space["high"])))
+    return EnvSpec(str(data["id"]), int(data["observation_size"]), actions, int(data["time_limit"]))

@@ -1,0 +1,235 @@
+"""Run folders: what a run was made of, what happened, what came out.
+
+    config.json          settings, versions, seeds, fingerprint of the demonstrations: enough to repeat it
+    metrics.jsonl        one line for each iteration and seed
+    policy.safetensors   the last policy of each seed; policy.json describes it
+    summary.json         evaluation on fresh episodes; written last, so a folder without it is incomplete
+    figures/             learning curves, as PNG and SVG
+"""
+
+import json
+import math
+import platform
+import time
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from imitax.demonstrations import Demonstrations
+from imitax.envs import make
+from imitax.envs.base import Env
+from imitax.errors import ImitaxError
+from imitax.experiment import figures
+from imitax.experiment.evaluation import evaluate, evaluate_random
+from imitax.experiment.policy import Policy, load_policies, save_policies
+from imitax.experiment.settings import RunConfig, config_from_dict, make_config
+from imitax.experiment.stats import describe_returns, normalised
+from imitax.experiment.training import Progress, Training, fit
+from imitax.methods.registry import find_method
+
+_PACKAGES = ("imitax", "jax", "jaxlib", "equinox", "optax", "gymnasium", "gymnax", "numpy")
+
+
+class Run(NamedTuple):
+    """A finished run, read from its folder."""
+
+    path: Path
+    config: RunConfig
+    summary: dict[str, Any]
+    policies: list[Policy]
+
+    def env(self) -> Env:
+        """The environment that it was trained on."""
+        return make(self.config.env, self.config.backend, self.config.time_limit)
+
+
+def train(
+    method: str,
+    env: Env,
+    demonstrations: Demonstrations | None = None,
+    *,
+    agent: str | None = None,
+    seeds: int = 1,
+    seed: int = 0,
+    iterations: int | None = None,
+    steps: int | None = None,
+    trajectories: int | None = None,
+    subsample: int = 1,
+    preset: str | None = None,
+    settings: dict[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Training:
+    """Train `method` ("bc", "gail", "constant", "rl") on `env` and return policies and metrics.
+
+    `seeds` seeds from `seed` on are trained side by side; `iterations` and `steps` (environment steps per
+    iteration) replace the loop's, `settings` any other value by its key ("reward.learning_rate").
+    """
+    config = make_config(
+        method,
+        env.spec.id,
+        agent=agent,
+        preset=preset,
+        overrides=overrides(method, iterations, steps, settings),
+        seed=seed,
+        seeds=seeds,
+        trajectories=trajectories,
+        subsample=subsample,
+        time_limit=env.spec.time_limit,
+    )
+    return fit(config, env, demonstrations, progress)
+
+
+def overrides(method: str, iterations: int | None, steps: int | None, settings: dict | None) -> dict[str, Any]:
+    """Short options as settings; those of `settings` come last."""
+    loop = find_method(method).loop
+    result: dict[str, Any] = {}
+    if iterations is not None:
+        result["loop.iterations" if loop else f"{method}.epochs"] = iterations
+    if steps is not None:
+        result["loop.steps"] = steps
+    return result | (settings or {})
+
+
+def default_folder(name: str) -> Path:
+    """A folder below runs/ that does not exist yet, named after the time."""
+    return Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{name}"
+
+
+def new_folder(path: Path) -> Path:
+    """Make `path`; `ImitaxError` if it exists or cannot be made."""
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError as error:
+        raise ImitaxError(f"Output folder '{path}' exists: choose another, nothing was written.") from error
+    except OSError as error:
+        raise ImitaxError(f"Output folder '{path}' cannot be made: {error.strerror}.") from error
+    return path
+
+
+def train_to_folder(
+    config: RunConfig,
+    env: Env,
+    demonstrations: Demonstrations | None,
+    path: Path,
+    episodes: int,
+    progress: Progress | None = None,
+    source: str | None = None,
+) -> tuple[Training, dict[str, Any]]:
+    """Train, evaluate on `episodes` fresh episodes for each seed, and write the run folder `path`."""
+    new_folder(path)
+    write_json(path / "config.json", _describe_config(config, demonstrations, source))
+    with (path / "metrics.jsonl").open("w") as file:
+
+        def record(iteration, total, metrics):
+            for index in range(config.seeds):
+                line = {"iteration": iteration, "seed": config.seed + index}
+                line |= {name: float(values[index]) for name, values in metrics.items()}
+                file.write(json.dumps(_finite(line)) + "\n")
+            if progress is not None:
+                progress(iteration, total, metrics)
+
+        training = fit(config, env, demonstrations, record)
+    save_policies(training.policies, path / "policy.safetensors")
+    summary = summarise(training, env, episodes)
+    (path / "figures").mkdir()
+    figures.save(figures.learning_curves(training.metrics, summary), path / "figures" / "learning")
+    write_json(path / "summary.json", summary)
+    return training, summary
+
+
+def summarise(training: Training, env: Env, episodes: int) -> dict[str, Any]:
+    """Deterministic and sampled evaluation, beside the random policy and the demonstrations' own return."""
+    random = describe_returns(evaluate_random(env, episodes).returns)
+    demonstrations = training.demonstrations
+    expert = None
+    if demonstrations is not None and np.isfinite(demonstrations.returns).all():
+        expert = describe_returns(demonstrations.returns)
+    summary: dict[str, Any] = {
+        "method": training.config.method,
+        "env": training.config.env,
+        "seeds": training.config.seeds,
+        "seconds": round(training.seconds, 3),
+        "env_steps_per_seed": training.env_steps,
+        "random": random,
+        "expert": expert,
+    }
+    for name, stochastic in (("deterministic", False), ("sampled", True)):
+        result = evaluate(training.policies, env, episodes, stochastic)
+        described = describe_returns(result.returns)
+        if expert is not None:
+            score = normalised(described["interquartile_mean"], random["mean"], expert["mean"])
+            described["normalised"] = float(score)
+        described["episode_length"] = float(result.lengths.mean())
+        summary[name] = described
+    summary["final"] = {name: np.nanmean(values[:, -1]).item() for name, values in training.metrics.items()}
+    return _finite(summary)
+
+
+def load_run(path: Path) -> Run:
+    """Read a run folder; `ImitaxError` names the file that is missing or damaged."""
+    if not path.is_dir():
+        raise ImitaxError(f"Run folder '{path}' does not exist.")
+    for name in ("config.json", "summary.json", "policy.safetensors", "policy.json"):
+        if not (path / name).is_file():
+            raise ImitaxError(f"Run folder '{path}' is incomplete: {name} is missing (training did not finish?).")
+    config = config_from_dict(read_json(path / "config.json")["run"])
+    return Run(path, config, read_json(path / "summary.json"), load_policies(path / "policy.safetensors"))
+
+
+def load_policy(path: str | Path, seed: int = 0) -> Policy:
+    """The policy of one seed of a run folder, or of a policy.safetensors file."""
+    path = Path(path)
+    policies = load_policies(path) if path.suffix == ".safetensors" else load_run(path).policies
+    if not 0 <= seed < len(policies):
+        raise ImitaxError(f"Run '{path}' has seeds 0 … {len(policies) - 1}, not {seed}.")
+    return policies[seed]
+
+
+def read_json(path: Path) -> Any:
+    """JSON data; `ImitaxError` if the file cannot be read."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ImitaxError(f"File '{path}' cannot be read as JSON: {error}.") from error
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Indented JSON."""
+    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, the package and what its results depend on."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def _describe_config(config: RunConfig, demonstrations: Demonstrations | None, source: str | None) -> dict:
+    return {
+        "run": config.as_dict(),
+        "demonstrations": None
+        if demonstrations is None
+        else {"source": source, "fingerprint": demonstrations.fingerprint(), "trajectories": len(demonstrations)},
+        "versions": versions(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+
+
+def _finite(data):
+    """NaN is not JSON: null instead."""
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_finite(value) for value in data]
+    if isinstance(data, float) and not math.isfinite(data):
+        return None
+    return data

@@ -1,0 +1,74 @@
+"""Summaries with intervals. Never imports JAX, so that tables can be made anywhere.
+
+Intervals are 95 % percentile bootstrap intervals with a fixed seed: the same data give the same figures.
+"""
+
+import numpy as np
+
+RESAMPLES = 2000
+
+
+def interquartile_mean(x: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Mean of the middle half (25 % trimmed on each side); robust to a failed or lucky seed.
+
+    The trimmed share is exact for any size: the values at the borders count with their fraction, so that
+    3 seeds are not reduced to their median nor averaged whole. Source: Agarwal et al. 2021.
+    """
+    x = np.sort(np.asarray(x, np.float64), axis=axis)
+    n = x.shape[axis]
+    edges = np.arange(n + 1)
+    weight = np.clip(np.minimum(edges[1:], 0.75 * n) - np.maximum(edges[:-1], 0.25 * n), 0.0, None)
+    return np.average(x, axis=axis, weights=weight)
+
+
+def bootstrap_interval(
+    x: np.ndarray, statistic=np.mean, level: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of `statistic(values, axis=-1)` over the values x [n].
+
+    One value has no interval: it comes back as both ends.
+    """
+    x = np.asarray(x, np.float64).reshape(-1)
+    if len(x) < 2:
+        return float(x[0]), float(x[0])
+    index = np.random.default_rng(seed).integers(len(x), size=(RESAMPLES, len(x)))
+    resampled = statistic(x[index], axis=-1)
+    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def normalised(x, random: float, expert: float):
+    """(x − random) / (expert − random): 0 is the random policy, 1 the expert. NaN where they are equal."""
+    span = expert - random
+    return (np.asarray(x, np.float64) - random) / span if span else np.full(np.shape(x), np.nan)
+
+
+def describe_returns(returns: np.ndarray) -> dict[str, float | list[float]]:
+    """Mean, deviation and interval of the mean over pooled episodes; over seeds too if returns is [S, N].
+
+    With several seeds the headline interval is that of the interquartile mean over seed means.
+    """
+    returns = np.atleast_2d(np.asarray(returns, np.float64))
+    seed_means = returns.mean(axis=1)
+    many = len(seed_means) > 1
+    interval = bootstrap_interval(*((seed_means, interquartile_mean) if many else (returns[0],)))
+    return {
+        "mean": float(returns.mean()),
+        "std": float(returns.std()),
+        "interquartile_mean": float(interquartile_mean(seed_means)) if many else float(returns.mean()),
+        "interval": list(interval),
+        "seed_means": seed_means.tolist(),
+        "episodes": int(returns.size),
+    }
+
+
+def band(curves: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Interquartile mean over seeds, and its interval, of curves [S, I]: three arrays [I]."""
+    curves = np.asarray(curves, np.float64)
+    middle = interquartile_mean(curves, axis=0)
+    if len(curves) < 2:
+        return middle, middle, middle
+    index = np.random.default_rng(0).integers(len(curves), size=(500, len(curves)))
+    resampled = interquartile_mean(curves[index], axis=1)  # [500, I]
+    low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
+    return middle, low, high

@@ -1,0 +1,250 @@
+"""Training: one compiled program for all seeds, driven from the host one iteration at a time.
+
+Collecting and learning are two compiled calls. The second, `learn`, is the same program whether the
+rollout came from a native environment or from a host, so equal rollouts give equal bits.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from imitax.agents.rollout import (
+    Actors,
+    action_keys,
+    collect_host,
+    collect_native,
+    episode_statistics,
+    start_host,
+    start_native,
+)
+from imitax.core.actions import from_environment, to_environment
+from imitax.demonstrations import Demonstrations
+from imitax.envs.base import Env, HostEnv, NativeEnv
+from imitax.errors import ImitaxError
+from imitax.experiment.cache import enable_compilation_cache
+from imitax.experiment.policy import Policy, policies_of
+from imitax.experiment.settings import RunConfig
+from imitax.methods.adversarial import Method, act
+from imitax.methods.registry import build, find_method
+from imitax.types import Agent, EnvSpec, ExpertPairs, Learner, Rollout
+
+Progress = Callable[[int, int, dict[str, np.ndarray]], None]  # (iteration, iterations, metrics [S])
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training run leaves in memory."""
+
+    config: RunConfig
+    spec: EnvSpec
+    learner: Learner  # leaves have a leading seed axis [S, …]
+    metrics: dict[str, np.ndarray] = field(repr=False)  # name -> [S, I]
+    env_steps: int  # environment steps of each seed
+    seconds: float  # wall time, compilation included
+    demonstrations: Demonstrations | None = field(default=None, repr=False)
+
+    @property
+    def policies(self) -> list[Policy]:
+        """The last policy of each seed."""
+        return policies_of(self.spec, self.learner)
+
+    @property
+    def policy(self) -> Policy:
+        """The last policy of the first seed."""
+        return self.policies[0]
+
+
+def fit(
+    config: RunConfig, env: Env, demonstrations: Demonstrations | None = None, progress: Progress | None = None
+) -> Training:
+    """Train `config.method` on `env`; errors if it needs demonstrations and has none that fit.
+
+    `progress` is called after every iteration of the loop (cloning: once for each epoch, at the end).
+    """
+    start = time.perf_counter()
+    enable_compilation_cache()
+    entry = find_method(config.method)
+    if entry.demonstrations and demonstrations is None:
+        raise ImitaxError(f"Method '{config.method}' learns from demonstrations: give some (--demos PATH).")
+    if config.seeds < 1:
+        raise ImitaxError(f"Option seeds is {config.seeds}: expected at least 1.")
+    if demonstrations is not None:
+        demonstrations.validate(env.spec)
+        demonstrations = choose(demonstrations, config)
+    seed_keys = jax.vmap(jax.random.key)(jnp.arange(config.seed, config.seed + config.seeds))
+    run = _fit_loop if entry.loop else _fit_cloning
+    learner, metrics, steps = run(config, env, demonstrations, seed_keys, progress)
+    return Training(config, env.spec, learner, metrics, steps, time.perf_counter() - start, demonstrations)
+
+
+def choose(demonstrations: Demonstrations, config: RunConfig) -> Demonstrations:
+    """The first K trajectories of the configuration, subsampled with random offsets from its seed."""
+    if config.trajectories is not None:
+        demonstrations = demonstrations.choose(config.trajectories)
+    if config.subsample != 1:
+        demonstrations = demonstrations.subsample(config.subsample, np.random.default_rng(config.seed))
+    return demonstrations
+
+
+def expert_pairs(demonstrations: Demonstrations, spec: EnvSpec) -> ExpertPairs:
+    """Demonstrations in the form that methods take: agent-unit actions and the absorbing mass."""
+    return ExpertPairs(
+        jnp.asarray(demonstrations.observations),
+        from_environment(spec.action_space, demonstrations.actions),
+        jnp.float32(demonstrations.absorbing_mass(spec.time_limit)),
+    )
+
+
+class Program(NamedTuple):
+    """The compiled functions of a run; every argument but `expert` has a leading seed axis."""
+
+    method: Method
+    init: Callable
+    learn: Callable
+    pretrain: Callable
+
+
+def _freeze(settings: dict[str, Any]) -> tuple:
+    return tuple(sorted(settings.items()))
+
+
+@lru_cache(maxsize=16)
+def compiled(method: str, agent: str, spec: EnvSpec, settings: tuple) -> Program:
+    """Programs are kept, so that a second run with the same settings compiles nothing."""
+    functions = build(method, agent, spec, dict(settings))
+
+    def update(function):
+        def one(learner, expert, episode_return, rollout, key):
+            episode_return, episodes = episode_statistics(episode_return, rollout)
+            learner, metrics = function(learner, expert, rollout, key)
+            return learner, episode_return, episodes | metrics
+
+        return jax.jit(jax.vmap(one, in_axes=(0, None, 0, 0, 0)), donate_argnums=0)
+
+    init = jax.jit(jax.vmap(functions.init, in_axes=(0, None)))
+    return Program(functions, init, update(functions.learn), update(functions.pretrain))
+
+
+def _fit_loop(config: RunConfig, env: Env, demonstrations, seed_keys, progress):
+    loop = config.settings["loop"]
+    for name in ("iterations", "steps", "envs"):
+        if getattr(loop, name) < 1:
+            raise ImitaxError(f"Setting 'loop.{name}' is {getattr(loop, name)}: expected at least 1.")
+    envs = max(n for n in range(1, min(loop.envs, loop.steps) + 1) if loop.steps % n == 0)
+    program = compiled(config.method, config.agent, env.spec, _freeze(config.settings))
+    expert = None if demonstrations is None else expert_pairs(demonstrations, env.spec)
+    split = jax.jit(jax.vmap(lambda k: jax.random.split(k, 2), out_axes=1))
+    key_init, key_run = split(seed_keys)
+    learner = program.init(key_init, expert)
+    history: list[dict[str, jax.Array]] = []
+    total = loop.pretrain + loop.iterations
+    rollouts = _rollouts(env, program.method.agent, learner, envs, loop.steps // envs, key_run)
+    try:
+        rollout, actors = next(rollouts)
+        for i in range(total):
+            update = program.pretrain if i < loop.pretrain else program.learn
+            keys = _fold(key_run, 2 * i + 1)
+            learner, episode_return, metrics = update(learner, expert, actors.episode_return, rollout, keys)
+            history.append(metrics)
+            if progress is not None:
+                progress(i, total, jax.tree.map(np.asarray, metrics))
+            if i + 1 < total:
+                rollout, actors = rollouts.send((learner, episode_return))
+    finally:
+        rollouts.close()
+    history = history[loop.pretrain :]  # iteration 0 is the first policy update
+    metrics = {name: np.stack([np.asarray(m[name]) for m in history], axis=1) for name in history[0]}
+    return jax.block_until_ready(learner), metrics, total * loop.steps
+
+
+_fold = jax.jit(jax.vmap(jax.random.fold_in, in_axes=(0, None)))
+
+
+def _rollouts(
+    env: Env, agent: Agent, learner: Learner, envs: int, horizon: int, keys
+) -> Iterator[tuple[Rollout, Actors]]:
+    """Rollouts [S, T, B] without end; send it (learner, episode_return) for each next one."""
+    native = isinstance(env, NativeEnv)
+    source = _native_rollouts if native else _host_rollouts
+    start, collect, close = source(env, agent, envs, horizon)
+    try:
+        actors = start(_fold(keys, 0), learner.normaliser.count.shape[0])
+        i = 0
+        while True:
+            i += 1
+            actors, rollout = collect(learner, actors, _fold(keys, 2 * i))
+            learner, episode_return = yield rollout, actors
+            actors = actors._replace(episode_return=episode_return)
+    finally:
+        close()
+
+
+@lru_cache(maxsize=16)
+def _native_functions(env: NativeEnv, agent: Agent, envs: int, horizon: int):
+    def collect(learner, actors, key):
+        return collect_native(env, lambda obs, k: act(agent, learner, obs, k), actors, horizon, key)
+
+    start = jax.jit(jax.vmap(lambda key: start_native(env, envs, key)))
+    return start, jax.jit(jax.vmap(collect))
+
+
+def _native_rollouts(env: NativeEnv, agent: Agent, envs: int, horizon: int):
+    start, collect = _native_functions(env, agent, envs, horizon)
+    return lambda keys, seeds: start(keys), collect, lambda: None
+
+
+@lru_cache(maxsize=16)
+def _host_act(spec: EnvSpec, agent: Agent):
+    def both(learner, obs, key):
+        action = act(agent, learner, obs, key)
+        return action, to_environment(spec.action_space, action)
+
+    return jax.jit(jax.vmap(both))
+
+
+def _host_rollouts(env: HostEnv, agent: Agent, envs: int, horizon: int):
+    both = _host_act(env.spec, agent)
+    batch = None
+
+    def start(keys, seeds):
+        nonlocal batch
+        batch = env.open(seeds * envs)
+        drawn = jax.vmap(lambda k: jax.random.randint(k, (envs,), 0, 2**31 - 1))(keys)
+        return start_host(batch, np.asarray(drawn))
+
+    def collect(learner, actors, keys):
+        step_keys = jnp.swapaxes(jax.vmap(lambda k: action_keys(k, horizon))(keys), 0, 1)  # [T, S]
+        actors, rollout = collect_host(batch, lambda obs, k: both(learner, obs, k), actors, step_keys)
+        return actors, jax.tree.map(lambda x: np.moveaxis(x, 0, 1), rollout)  # [S, T, B, …]
+
+    return start, collect, lambda: batch.close() if batch is not None else None
+
+
+@lru_cache(maxsize=16)
+def _compiled_cloning(spec: EnvSpec, settings: tuple):
+    functions = build("bc", "", spec, dict(settings))
+    return jax.jit(jax.vmap(functions.init, in_axes=(0, None))), jax.jit(
+        jax.vmap(functions.fit, in_axes=(0, None, None, 0))
+    )
+
+
+def _fit_cloning(config: RunConfig, env: Env, demonstrations: Demonstrations, seed_keys, progress):
+    settings = config.settings["bc"]
+    rng = np.random.default_rng(config.seed)
+    train, validation = demonstrations.split(settings.train_fraction, rng)
+    init, run = _compiled_cloning(env.spec, _freeze(config.settings))
+    pairs = expert_pairs(train, env.spec)
+    learner, history = run(
+        init(seed_keys, pairs), pairs, expert_pairs(validation, env.spec), _fold(seed_keys, 1)
+    )
+    metrics = {name: np.asarray(values) for name, values in history.items()}
+    if progress is not None:
+        for i in range(settings.epochs):
+            progress(i, settings.epochs, {name: values[:, i] for name, values in metrics.items()})
+    return learner, metrics, 0

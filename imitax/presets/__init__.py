@@ -1,0 +1,1 @@
+"""Tuned and published settings as TOML; each file says where its values come from."""
