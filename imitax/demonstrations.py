@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
-from numpy.typing import ArrayLike
 
 from imitax.errors import ImitaxError
 from imitax.types import Discrete, EnvSpec
@@ -68,8 +67,8 @@ class Demonstrations:
         cls,
         episodes: Sequence[tuple[Any, Any]],
         *,
-        terminated: ArrayLike,
-        returns: ArrayLike | None = None,
+        terminated: bool | Sequence | np.ndarray,
+        returns: Sequence | np.ndarray | None = None,
         env_id: str = "",
     ) -> "Demonstrations":
         """Joins whole episodes, each a pair (observations [T, O], actions [T] or [T, A]).
@@ -339,7 +338,8 @@ def _array(name: str, value: Any, kinds: str, what: str, *shapes: tuple[int | st
     if array.size == 0:
         raise ImitaxError(f"Demonstrations need at least one pair, but {name} has shape {list(array.shape)}.")
     fits = any(
-        len(shape) == array.ndim and all(isinstance(n, str) or n == m for n, m in zip(shape, array.shape))
+        len(shape) == array.ndim
+        and all(isinstance(n, str) or n == m for n, m in zip(shape, array.shape, strict=True))
         for shape in shapes
     )
     if array.dtype.kind not in kinds or not fits:

@@ -414,7 +414,7 @@ def _check_minari_sizes(folder: Path, metadata: dict[str, Any]) -> None:
     """Refuses claims that would fill the memory; one damaged byte is enough for them."""
     stored = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     if type(episodes := metadata["total_episodes"]) is not int or not 1 <= episodes <= stored:
-        raise ImitaxError(f"found total_episodes = {_brief(episodes)}; expected at least 1, and data for each.")
+        raise ImitaxError(f"found total_episodes = {_brief(episodes)}; expected 1 or more, with their data.")
     if metadata["data_format"] != "hdf5":
         return
     import h5py

@@ -58,7 +58,7 @@ def test_reward_form_formula(name):
 @pytest.mark.parametrize("name", FORMULAS)
 def test_reward_form_is_stable_and_rises(name):
     logit = jnp.linspace(-200.0, 200.0, 4001)
-    reward, slope = jax.vmap(jax.value_and_grad(reward_form(name)))(logit)
+    reward, slope = jax.jit(jax.vmap(jax.value_and_grad(reward_form(name))))(logit)
     assert np.all(np.isfinite(reward)) and np.all(np.isfinite(slope))
     # Never falls: more like the expert is never paid less. The slack is one unit in the last place of 1.
     assert np.all(np.diff(reward) >= -1.2e-7)
@@ -144,7 +144,7 @@ def test_discriminator_loss_is_stable():
     def loss(expert, policy, absorbing):
         return discriminator_loss(expert, policy, absorbing, scalar(0.3), scalar(0.4))
 
-    value, slopes = jax.value_and_grad(loss, (0, 1, 2))(floats(-200, 200), floats(200, -200), scalar(200))
+    value, slopes = jax.jit(jax.value_and_grad(loss, (0, 1, 2)))(floats(-200, 200), floats(200, -200), scalar(200))
     # ½ · 200 on each live side, weighted 0.7 and 0.6; the absorbing logit costs the policy side 0.4 · 200
     np.testing.assert_allclose(value, 0.7 * 100 + 0.6 * 100 + 0.4 * 200, rtol=1e-6)
     assert all(np.all(np.isfinite(s)) for s in slopes)
@@ -177,15 +177,15 @@ def test_optimal_logit_is_the_log_density_ratio(smoothing):
     if smoothing == 0.0:
         np.testing.assert_allclose(best, np.log(a / b))
     table, absorbing = jnp.asarray(best[:4], jnp.float32), scalar(best[4])
-    slopes = jax.grad(expected_loss, (0, 1))(table, absorbing, smoothing)
+    loss_and_slopes = jax.jit(lambda t, l: jax.value_and_grad(expected_loss, (0, 1))(t, l, smoothing))
+    least, slopes = loss_and_slopes(table, absorbing)
     np.testing.assert_allclose(slopes[0], np.zeros(4), atol=1e-7)
     np.testing.assert_allclose(slopes[1], 0.0, atol=1e-7)
     # and it is a minimum: the loss rises in every direction
-    least = expected_loss(table, absorbing, smoothing)
     for shift in (-0.5, 0.5):
-        assert expected_loss(table, absorbing + shift, smoothing) > least
+        assert loss_and_slopes(table, absorbing + shift)[0] > least
         for x in range(4):
-            assert expected_loss(table.at[x].add(shift), absorbing, smoothing) > least
+            assert loss_and_slopes(table + shift * np.eye(4, dtype=np.float32)[x], absorbing)[0] > least
 
 
 def test_label_smoothing_by_hand():
@@ -227,12 +227,17 @@ def test_bernoulli_entropy():
 def test_bernoulli_entropy_gradient():
     # H = softplus(l) − lσ(l);  H' = σ − σ − lσ(1 − σ) = −lσ(l)σ(−l)
     logit = np.linspace(-200.0, 200.0, 401)
-    slope = jax.vmap(jax.grad(bernoulli_entropy))(jnp.asarray(logit, jnp.float32))
+    slope = jax.jit(jax.vmap(jax.grad(bernoulli_entropy)))(jnp.asarray(logit, jnp.float32))
     expected = -logit * np.exp(log_d(logit) + log_d(-logit))
     np.testing.assert_allclose(slope, expected, atol=5e-6)
 
 
 # Clipped surrogate --------------------------------------------------------------------------------------
+
+
+@jax.jit
+def surrogate_and_slope(ratio, advantage):
+    return jax.value_and_grad(clipped_surrogate)(ratio, advantage, 0.25)
 
 
 @pytest.mark.parametrize(
@@ -255,13 +260,13 @@ def test_bernoulli_entropy_gradient():
     ],
 )
 def test_clipped_surrogate(ratio, advantage, loss, slope):
-    value, grad = jax.value_and_grad(clipped_surrogate)(floats(ratio), floats(advantage), 0.25)
+    value, grad = surrogate_and_slope(floats(ratio), floats(advantage))
     assert value == loss and grad[0] == slope
 
 
 def test_clipped_surrogate_is_a_mean():
     # −(2.5 + 1 − 1.5 − 4) / 4, and each slope a quarter of the one by itself
-    value, grad = jax.value_and_grad(clipped_surrogate)(floats(2, 0.5, 0.5, 2), floats(2, 2, -2, -2), 0.25)
+    value, grad = surrogate_and_slope(floats(2, 0.5, 0.5, 2), floats(2, 2, -2, -2))
     assert value == 0.5
     np.testing.assert_array_equal(grad, [0.0, -0.5, 0.0, 0.5])
 
@@ -269,40 +274,41 @@ def test_clipped_surrogate_is_a_mean():
 # Gradient penalty ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("weight", [(3.0, 4.0), (0.6, 0.8), (0.1, 0.0)])
-def test_gradient_penalty_of_a_linear_network(rng, key, weight):
-    # ∇_x (w·x + b) = w everywhere, so the penalty is (‖w‖ − 1)²: 16, 0 and 0.81.
+@pytest.fixture
+def linear_penalty(rng, key):
+    """Weights w -> the penalty of w·x + 2 and its slope in w."""
     expert, policy = jnp.asarray(rng.normal(size=(2, 8, 2)), jnp.float32)
-    penalty = gradient_penalty(lambda x: x @ floats(*weight) + 2.0, expert, policy, key)
-    np.testing.assert_allclose(penalty, (np.hypot(*weight) - 1.0) ** 2, rtol=1e-5, atol=1e-10)
-
-
-def test_gradient_penalty_slope(rng, key):
-    # d/dw (‖w‖ − 1)² = 2 (‖w‖ − 1) w / ‖w‖ = 2 · 4 · (3, 4) / 5
-    expert, policy = jnp.asarray(rng.normal(size=(2, 8, 2)), jnp.float32)
-    slope = jax.grad(lambda w: gradient_penalty(lambda x: x @ w, expert, policy, key))(floats(3, 4))
-    np.testing.assert_allclose(slope, [4.8, 6.4], rtol=1e-5)
-
-
-def test_gradient_penalty_of_a_zero_network_is_smooth(rng, key):
-    # An output layer of zeros: ‖∇‖ = 0 and the penalty 1, with a finite slope for the weights.
-    expert, policy = jnp.asarray(rng.normal(size=(2, 8, 2)), jnp.float32)
-    value, slope = jax.value_and_grad(lambda w: gradient_penalty(lambda x: x @ w, expert, policy, key))(
-        jnp.zeros(2)
+    return jax.jit(
+        jax.value_and_grad(lambda w: gradient_penalty(lambda x: x @ w + 2.0, expert, policy, key))
     )
+
+
+def test_gradient_penalty_of_a_linear_network(linear_penalty):
+    # ∇_x (w·x + b) = w everywhere, so the penalty is (‖w‖ − 1)²: 16, 0 and 0.81.
+    for weight in [(3.0, 4.0), (0.6, 0.8), (0.1, 0.0)]:
+        expected = (np.hypot(*weight) - 1.0) ** 2
+        np.testing.assert_allclose(linear_penalty(floats(*weight))[0], expected, rtol=1e-5, atol=1e-10)
+    # d/dw (‖w‖ − 1)² = 2 (‖w‖ − 1) w / ‖w‖ = 2 · 4 · (3, 4) / 5
+    np.testing.assert_allclose(linear_penalty(floats(3, 4))[1], [4.8, 6.4], rtol=1e-5)
+
+
+def test_gradient_penalty_of_a_zero_network_is_smooth(linear_penalty):
+    # An output layer of zeros: ‖∇‖ = 0 and the penalty 1, with a finite slope for the weights.
+    value, slope = linear_penalty(floats(0, 0))
     np.testing.assert_allclose(value, 1.0, rtol=1e-5)
     assert np.all(np.isfinite(slope))
 
 
 def test_gradient_penalty_points_lie_between_pairs(key):
     # f(x) = ½x² has slope x, so (√penalty + 1) of one pair is the point where it was taken.
-    def point(expert, policy, key):
-        penalty = gradient_penalty(lambda x: 0.5 * jnp.sum(x**2, -1), expert, policy, key)
-        return np.sqrt(float(penalty)) + 1.0
+    @jax.jit
+    @jax.vmap
+    def penalty(key, expert, policy):
+        return gradient_penalty(lambda x: 0.5 * jnp.sum(x**2, -1), expert, policy, key)
 
-    three, seven = floats(3).reshape(1, 1), floats(7).reshape(1, 1)
-    np.testing.assert_allclose(point(three, three, key), 3.0, rtol=1e-5)
-    points = [point(three, seven, k) for k in jax.random.split(key, 20)]
+    keys, three, seven = jax.random.split(key, 20), jnp.full((20, 1, 1), 3.0), jnp.full((20, 1, 1), 7.0)
+    np.testing.assert_allclose(np.sqrt(penalty(keys, three, three)) + 1.0, np.full(20, 3.0), rtol=1e-5)
+    points = np.sqrt(penalty(keys, three, seven)) + 1.0
     assert 3.0 <= min(points) < 4.0 and 6.0 < max(points) <= 7.0
 
 

@@ -64,10 +64,9 @@ def test_a_large_offset_loses_no_variance(rng):
 def test_merging_under_jit_and_vmap(rng):
     batches = jnp.asarray(rng.normal(size=(3, 10, 2)), jnp.float32)
     mapped = jax.jit(jax.vmap(lambda b: merge_moments(empty_moments((2,)), b)))(batches)
-    for i in range(3):
-        alone = merge_moments(empty_moments((2,)), batches[i])
-        for one, all_ in zip(alone, mapped, strict=True):
-            np.testing.assert_allclose(all_[i], one, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(mapped.count, [10.0] * 3)
+    np.testing.assert_allclose(mapped.mean, np.mean(batches, 1), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(mapped.variance, np.var(batches, 1), rtol=1e-5)
 
 
 def test_memory_caps_the_weight_of_the_past():
@@ -125,13 +124,13 @@ def test_constant_dimension_is_only_centred(rng):
     x = np.stack([np.full(50, 2.0), rng.normal(size=50)], -1)
     moments = merged([x, x])
     y = np.asarray(normalise(moments, jnp.asarray([[2.0, 0.0], [2.5, 0.0]], jnp.float32)))
-    np.testing.assert_array_equal(y[:, 0], [0.0, 0.5])
+    np.testing.assert_allclose(y[:, 0], [0.0, 0.5], atol=1e-6)
 
 
 ABSOLUTE = pytest.mark.xfail(reason="the threshold on the deviation is absolute", strict=True)
 
 
-@pytest.mark.parametrize("constant", [0.1, *(pytest.param(c, marks=ABSOLUTE) for c in (100.3, 1000.7, -5e4))])
+@pytest.mark.parametrize("constant", [0.1, *(pytest.param(c, marks=ABSOLUTE) for c in (100.3, 1000.7))])
 def test_any_constant_dimension_is_only_centred(constant):
     # The mean of equal numbers may be an ulp off, and an ulp of 1000 is 6e-5. That is still a constant.
     batch = jnp.full((100, 1), constant, jnp.float32)
@@ -143,4 +142,4 @@ def test_any_constant_dimension_is_only_centred(constant):
 def test_normalise_under_any_batch_shape(rng):
     moments = merged([rng.normal(2.0, 3.0, size=(50, 3))])
     x = jnp.asarray(rng.normal(size=(4, 2, 3)), jnp.float32)
-    np.testing.assert_array_equal(normalise(moments, x)[1, 1], normalise(moments, x[1, 1]))
+    np.testing.assert_allclose(normalise(moments, x)[1, 1], normalise(moments, x[1, 1]), rtol=1e-6)

@@ -13,6 +13,7 @@ from imitax.core.distributions import categorical, diagonal_gaussian
 from imitax.core.trust_region import dot, fisher_vector_product, line_search, natural_step
 
 DAMPING, MAX_KL = 0.1, 0.01
+MANY = 1000  # iterations of conjugate gradient, far beyond the number of parameters: it must also stop well
 
 
 def network(params, obs):
@@ -107,10 +108,10 @@ def test_natural_step_is_the_dense_solution(problem):
     g = flat(problem.gradient)
     direction = np.linalg.solve(problem.fisher + DAMPING * np.eye(g.size), g)
     expected = np.sqrt(2.0 * MAX_KL / (g @ direction)) * direction
-    np.testing.assert_allclose(problem.natural_step(problem.gradient, 60), expected, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(problem.natural_step(problem.gradient, MANY), expected, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("iterations", [1, 3, 60])
+@pytest.mark.parametrize("iterations", [1, MANY])
 def test_quadratic_model_of_the_kl_is_max_kl(problem, iterations):
     # ½ sᵀFs = max_kl by the scaling, however far conjugate gradient got; and gᵀs > 0.
     step = problem.natural_step(problem.gradient, iterations)
@@ -128,18 +129,13 @@ def test_one_iteration_is_the_scaled_gradient(problem):
 @pytest.mark.parametrize("factor", [2.0**-10, 64.0])
 def test_natural_step_ignores_the_length_of_the_gradient(problem, factor):
     scaled = jax.tree.map(lambda g: factor * g, problem.gradient)
-    one, other = (problem.natural_step(g, 60) for g in (problem.gradient, scaled))
+    one, other = (problem.natural_step(g, MANY) for g in (problem.gradient, scaled))
     np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
 
 
 def test_natural_step_of_a_zero_gradient_is_zero(problem):
     zero = jax.tree.map(jnp.zeros_like, problem.params)
-    np.testing.assert_array_equal(problem.natural_step(zero, 60), 0.0)
-
-
-def test_more_iterations_than_dimensions_stay_finite(problem):
-    few, many = (problem.natural_step(problem.gradient, n) for n in (60, 1000))
-    np.testing.assert_allclose(few, many, rtol=1e-3, atol=1e-5)
+    np.testing.assert_array_equal(problem.natural_step(zero, MANY), 0.0)
 
 
 # Line search --------------------------------------------------------------------------------------------
@@ -242,7 +238,7 @@ def test_line_search_takes_the_natural_step(problem):
         found = line_search(lambda p: dot(gradient, p), kl, params, step, MAX_KL, 10)
         return found.accepted, kl(found.params), dot(gradient, found.params) - dot(gradient, params)
 
-    step = ravel_pytree(params)[1](jnp.asarray(problem.natural_step(gradient, 60), jnp.float32))
+    step = ravel_pytree(params)[1](jnp.asarray(problem.natural_step(gradient, MANY), jnp.float32))
     accepted, moved, gain = update(step)
     assert accepted and gain > 0.0
     assert 0.0 < moved <= MAX_KL * (1.0 + 1e-5)

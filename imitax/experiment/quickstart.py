@@ -1,0 +1,107 @@
+"""The main job from nothing: expert, demonstrations, cloning, GAIL, the control, one table."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from imitax import formats
+from imitax.envs import make
+from imitax.experiment import figures
+from imitax.experiment.evaluation import Evaluation, evaluate, evaluate_random, record
+from imitax.experiment.policy import save_policies
+from imitax.experiment.runs import new_folder, train_to_folder, write_json
+from imitax.experiment.settings import make_config
+from imitax.experiment.stats import describe_returns, normalised
+from imitax.experiment.terminal import evaluation_cells, live_bar, print_table
+from imitax.experiment.training import Training, fit
+
+ENV = "Acrobot-v1"
+TRAJECTORIES = 7
+EPISODES = 100
+COLUMNS = ["policy", "return, deterministic", "95 % interval", "score", "return, sampled", "95 % interval",
+           "score", "seconds", "env steps"]  # fmt: skip
+
+
+def quickstart(path: Path, seed: int = 0) -> dict[str, Any]:
+    """Train everything, print the table, write the folder `path`; returns what summary.json holds."""
+    start = time.perf_counter()
+    new_folder(path)
+    env = make(ENV)
+    with live_bar("expert") as progress:
+        expert = fit(make_config("rl", ENV, seed=seed), env, None, progress)
+    save_policies(expert.policies, path / "expert.safetensors")
+    demonstrations = record(expert.policy, env, TRAJECTORIES, seed=seed + 1)
+    formats.save(demonstrations, path / "demonstrations.npz", spec=env.spec)
+
+    trained: dict[str, Training] = {"expert": expert}
+    for method in ("bc", "gail", "constant"):
+        config = make_config(method, ENV, seed=seed)
+        with live_bar(method) as progress:
+            trained[method], _ = train_to_folder(
+                config, env, demonstrations, path / method, EPISODES, progress, "demonstrations.npz"
+            )
+    summary = {"env": ENV, "seed": seed, "trajectories": TRAJECTORIES, "episodes": EPISODES}
+    summary["policies"] = _evaluate_all(trained, env)
+    summary["seconds"] = round(time.perf_counter() - start, 1)
+    (path / "figures").mkdir()
+    figures.save(_comparison(trained, summary["policies"]), path / "figures" / "quickstart")
+    write_json(path / "summary.json", summary)
+    print_table(f"{ENV}, {TRAJECTORIES} demonstrated trajectories, {EPISODES} fresh episodes each", COLUMNS,
+                [_row(name, entry) for name, entry in summary["policies"].items()])  # fmt: skip
+    return summary
+
+
+def _evaluate_all(trained: dict[str, Training], env) -> dict[str, dict]:
+    """name -> deterministic and sampled evaluation, seconds and environment steps of training."""
+
+    def both(play) -> dict[str, Evaluation]:
+        return {"deterministic": play(False), "sampled": play(True)}
+
+    uniform = evaluate_random(env, EPISODES)
+    found = {"random": {"deterministic": None, "sampled": uniform}}
+    for name, training in trained.items():
+        found[name] = both(lambda sampled, policy=training.policy: evaluate(policy, env, EPISODES, sampled))
+    expert = found["expert"]["sampled"].returns.mean()  # the demonstrations were sampled
+    result = {}
+    for name, evaluations in found.items():
+        entry = {kind: e and describe_returns(e.returns) for kind, e in evaluations.items()}
+        for described in filter(None, entry.values()):
+            described["normalised"] = float(normalised(described["mean"], uniform.returns.mean(), expert))
+        training = trained.get(name)
+        entry["seconds"] = round(training.seconds, 1) if training else 0.0
+        entry["env_steps"] = training.env_steps if training else 0
+        result[name] = entry
+    return result
+
+
+def _row(name: str, entry: dict) -> list[str]:
+    cells = [name]
+    for kind in ("deterministic", "sampled"):
+        described = entry[kind]
+        cells += evaluation_cells(described, described["normalised"]) if described else ["", "", ""]
+    return [*cells, f"{entry['seconds']:.1f}", f"{entry['env_steps']:,}"]
+
+
+def _comparison(trained: dict[str, Training], policies: dict):
+    """Episode length while training, and the discriminator's scores."""
+    figure, axes = figures.new(1, 2, width=5.0)
+    left, right = axes[0]
+    for (name, label), colour in zip(
+        (("gail", "GAIL"), ("expert", "PPO on the true reward"), ("constant", "constant reward")),
+        figures.COLOURS,
+        strict=False,
+    ):
+        figures.curve(left, trained[name].metrics["episode_return"], label, colour)
+    figures.level(left, policies["expert"]["sampled"]["mean"], "expert")
+    figures.level(left, policies["bc"]["sampled"]["mean"], "behaviour cloning", ":")
+    left.set(xlabel="iteration (5,120 steps)", ylabel="true return", title=f"{ENV}: training episodes")
+    for metric, label, colour in (
+        ("expert_score", "expert pairs", figures.COLOURS[0]),
+        ("policy_score", "policy pairs", figures.COLOURS[1]),
+    ):
+        figures.curve(right, trained["gail"].metrics[metric], label, colour)
+    figures.level(right, 0.5, "½")
+    right.set(xlabel="iteration", ylabel="mean D", title="GAIL: discriminator score")
+    for axis in (left, right):
+        axis.legend(frameon=False, fontsize=8)
+    return figure
