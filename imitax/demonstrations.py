@@ -50,7 +50,7 @@ class Demonstrations:
                 f"episode_steps must be at least the stored pairs, but episode {bad} took "
                 f"{steps[bad]} steps and stores {lengths[bad]} pairs."
             )
-        terminated = _array("terminated", self.terminated, "b", "booleans", (episodes,))
+        terminated = _array("terminated", self.terminated, "b", "booleans", (episodes,)).astype(bool)
         returns = _array("returns", self.returns, "fiu", "numbers", (episodes,)).astype(np.float64)
         if (bad := _first(np.isinf(returns))) is not None:
             raise ImitaxError(
@@ -59,8 +59,9 @@ class Demonstrations:
         if not isinstance(self.env_id, str) or not self.env_id.isprintable():
             raise ImitaxError(f"env_id must be printable text, found {_short(self.env_id)}.")
         checked = (observations, actions, lengths, steps, terminated, returns)
-        for field, value in zip(fields(self), checked, strict=False):
-            object.__setattr__(self, field.name, _frozen(value))
+        for field, array in zip(fields(self), checked, strict=False):
+            array.flags.writeable = False  # all are copies, so the caller's arrays stay as they were
+            object.__setattr__(self, field.name, array)
 
     @classmethod
     def from_episodes(
@@ -318,14 +319,6 @@ def _range(array: np.ndarray) -> dict[str, Any]:
     """Minimum, maximum and mean over the first axis, as numbers or lists of numbers."""
     wide = array.astype(np.float64)
     return {"min": wide.min(0).tolist(), "max": wide.max(0).tolist(), "mean": wide.mean(0).tolist()}
-
-
-def _frozen(array: np.ndarray) -> np.ndarray:
-    """`array` itself where nobody can write to it, else a read-only copy."""
-    if array.flags.writeable or array.base is not None:
-        array = array.copy()
-        array.flags.writeable = False
-    return array
 
 
 def _array(name: str, value: Any, kinds: str, what: str, *shapes: tuple[int | str, ...]) -> np.ndarray:

@@ -42,8 +42,10 @@ def test_types_are_converted_and_arrays_are_frozen():
     source = np.zeros((3, 2))
     demos = make((3,), observations=source, actions=np.array([0, 1, 2], np.uint8))
     assert demos.observations.dtype == np.float32 and demos.actions.dtype == np.int64
-    source[:] = 7
+    source[:] = 7  # the caller's array stays writeable, and is not ours
     assert not demos.observations.any()
+    ends = np.array([True])
+    assert make((3,), terminated=ends).terminated is not ends and ends.flags.writeable
     with pytest.raises(ValueError, match="read-only"):
         demos.observations[0] = 1
     assert make(spec=BOX).actions.dtype == np.float32

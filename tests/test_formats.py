@@ -44,7 +44,7 @@ def original(lengths=(2, 3)):
 
 @st.composite
 def contents(draw):
-    """The fields of a `Demonstrations`, in plain arrays, with between 1 and 3 actions or action dimensions."""
+    """The fields of a `Demonstrations` with 3 actions, or 1 to 3 action dimensions."""
     lengths = np.array(draw(st.lists(st.integers(1, 6), min_size=1, max_size=4)))
     episodes, pairs = len(lengths), int(lengths.sum())
     observation = st.floats(-(2.0**100), 2.0**100, width=32)

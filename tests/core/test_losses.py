@@ -5,17 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from imitax.core.losses import (
-    REWARD_FORMS,
-    bernoulli_entropy,
-    clipped_surrogate,
-    cross_entropy,
-    discriminator_loss,
-    gradient_penalty,
-    reward_form,
-    standardise,
-)
+from imitax.core import losses
+from imitax.core.losses import REWARD_FORMS, gradient_penalty, reward_form
 from imitax.errors import ImitaxError
+
+# Compiled, as in training; one program each is also quicker than one for every operation.
+bernoulli_entropy = jax.jit(losses.bernoulli_entropy)
+clipped_surrogate = jax.jit(losses.clipped_surrogate, static_argnums=2)
+cross_entropy = jax.jit(losses.cross_entropy, static_argnums=1)
+discriminator_loss = jax.jit(losses.discriminator_loss, static_argnums=5)
+standardise = jax.jit(losses.standardise, static_argnums=1)
 
 LN2 = np.log(2.0)
 MASSES = [0.0, 0.25, 0.3, 0.7, 0.999, 1.0]

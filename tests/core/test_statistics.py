@@ -7,10 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imitax.core.statistics import Moments, empty_moments, merge_moments, normalise
+from imitax.core import statistics
+from imitax.core.statistics import Moments, empty_moments
 
 # `normalise` subtracts a mean [D] from observations [B, D]. Remove this once it is reshaped.
 pytestmark = pytest.mark.rank_promotion
+
+# Compiled, as in training; one program each is also quicker than one for every operation.
+merge_moments = jax.jit(statistics.merge_moments, static_argnums=2)
+normalise = jax.jit(statistics.normalise, static_argnums=2)
 
 SIZES = (1, 2, 5)  # few sizes, so that few programs are compiled
 
