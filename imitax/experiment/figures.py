@@ -60,13 +60,16 @@ def learning_curves(metrics: dict[str, np.ndarray], summary: dict | None = None)
         axes[0, 0].legend(frameon=False)
         return figure
     panels = [p for p in _panels(metrics, summary or {}) if any(name in metrics for name, _ in p[1])]
-    figure, axes = new(1, len(panels), width=4.2)
-    for axis, (title, lines, levels) in zip(axes[0], panels, strict=True):
+    columns = min(3, len(panels))
+    figure, axes = new(-(-len(panels) // columns), columns, width=4.2, height=2.8)
+    for axis in axes.flat[len(panels) :]:
+        axis.set_visible(False)
+    for axis, (title, lines, levels) in zip(axes.flat, panels, strict=False):
         for (name, label), colour in zip(lines, COLOURS, strict=False):
             if name in metrics:
                 curve(axis, metrics[name], label, colour)
-        for y, label in levels:
-            level(axis, y, label)
+        for (y, label), style in zip(levels, ("--", ":"), strict=False):
+            level(axis, y, label, style)
         axis.set(xlabel="iteration", title=title)
         if len(lines) + len(levels) > 1:
             axis.legend(frameon=False, fontsize=8)

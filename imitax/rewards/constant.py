@@ -16,7 +16,7 @@ from imitax.types import EnvSpec, RewardModel
 class ConstantConfig:
     """Settings of the constant reward."""
 
-    form: str = "neg_log_one_minus_d"  # the reward form whose value at D = ½ is paid
+    form: str = "log_d"  # the reward form whose value at D = ½ is paid
     absorbing: bool = True  # pay relative to the absorbing state (then 0), or literally
 
 

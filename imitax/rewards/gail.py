@@ -32,7 +32,7 @@ class GAILConfig:
     entropy: float = 1e-3  # weight of the discriminator's entropy (Ho & Ermon 2016)
     gradient_penalty: float = 0.0  # weight of (‖∇ logit‖ − 1)² between pairs (Gulrajani et al. 2017)
     label_smoothing: float = 0.0  # expert label 1 − s, policy label s
-    form: str = "neg_log_one_minus_d"  # reward: log_d, neg_log_one_minus_d, logit or d_minus_one
+    form: str = "log_d"  # reward: log_d, neg_log_one_minus_d, logit or d_minus_one
     absorbing: bool = True  # absorbing states on both sides; off: the paper's literal setting
 
 

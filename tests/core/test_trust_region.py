@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
+from imitax.core import trust_region
 from imitax.core.distributions import categorical, diagonal_gaussian
-from imitax.core.trust_region import dot, fisher_vector_product, line_search, natural_step
+from imitax.core.trust_region import dot, fisher_vector_product, natural_step
+
+# Compiled, as in training; `max_kl` is traced, so that cases with one objective share a program.
+line_search = jax.jit(trust_region.line_search, static_argnames=("objective", "kl", "tries"))
 
 DAMPING, MAX_KL = 0.1, 0.01
 MANY = 1000  # iterations of conjugate gradient, far beyond the number of parameters: it must also stop well
@@ -145,6 +149,10 @@ def scalar(x):
     return jnp.asarray(x, jnp.float32)
 
 
+def identity(p):
+    return p
+
+
 def square(p):
     """A KL with p = 0 as its old parameter."""
     return p**2
@@ -159,7 +167,7 @@ def test_full_step_of_a_concave_objective():
 @pytest.mark.parametrize("max_kl, fraction", [(1.0, 1.0), (0.99, 0.5), (0.25, 0.5), (0.2, 0.25), (0.01, 0.0625)])
 def test_halves_until_the_kl_is_within_the_limit(max_kl, fraction):
     # p = fraction, so the KL is fraction²: 1, 1/4, 1/16, 1/64, 1/256
-    found = line_search(lambda p: p, square, scalar(0), scalar(1), max_kl, 10)
+    found = line_search(identity, square, scalar(0), scalar(1), max_kl, 10)
     assert found.accepted and found.fraction == fraction and found.params == fraction
 
 
@@ -172,7 +180,7 @@ def test_halves_until_the_objective_rises():
 def test_number_of_tries():
     # 1/16 ≤ max_kl needs the third try: 1, 1/2, 1/4
     for tries, accepted in [(2, False), (3, True)]:
-        found = line_search(lambda p: p, square, scalar(0), scalar(1), 0.1, tries)
+        found = line_search(identity, square, scalar(0), scalar(1), 0.1, tries)
         assert found.accepted == accepted
 
 
@@ -197,20 +205,28 @@ HOPELESS = {
 )
 def test_parameters_stay_when_nothing_is_good(case):
     objective, kl = HOPELESS[case]
-    params = {"a": scalar(0.1), "b": scalar(-0.0)}  # −0.0: the sign bit counts too
-    step = {"a": scalar(0.7), "b": scalar(1.0)}
-    found = line_search(lambda p: objective(p["a"]), lambda p: kl(p["a"]), params, step, 1.0, 6)
+    params, step = jnp.asarray([0.1, -0.0]), jnp.asarray([0.7, 1.0])  # −0.0: the sign bit counts too
+    found = line_search(lambda p: objective(p[0]), lambda p: kl(p[0]), params, step, 1.0, 6)
     assert not found.accepted and found.fraction == 0.0
-    for name in params:
-        assert np.asarray(found.params[name]).tobytes() == np.asarray(params[name]).tobytes()
+    assert np.asarray(found.params).tobytes() == np.asarray(params).tobytes()
+
+
+def total(tree):
+    return sum(map(jnp.sum, jax.tree.leaves(tree)))
+
+
+def total_square(tree):
+    return total(jax.tree.map(jnp.square, tree))
 
 
 @pytest.mark.parametrize("bad", [NAN, np.inf])
 def test_parameters_stay_when_the_step_is_not_finite(bad):
-    params = jnp.asarray([0.1, -0.0])
-    found = line_search(jnp.sum, lambda p: jnp.sum(p**2), params, jnp.asarray([1.0, bad]), 1.0, 6)
+    params = {"w": jnp.asarray([0.1, -0.0]), "b": scalar(0.3)}
+    step = {"w": jnp.asarray([1.0, bad], jnp.float32), "b": scalar(0.5)}
+    found = line_search(total, total_square, params, step, 1.0, 6)
     assert not found.accepted
-    assert np.asarray(found.params).tobytes() == np.asarray(params).tobytes()
+    for name in params:
+        assert np.asarray(found.params[name]).tobytes() == np.asarray(params[name]).tobytes()
 
 
 def test_nan_of_a_long_step_is_only_halved():
@@ -221,7 +237,7 @@ def test_nan_of_a_long_step_is_only_halved():
 def test_line_search_under_vmap():
     # Lanes end at different tries, one without success; each is as if alone.
     def search(max_kl):
-        return line_search(lambda p: p, square, scalar(0), scalar(1), max_kl, 3)
+        return line_search(identity, square, scalar(0), scalar(1), max_kl, 3)
 
     found = jax.jit(jax.vmap(search))(jnp.asarray([1.0, 0.3, 0.1, 0.001]))
     np.testing.assert_array_equal(found.accepted, [True, True, True, False])
