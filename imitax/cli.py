@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from tyro.conf import Positional, arg
+from tyro.conf import Positional, UseAppendAction, arg
 
 from imitax.errors import ImitaxError
 
@@ -14,7 +14,8 @@ app = tyro.extras.SubcommandApp()
 demos = tyro.extras.SubcommandApp()  # subcommands of `imitax demos`
 
 Backend = Literal["auto", "native", "gymnasium"]
-Set = Annotated[tuple[str, ...], arg(name="set", metavar="KEY=VALUE ...")]
+# A tuple for each time the option is given: without this, a second --set would undo the first.
+Set = Annotated[tuple[tuple[str, ...], ...], UseAppendAction, arg(name="set", metavar="KEY=VALUE ...")]
 Env = Annotated[str, Positional, arg(metavar="ENV")]
 RunFolder = Annotated[Path, Positional, arg(metavar="RUN")]
 Out = Annotated[Path | None, arg(metavar="DIR")]
@@ -129,7 +130,7 @@ def _train(method, env, source, agent, seeds, seed, iterations, steps, trajector
     from imitax.experiment.settings import make_config, parse_assignments
     from imitax.experiment.terminal import evaluation_cells, live_bar, print_table
 
-    values = overrides(method, iterations, steps, parse_assignments(assignments))
+    values = overrides(method, iterations, steps, parse_assignments(sum(assignments, ())))
     config = make_config(
         method, env, agent=agent, preset=preset, overrides=values, backend=backend, time_limit=time_limit,
         seed=seed, seeds=seeds, trajectories=trajectories, subsample=subsample,
@@ -217,26 +218,27 @@ def methods(json: bool = False) -> None:
     Args:
         json: print the list as JSON
     """
-    import dataclasses
-
-    from imitax.experiment.settings import preset_names
+    from imitax.experiment.settings import describe_settings, preset_names
     from imitax.experiment.terminal import print_table
     from imitax.methods.adversarial import LoopConfig
     from imitax.methods.registry import AGENTS, METHODS
 
-    tables = {f"method {name}": (entry.summary, "reward." if entry.loop else f"{name}.", entry.config)
+    tables = {f"method {name}": (entry.summary, "reward" if entry.loop else name, entry.config)
               for name, entry in METHODS.items()}  # fmt: skip
-    tables |= {f"agent {name}": (entry.summary, "agent.", entry.config) for name, entry in AGENTS.items()}
-    tables["loop"] = ("the adversarial loop", "loop.", LoopConfig)
+    tables |= {f"agent {name}": (entry.summary, "agent", entry.config) for name, entry in AGENTS.items()}
+    tables["loop"] = ("cycles of collecting and updating", "loop", LoopConfig)
     listing = {
-        title: {"summary": summary, "settings": {p + f.name: f.default for f in dataclasses.fields(config)}}
-        for title, (summary, p, config) in tables.items()
+        title: {
+            "summary": summary,
+            "settings": {f"{group}.{key}": value for key, value in describe_settings(config).items()},
+        }
+        for title, (summary, group, config) in tables.items()
     }
     if json:
         return _answer(listing | {"presets": preset_names()}, True)
     for title, entry in listing.items():
-        rows = [[key, str(value)] for key, value in entry["settings"].items()] or [["(no settings)", ""]]
-        print_table(f"{title}: {entry['summary']}", ["--set", "default"], rows)
+        rows = [[key, str(s["default"]), s["meaning"]] for key, s in entry["settings"].items()]
+        print_table(f"{title}: {entry['summary']}", ["--set", "default", "meaning"], rows or [["none", "", ""]])
     print(f"Presets: {', '.join(preset_names())}")
 
 
@@ -321,12 +323,15 @@ def make(
         json: print what was written as JSON
     """
     from imitax import envs
-    from imitax.experiment.demonstrate import make_demonstrations
+    from imitax.experiment.demonstrate import make_demonstrations, new_files
     from imitax.experiment.runs import load_policy
     from imitax.experiment.runs import train as run_training
+    from imitax.experiment.settings import check_seed
     from imitax.experiment.terminal import live_bar
 
     world = envs.make(env, backend, time_limit)
+    new_files(world, trajectories, out, format)  # before an expert is trained in vain
+    check_seed(seed)
     if policy is not None:
         chosen = load_policy(policy)
     else:
@@ -411,10 +416,13 @@ def main() -> None:
     try:
         app.cli(prog="imitax", description="Imitation learning in JAX.", config=(tyro.conf.FlagCreatePairsOff,))
     except ImitaxError as error:
-        print(f"imitax: {error}", file=sys.stderr)
+        print(f"imitax: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # the reader of a pipe had enough
         sys.stderr.close()
+    except OSError as error:  # no room, no permission, no such folder
+        print(f"imitax: {error}.", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         print("imitax: interrupted.", file=sys.stderr)
         sys.exit(130)

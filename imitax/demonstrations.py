@@ -9,8 +9,18 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Bool, Int64
 
+from imitax.checks import (
+    as_array,
+    as_integers,
+    brief,
+    check_actions,
+    check_lengths,
+    check_observations,
+    check_same_rows,
+    first_true,
+)
 from imitax.errors import ImitaxError
 from imitax.types import Discrete, EnvSpec
 
@@ -39,25 +49,25 @@ class Demonstrations:
     env_id: str = ""  # "" where unknown
 
     def __post_init__(self):
-        observations = _observations(self.observations)
+        observations = check_observations(self.observations)
         pairs = len(observations)
-        actions = _actions(self.actions, pairs)
-        lengths = _lengths(self.lengths, pairs)
+        actions = check_actions(self.actions, pairs)
+        lengths = check_lengths(self.lengths, pairs)
         episodes = len(lengths)
-        steps = _integers("episode_steps", self.episode_steps, episodes)
-        if (bad := _first(steps < lengths)) is not None:
+        steps = as_integers("episode_steps", self.episode_steps, episodes)
+        if (bad := first_true(steps < lengths)) is not None:
             raise ImitaxError(
                 f"episode_steps must be at least the stored pairs, but episode {bad} took "
                 f"{steps[bad]} steps and stores {lengths[bad]} pairs."
             )
-        terminated = _array("terminated", self.terminated, "b", "booleans", (episodes,)).astype(bool)
-        returns = _array("returns", self.returns, "fiu", "numbers", (episodes,)).astype(np.float64)
-        if (bad := _first(np.isinf(returns))) is not None:
+        terminated = as_array("terminated", self.terminated, "b", "booleans", (episodes,)).astype(bool)
+        returns = as_array("returns", self.returns, "fiu", "numbers", (episodes,)).astype(np.float64)
+        if (bad := first_true(np.isinf(returns))) is not None:
             raise ImitaxError(
                 f"returns must be finite, or NaN where unknown, but episode {bad} has {returns[bad]}."
             )
         if not isinstance(self.env_id, str) or not self.env_id.isprintable():
-            raise ImitaxError(f"env_id must be printable text, found {_short(self.env_id)}.")
+            raise ImitaxError(f"env_id must be printable text, found {brief(self.env_id)}.")
         checked = (observations, actions, lengths, steps, terminated, returns)
         for field, array in zip(fields(self), checked, strict=False):
             array.flags.writeable = False  # all are copies, so the caller's arrays stay as they were
@@ -85,12 +95,12 @@ class Demonstrations:
         observations, actions = [], []
         for index, (episode_obs, episode_actions) in enumerate(episodes):
             try:
-                observations.append(_observations(episode_obs))
-                actions.append(_actions(episode_actions, len(observations[-1])))
+                observations.append(check_observations(episode_obs))
+                actions.append(check_actions(episode_actions, len(observations[-1])))
             except ImitaxError as error:
                 raise ImitaxError(f"In episode {index}: {error}") from error
             for name, arrays in (("observations", observations), ("actions", actions)):
-                _same_rows(name, f"episode {index}", arrays[0], arrays[-1])
+                check_same_rows(name, f"episode {index}", arrays[0], arrays[-1])
         count = len(episodes)
         lengths = np.array([len(array) for array in observations])
         if isinstance(terminated, bool | np.bool_):
@@ -102,8 +112,8 @@ class Demonstrations:
             actions=np.concatenate(actions),
             lengths=lengths,
             episode_steps=lengths,
-            terminated=_array("terminated", terminated, "b", "booleans", (count,)),
-            returns=_array("returns", returns, "fiu", "numbers", (count,)),
+            terminated=as_array("terminated", terminated, "b", "booleans", (count,)),
+            returns=as_array("returns", returns, "fiu", "numbers", (count,)),
             env_id=env_id,
         )
 
@@ -122,7 +132,7 @@ class Demonstrations:
             raise ImitaxError(f"Demonstrations to concatenate must be of one environment, found {found}.")
         for index, part in enumerate(parts):
             for name in ("observations", "actions"):
-                _same_rows(name, f"part {index}", getattr(parts[0], name), getattr(part, name))
+                check_same_rows(name, f"part {index}", getattr(parts[0], name), getattr(part, name))
         arrays = [field.name for field in fields(cls) if field.name != "env_id"]
         joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays}
         return cls(**joined, env_id=names[0] if names else "")
@@ -233,11 +243,11 @@ class Demonstrations:
             extent = high - low
             slack = BOX_TOLERANCE * np.where(np.isfinite(extent), extent, 1.0)
             outside = ((self.actions < low - slack) | (self.actions > high + slack)).any(axis=1)
-            bounds = f"the box {_short(low.tolist())} … {_short(high.tolist())}"
-        if (bad := _first(outside)) is not None:
+            bounds = f"the box {brief(low.tolist())} … {brief(high.tolist())}"
+        if (bad := first_true(outside)) is not None:
             raise ImitaxError(
                 f"actions of {spec.id} must lie in {bounds}, "
-                f"but pair {bad} has {_short(self.actions[bad].tolist())}."
+                f"but pair {bad} has {brief(self.actions[bad].tolist())}."
             )
         self._check_limit(spec.time_limit)
 
@@ -298,96 +308,14 @@ class Demonstrations:
         )
 
     def _check_limit(self, time_limit: int) -> None:
-        if (bad := _first(self.episode_steps > time_limit)) is not None:
+        if (bad := first_true(self.episode_steps > time_limit)) is not None:
             raise ImitaxError(
                 f"episode_steps must not exceed the time limit of {time_limit}, "
                 f"but episode {bad} took {self.episode_steps[bad]} steps."
             )
 
 
-def _first(bad: np.ndarray) -> int | None:
-    """Index of the first True along the first axis, or None."""
-    return int(np.argwhere(bad)[0, 0]) if bad.any() else None
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
 def _range(array: np.ndarray) -> dict[str, Any]:
     """Minimum, maximum and mean over the first axis, as numbers or lists of numbers."""
     wide = array.astype(np.float64)
     return {"min": wide.min(0).tolist(), "max": wide.max(0).tolist(), "mean": wide.mean(0).tolist()}
-
-
-def _array(name: str, value: Any, kinds: str, what: str, *shapes: tuple[int | str, ...]) -> np.ndarray:
-    """`value` as an array of one of the NumPy `kinds` and `shapes`, where a letter fits any size."""
-    wanted = " or ".join(f"[{', '.join(map(str, shape))}]" for shape in shapes)
-    try:
-        array = np.asarray(value)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise ImitaxError(f"{name} must be {what} {wanted}, found rows that form no array.") from error
-    if array.size == 0:
-        raise ImitaxError(f"Demonstrations need at least one pair, but {name} has shape {list(array.shape)}.")
-    fits = any(
-        len(shape) == array.ndim
-        and all(isinstance(n, str) or n == m for n, m in zip(shape, array.shape, strict=True))
-        for shape in shapes
-    )
-    if array.dtype.kind not in kinds or not fits:
-        raise ImitaxError(f"{name} must be {what} {wanted}, found {array.dtype} {list(array.shape)}.")
-    return array
-
-
-def _integers(name: str, value: Any, size: int | str) -> Int64[np.ndarray, "_"]:
-    array = _array(name, value, "iu", "integers", (size,))
-    if (bad := _first(array > np.iinfo(np.int64).max)) is not None:
-        raise ImitaxError(f"{name} must fit int64, but entry {bad} is {array[bad]}.")
-    return array.astype(np.int64)
-
-
-def _single(name: str, array: np.ndarray) -> Float32[np.ndarray, "N _"]:
-    """Rounds to float32 and checks that the result is finite."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        rounded = array.astype(np.float32)
-    if len(bad := np.argwhere(~np.isfinite(rounded))):
-        pair, dimension = map(int, bad[0])
-        raise ImitaxError(
-            f"{name} must be finite float32 numbers, but pair {pair} has {array[pair, dimension]} "
-            f"in dimension {dimension}."
-        )
-    return rounded
-
-
-def _observations(value: Any) -> Float32[np.ndarray, "N O"]:
-    return _single("observations", _array("observations", value, "fiu", "numbers", ("N", "O")))
-
-
-def _actions(value: Any, pairs: int) -> Int64[np.ndarray, "N"] | Float32[np.ndarray, "N A"]:
-    array = _array("actions", value, "fiu", "numbers", (pairs,), (pairs, "A"))
-    if (array.ndim == 1) != (array.dtype.kind in "iu"):
-        found = f"{array.dtype} {list(array.shape)}"
-        raise ImitaxError(f"actions must be integers [N] (Discrete) or floats [N, A] (Box), found {found}.")
-    if array.ndim == 2:
-        return _single("actions", array)
-    if (bad := _first(array < 0)) is not None:
-        raise ImitaxError(f"actions that are integers count from 0, but pair {bad} has {array[bad]}.")
-    return _integers("actions", array, pairs)
-
-
-def _lengths(value: Any, pairs: int) -> Int64[np.ndarray, "E"]:
-    lengths = _integers("lengths", value, "E")
-    if (bad := _first(lengths < 1)) is not None:
-        raise ImitaxError(f"lengths must be positive, but episode {bad} has {lengths[bad]}.")
-    if (total := sum(lengths.tolist())) != pairs:
-        raise ImitaxError(f"lengths must add up to the number of observations, {pairs}, found {total}.")
-    return lengths
-
-
-def _same_rows(name: str, where: str, first: np.ndarray, other: np.ndarray) -> None:
-    if (first.dtype, first.shape[1:]) != (other.dtype, other.shape[1:]):
-        raise ImitaxError(
-            f"{name} must be alike everywhere, but the first rows are {first.dtype} {list(first.shape[1:])} "
-            f"and those of {where} are {other.dtype} {list(other.shape[1:])}."
-        )

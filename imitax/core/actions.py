@@ -19,7 +19,8 @@ def to_environment(space: Discrete | Box, action: Array) -> Array:
     if isinstance(space, Discrete):
         return action
     low, high = np.asarray(space.low, np.float32), np.asarray(space.high, np.float32)
-    return low + (jnp.clip(action, -1.0, 1.0) + 1.0) * (0.5 * (high - low))
+    inside = low + (jnp.clip(action, -1.0, 1.0) + 1.0) * (0.5 * (high - low))
+    return jnp.clip(inside, low, high)  # the sum may round to just above high
 
 
 def from_environment(space: Discrete | Box, action: Array) -> Array:
@@ -27,7 +28,8 @@ def from_environment(space: Discrete | Box, action: Array) -> Array:
     if isinstance(space, Discrete):
         return jnp.asarray(action, jnp.int32)
     low, high = np.asarray(space.low, np.float32), np.asarray(space.high, np.float32)
-    return (jnp.asarray(action, jnp.float32) - low) / (0.5 * (high - low)) - 1.0
+    half_width = np.where(high > low, 0.5 * (high - low), np.inf)  # without width: the middle, 0
+    return (jnp.asarray(action, jnp.float32) - low) / half_width - np.where(high > low, 1.0, 0.0)
 
 
 def encode(space: Discrete | Box, action: Array) -> Float[Array, "*batch F"]:

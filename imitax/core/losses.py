@@ -80,4 +80,5 @@ def standardise(x: Float[Array, "*b"], floor: float) -> Float[Array, "*b"]:
 
     The floor keeps the numerical noise of a constant reward from being blown up to unit scale.
     """
+    x = x - x.reshape(-1)[0]  # so that a constant gives exactly 0, whatever its mean rounds to
     return (x - jnp.mean(x)) / jnp.maximum(jnp.std(x), floor)

@@ -39,4 +39,5 @@ def merge_moments(moments: Moments, batch: Float[Array, "n *d"], memory: float =
 def normalise(moments: Moments, x: Float[Array, "*b d"], limit: float = 10.0) -> Float[Array, "*b d"]:
     """(x − mean) / deviation, clipped to ±limit; a dimension that never varied is only centred."""
     deviation = jnp.sqrt(moments.variance)
-    return jnp.clip((x - moments.mean) / jnp.where(deviation > 1e-6, deviation, 1.0), -limit, limit)
+    varies = deviation > 1e-6 * (1.0 + jnp.abs(moments.mean))  # more than rounding can make of a constant
+    return jnp.clip((x - moments.mean) / jnp.where(varies, deviation, 1.0), -limit, limit)

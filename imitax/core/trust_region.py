@@ -46,7 +46,8 @@ def line_search(
         index, fraction, _ = state
         fraction = 0.5**index.astype(jnp.float32)
         candidate = moved(fraction)
-        good = (objective(candidate) > start) & (kl(candidate) <= max_kl)
+        reached, moved_by = objective(candidate), kl(candidate)
+        good = (reached > start) & (moved_by <= max_kl) & jnp.isfinite(reached) & jnp.isfinite(moved_by)
         return index + 1, fraction, good
 
     def go_on(state):

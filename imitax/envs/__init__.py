@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from imitax.envs.base import Env
-from imitax.errors import unknown
+from imitax.errors import ImitaxError, unknown
 
 BACKENDS = ("auto", "native", "gymnasium")
 
@@ -18,6 +18,8 @@ def make(env: str | Callable, backend: str = "auto", time_limit: int | None = No
 
     if backend not in BACKENDS:
         raise unknown("backend", backend, BACKENDS)
+    if time_limit is not None and time_limit < 1:
+        raise ImitaxError(f"Time limit is {time_limit}: expected at least 1 step.")
     if backend == "native" and env not in native.IDS:
         raise unknown("native environment", str(env), native.IDS)
     if backend != "gymnasium" and env in native.IDS:

@@ -7,7 +7,7 @@ from imitax import formats
 from imitax.data import shipped, shipped_path
 from imitax.demonstrations import Demonstrations
 from imitax.envs.base import Env
-from imitax.errors import ImitaxError
+from imitax.errors import ImitaxError, unknown
 from imitax.experiment.evaluation import record
 from imitax.experiment.policy import Policy
 from imitax.types import EnvSpec
@@ -25,6 +25,20 @@ def load_demonstrations(source: str | os.PathLike, spec: EnvSpec | None = None) 
     return formats.load(source, spec)
 
 
+def new_files(env: Env, trajectories: tuple[int, ...], folder: Path, format: str = "npz") -> dict[int, Path]:
+    """Number of trajectories -> file to make; `ImitaxError` if there is none to make, or one exists."""
+    if not trajectories or min(trajectories) < 1:
+        found = " ".join(map(str, trajectories)) or "empty"
+        raise ImitaxError(f"Option trajectories is {found}: expected numbers of at least 1.")
+    if format not in SUFFIX:
+        raise unknown("format", format, SUFFIX)
+    paths = {count: folder / f"{env.spec.id}-{count}{SUFFIX[format]}" for count in trajectories}
+    for path in paths.values():
+        if path.exists():
+            raise ImitaxError(f"File '{path}' exists: choose another folder, nothing was written.")
+    return paths
+
+
 def make_demonstrations(
     policy: Policy,
     env: Env,
@@ -34,18 +48,8 @@ def make_demonstrations(
     stochastic: bool = True,
     seed: int = 0,
 ) -> dict[Path, Demonstrations]:
-    """One file for each number of trajectories, the smaller sets the first trajectories of the larger.
-
-    Nothing is written if one of the files exists.
-    """
-    if not trajectories or min(trajectories) < 1:
-        raise ImitaxError(f"Option trajectories is {trajectories}: expected numbers of at least 1.")
-    if format not in SUFFIX:
-        raise ImitaxError(f"Option format is '{format}': expected one of {', '.join(SUFFIX)}.")
-    paths = {count: folder / f"{env.spec.id}-{count}{SUFFIX[format]}" for count in trajectories}
-    for path in paths.values():
-        if path.exists():
-            raise ImitaxError(f"File '{path}' exists: choose another folder, nothing was written.")
+    """One file for each number of trajectories, the smaller sets the first trajectories of the larger."""
+    paths = new_files(env, trajectories, folder, format)
     played = record(policy, env, max(trajectories), stochastic, seed)
     folder.mkdir(parents=True, exist_ok=True)
     result = {}

@@ -15,6 +15,7 @@ from imitax.envs.base import Env, HostEnv, NativeEnv
 from imitax.errors import ImitaxError
 from imitax.experiment.cache import enable_compilation_cache
 from imitax.experiment.policy import Policy, agent_action, stack
+from imitax.experiment.settings import check_seed
 from imitax.types import Discrete, EnvSpec
 
 EVALUATION_SEED = 1_000_000_007  # far from training seeds: evaluation episodes are never training episodes
@@ -63,6 +64,12 @@ def play(policies: list[Policy], env: Env, episodes: int, stochastic: bool, seed
     return _play(env, _sampled if stochastic else _greedy, stack(policies), len(policies), episodes, seed)
 
 
+def check_episodes(episodes: int) -> None:
+    """`ImitaxError` unless there is something to play."""
+    if episodes < 1:
+        raise ImitaxError(f"Option episodes is {episodes}: expected at least 1.")
+
+
 def check_policy(policy: Policy, spec: EnvSpec) -> None:
     """`ImitaxError` if the policy is for other observations or actions."""
     had = policy.spec.observation_size, policy.spec.action_space
@@ -89,8 +96,8 @@ def _uniform(spec, params, obs, key):
 
 
 def _play(env: Env, rule, params, count: int, episodes: int, seed: int) -> list[Episodes]:
-    if episodes < 1:
-        raise ImitaxError(f"Option episodes is {episodes}: expected at least 1.")
+    check_episodes(episodes)
+    check_seed(seed)
     enable_compilation_cache()
     key = jax.random.fold_in(jax.random.key(EVALUATION_SEED), seed)
     if isinstance(env, HostEnv):

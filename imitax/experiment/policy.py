@@ -123,7 +123,10 @@ def load_policies(path: Path) -> list[Policy]:
         description = json.loads(path.with_suffix(".json").read_text())
         tensors = load_file(path)
         spec = _spec(description["env"])
-        hidden, seeds = tuple(description["hidden"]), description["seeds"]
+        hidden, seeds = tuple(map(int, description["hidden"])), int(description["seeds"])
+        sizes = (seeds, spec.observation_size, spec.action_space.size, *hidden)
+        if min(sizes) < 1:
+            raise ValueError(f"sizes of {sizes}")
     except FileNotFoundError as error:
         raise ImitaxError(f"Policy file '{error.filename or path}' is missing.") from error
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:

@@ -10,7 +10,7 @@ from imitax.experiment import figures
 from imitax.experiment.evaluation import Evaluation, evaluate, evaluate_random, record
 from imitax.experiment.policy import save_policies
 from imitax.experiment.runs import new_folder, train_to_folder, write_json
-from imitax.experiment.settings import make_config
+from imitax.experiment.settings import check_seed, make_config
 from imitax.experiment.stats import describe_returns, normalised
 from imitax.experiment.terminal import evaluation_cells, live_bar, print_table
 from imitax.experiment.training import Training, fit
@@ -25,6 +25,7 @@ COLUMNS = ["policy", "return, deterministic", "95 % interval", "score", "return,
 def quickstart(path: Path, seed: int = 0) -> dict[str, Any]:
     """Train everything, print the table, write the folder `path`; returns what summary.json holds."""
     start = time.perf_counter()
+    check_seed(seed)
     new_folder(path)
     env = make(ENV)
     with live_bar("expert") as progress:

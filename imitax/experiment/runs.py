@@ -23,11 +23,11 @@ from imitax.envs import make
 from imitax.envs.base import Env
 from imitax.errors import ImitaxError
 from imitax.experiment import figures
-from imitax.experiment.evaluation import evaluate, evaluate_random
+from imitax.experiment.evaluation import check_episodes, evaluate, evaluate_random
 from imitax.experiment.policy import Policy, load_policies, save_policies
 from imitax.experiment.settings import RunConfig, config_from_dict, make_config
 from imitax.experiment.stats import describe_returns, normalised
-from imitax.experiment.training import Progress, Training, fit
+from imitax.experiment.training import Progress, Training, fit, prepare
 from imitax.methods.registry import find_method
 
 _PACKAGES = ("imitax", "jax", "jaxlib", "equinox", "optax", "gymnasium", "gymnax", "numpy")
@@ -118,7 +118,12 @@ def train_to_folder(
     progress: Progress | None = None,
     source: str | None = None,
 ) -> tuple[Training, dict[str, Any]]:
-    """Train, evaluate on `episodes` fresh episodes for each seed, and write the run folder `path`."""
+    """Train, evaluate on `episodes` fresh episodes for each seed, and write the run folder `path`.
+
+    Bad input is an `ImitaxError` before the folder is made.
+    """
+    check_episodes(episodes)
+    prepare(config, env, demonstrations)
     new_folder(path)
     write_json(path / "config.json", _describe_config(config, demonstrations, source))
     with (path / "metrics.jsonl").open("w") as file:
@@ -164,7 +169,7 @@ def summarise(training: Training, env: Env, episodes: int) -> dict[str, Any]:
             described["normalised"] = float(score)
         described["episode_length"] = float(result.lengths.mean())
         summary[name] = described
-    summary["final"] = {name: np.nanmean(values[:, -1]).item() for name, values in training.metrics.items()}
+    summary["final"] = {name: _known_mean(values[:, -1]) for name, values in training.metrics.items()}
     return _finite(summary)
 
 
@@ -172,11 +177,16 @@ def load_run(path: Path) -> Run:
     """Read a run folder; `ImitaxError` names the file that is missing or damaged."""
     if not path.is_dir():
         raise ImitaxError(f"Run folder '{path}' does not exist.")
-    for name in ("config.json", "summary.json", "policy.safetensors", "policy.json"):
+    for name in ("config.json", "metrics.jsonl", "summary.json", "policy.safetensors", "policy.json"):
         if not (path / name).is_file():
-            raise ImitaxError(f"Run folder '{path}' is incomplete: {name} is missing (training did not finish?).")
-    config = config_from_dict(read_json(path / "config.json")["run"])
-    return Run(path, config, read_json(path / "summary.json"), load_policies(path / "policy.safetensors"))
+            raise ImitaxError(
+                f"Run folder '{path}' is incomplete: {name} is missing (training did not finish?)."
+            )
+    config = read_json(path / "config.json")
+    if not isinstance(config, dict) or not isinstance(config.get("run"), dict):
+        raise ImitaxError(f"File '{path / 'config.json'}' is not of a run: it has no settings under 'run'.")
+    summary, policies = read_json(path / "summary.json"), load_policies(path / "policy.safetensors")
+    return Run(path, config_from_dict(config["run"]), summary, policies)
 
 
 def load_policy(path: str | Path, seed: int = 0) -> Policy:
@@ -222,6 +232,12 @@ def _describe_config(config: RunConfig, demonstrations: Demonstrations | None, s
         "machine": f"{platform.system()} {platform.machine()}",
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
+
+
+def _known_mean(values: np.ndarray) -> float | None:
+    """Mean over the seeds that have a value (no episode may have ended in the last iteration)."""
+    known = values[np.isfinite(values)]
+    return known.mean().item() if known.size else None
 
 
 def _finite(data):

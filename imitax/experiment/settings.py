@@ -1,6 +1,9 @@
 """What a run is made of, as data: defaults, presets and `key=value` overrides by one mechanism."""
 
 import dataclasses
+import inspect
+import math
+import re
 import tomllib
 import typing
 from dataclasses import dataclass, field
@@ -8,7 +11,20 @@ from importlib import resources
 from typing import Any
 
 from imitax.errors import ImitaxError, unknown
-from imitax.methods.registry import default_settings, find_method
+from imitax.methods.registry import default_settings, find_agent, find_method
+
+# Least and greatest values of settings where they are not those of their kind: whole numbers count from 1,
+# other numbers are finite and not negative.
+_RANGES = {
+    "loop.pretrain": (0, math.inf),
+    "reward.batch_size": (-1, math.inf),
+    "reward.label_smoothing": (0.0, 1.0),
+    "agent.discount": (0.0, 1.0),
+    "agent.trace": (0.0, 1.0),
+    "bc.train_fraction": (0.0, 1.0),
+}
+_KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
+_SEED_LIMIT = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -52,6 +68,7 @@ def make_config(
             raise unknown("preset", preset, preset_names())
         rules += _rules(preset, method, env)
     chosen = agent or next((rule["agent"] for rule in reversed(rules) if "agent" in rule), "ppo")
+    find_agent(chosen)
     settings = default_settings(method, chosen)
     for rule in rules:
         of_agent = rule.get("agent", chosen) == chosen
@@ -94,9 +111,43 @@ def _convert(key: str, value: Any, kind: Any) -> Any:
         if kind is int and isinstance(value, float) and value != int(value):
             raise ValueError
         return kind(value)
-    except (ValueError, TypeError, KeyError) as error:
-        expected = getattr(kind, "__name__", "whole numbers with commas")
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        expected = _KINDS.get(kind, "whole numbers with commas")
         raise ImitaxError(f"Setting '{key}' is '{value}': expected {expected}.") from error
+
+
+def check_config(config: RunConfig) -> None:
+    """`ImitaxError` if a number lies outside its range."""
+    for name in ("seeds", "subsample", "trajectories"):
+        if getattr(config, name) is not None:
+            _check_range(f"Option {name}", getattr(config, name), 1)
+    check_seed(config.seed, config.seeds)
+    for group, values in config.settings.items():
+        for field_ in dataclasses.fields(values):
+            key, value = f"{group}.{field_.name}", getattr(values, field_.name)
+            for number in value if isinstance(value, tuple) else (value,):
+                if isinstance(number, int | float) and not isinstance(number, bool):
+                    default = (1 if isinstance(number, int) else 0.0, math.inf)
+                    _check_range(f"Setting '{key}'", number, *_RANGES.get(key, default))
+    loop, agent = config.settings.get("loop"), config.settings.get("agent")
+    for name in ("minibatches", "value_minibatches"):
+        if loop is not None and getattr(agent, name, 0) > loop.steps:
+            raise ImitaxError(
+                f"Setting 'agent.{name}' is {getattr(agent, name)}: expected at most the {loop.steps} "
+                "steps of an iteration."
+            )
+
+
+def check_seed(seed: int, seeds: int = 1) -> None:
+    """`ImitaxError` unless `seed` and the `seeds` - 1 after it are ones that every generator takes."""
+    _check_range("Option seed", seed, 0, _SEED_LIMIT - seeds + 1)
+
+
+def _check_range(what: str, value: float, least: float, greatest: float = math.inf) -> None:
+    if not (math.isfinite(value) and least <= value <= greatest):
+        upper = "" if greatest == math.inf else f" and at most {greatest}"
+        expected = f"at least {least}{upper}" if math.isfinite(value) else "a finite number"
+        raise ImitaxError(f"{what} is {value}: expected {expected}.")
 
 
 def parse_assignments(assignments: list[str] | tuple[str, ...]) -> dict[str, str]:
@@ -110,13 +161,24 @@ def parse_assignments(assignments: list[str] | tuple[str, ...]) -> dict[str, str
     return result
 
 
+def describe_settings(config: type) -> dict[str, dict[str, Any]]:
+    """name -> default and meaning of every field; the meaning is the comment beside it in the source."""
+    comments = dict(re.findall(r"^    (\w+): .*?  # (.*)$", inspect.getsource(config), re.MULTILINE))
+    return {
+        f.name: {"default": f.default, "meaning": comments.get(f.name, "")} for f in dataclasses.fields(config)
+    }
+
+
 def config_from_dict(data: dict) -> RunConfig:
     """The inverse of `RunConfig.as_dict`; unknown keys are errors."""
     names = {f.name for f in dataclasses.fields(RunConfig)}
-    if extra := sorted(set(data) - names):
-        raise unknown("configuration key", extra[0], names)
-    settings = default_settings(data["method"], data["agent"])
-    for group, values in data["settings"].items():
-        for name, value in values.items():
-            settings = override(settings, f"{group}.{name}", value)
-    return RunConfig(**{**data, "settings": settings})
+    try:
+        if extra := sorted(set(data) - names):
+            raise unknown("configuration key", extra[0], names)
+        settings = default_settings(data["method"], data["agent"])
+        for group, values in data["settings"].items():
+            for name, value in values.items():
+                settings = override(settings, f"{group}.{name}", value)
+        return RunConfig(**{**data, "settings": settings})
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ImitaxError(f"The configuration is damaged: {error!r}.") from error

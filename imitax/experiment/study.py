@@ -66,6 +66,9 @@ def study(
     for case in only:
         if case not in CASES:
             raise unknown("case", case, CASES)
+    for option, value in (("seeds", seeds), ("iterations", iterations)):
+        if value < 1:
+            raise ImitaxError(f"Option {option} is {value}: expected at least 1.")
     raw = path / "raw"
     raw.mkdir(parents=True, exist_ok=True)
     _check_same(raw / "settings.json", {"seeds": seeds, "iterations": iterations, "steps": 5000})

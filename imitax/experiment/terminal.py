@@ -49,13 +49,13 @@ def live_bar(label: str) -> Iterator[Progress]:
 
 
 def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """A table on stdout; the first column left, the others right."""
+    """A table on stdout; the first column and meanings left, figures right."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
     for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right")
+        table.add_column(column, justify="left" if index == 0 or column == "meaning" else "right")
     for row in rows:
         table.add_row(*row)
     console = Console()

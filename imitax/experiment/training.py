@@ -29,7 +29,7 @@ from imitax.envs.base import Env, HostEnv, NativeEnv
 from imitax.errors import ImitaxError
 from imitax.experiment.cache import enable_compilation_cache
 from imitax.experiment.policy import Policy, policies_of
-from imitax.experiment.settings import RunConfig
+from imitax.experiment.settings import RunConfig, check_config
 from imitax.methods.adversarial import Method, act
 from imitax.methods.registry import build, find_method
 from imitax.types import Agent, EnvSpec, ExpertPairs, Learner, Rollout
@@ -68,19 +68,32 @@ def fit(
     `progress` is called after every iteration of the loop (cloning: once for each epoch, at the end).
     """
     start = time.perf_counter()
+    demonstrations = prepare(config, env, demonstrations)
     enable_compilation_cache()
+    seed_keys = jax.vmap(jax.random.key)(jnp.arange(config.seed, config.seed + config.seeds))
+    run = _fit_loop if find_method(config.method).loop else _fit_cloning
+    learner, metrics, steps = run(config, env, demonstrations, seed_keys, progress)
+    return Training(config, env.spec, learner, metrics, steps, time.perf_counter() - start, demonstrations)
+
+
+def prepare(config: RunConfig, env: Env, demonstrations: Demonstrations | None) -> Demonstrations | None:
+    """The demonstrations that `config` uses, after all checks that could stop a run; compiles nothing.
+
+    Raises:
+        ImitaxError: a setting is out of range or unknown, or the method needs demonstrations and none fit.
+    """
     entry = find_method(config.method)
     if entry.demonstrations and demonstrations is None:
         raise ImitaxError(f"Method '{config.method}' learns from demonstrations: give some (--demos PATH).")
-    if config.seeds < 1:
-        raise ImitaxError(f"Option seeds is {config.seeds}: expected at least 1.")
-    if demonstrations is not None:
-        demonstrations.validate(env.spec)
-        demonstrations = choose(demonstrations, config)
-    seed_keys = jax.vmap(jax.random.key)(jnp.arange(config.seed, config.seed + config.seeds))
-    run = _fit_loop if entry.loop else _fit_cloning
-    learner, metrics, steps = run(config, env, demonstrations, seed_keys, progress)
-    return Training(config, env.spec, learner, metrics, steps, time.perf_counter() - start, demonstrations)
+    check_config(config)
+    build(config.method, config.agent, env.spec, config.settings)
+    if demonstrations is None:
+        return None
+    demonstrations.validate(env.spec)
+    demonstrations = choose(demonstrations, config)
+    if not entry.loop:
+        hold_out(demonstrations, config)
+    return demonstrations
 
 
 def choose(demonstrations: Demonstrations, config: RunConfig) -> Demonstrations:
@@ -90,6 +103,12 @@ def choose(demonstrations: Demonstrations, config: RunConfig) -> Demonstrations:
     if config.subsample != 1:
         demonstrations = demonstrations.subsample(config.subsample, np.random.default_rng(config.seed))
     return demonstrations
+
+
+def hold_out(demonstrations: Demonstrations, config: RunConfig) -> tuple[Demonstrations, Demonstrations]:
+    """(training, validation) episodes of cloning, drawn with the configuration's seed."""
+    fraction = 1.0 - config.settings["bc"].train_fraction
+    return demonstrations.split(fraction, np.random.default_rng(config.seed))
 
 
 def expert_pairs(demonstrations: Demonstrations, spec: EnvSpec) -> ExpertPairs:
@@ -133,9 +152,6 @@ def compiled(method: str, agent: str, spec: EnvSpec, settings: tuple) -> Program
 
 def _fit_loop(config: RunConfig, env: Env, demonstrations, seed_keys, progress):
     loop = config.settings["loop"]
-    for name in ("iterations", "steps", "envs"):
-        if getattr(loop, name) < 1:
-            raise ImitaxError(f"Setting 'loop.{name}' is {getattr(loop, name)}: expected at least 1.")
     envs = max(n for n in range(1, min(loop.envs, loop.steps) + 1) if loop.steps % n == 0)
     program = compiled(config.method, config.agent, env.spec, _freeze(config.settings))
     expert = None if demonstrations is None else expert_pairs(demonstrations, env.spec)
@@ -236,8 +252,7 @@ def _compiled_cloning(spec: EnvSpec, settings: tuple):
 
 def _fit_cloning(config: RunConfig, env: Env, demonstrations: Demonstrations, seed_keys, progress):
     settings = config.settings["bc"]
-    rng = np.random.default_rng(config.seed)
-    train, validation = demonstrations.split(settings.train_fraction, rng)
+    train, validation = hold_out(demonstrations, config)
     init, run = _compiled_cloning(env.spec, _freeze(config.settings))
     pairs = expert_pairs(train, env.spec)
     learner, history = run(

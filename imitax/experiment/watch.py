@@ -6,6 +6,7 @@ import numpy as np
 
 from imitax.errors import ImitaxError
 from imitax.experiment.policy import Policy
+from imitax.experiment.settings import check_seed
 
 
 def watch(policy: Policy, path: Path | None = None, stochastic: bool = False, seed: int = 0) -> dict:
@@ -16,6 +17,7 @@ def watch(policy: Policy, path: Path | None = None, stochastic: bool = False, se
         raise ImitaxError(f"File '{path}' has the ending '{path.suffix}': expected .gif.")
     if path is not None and path.exists():
         raise ImitaxError(f"File '{path}' exists: choose another, nothing was written.")
+    check_seed(seed)
     mode = "human" if path is None else "rgb_array"
     try:
         env = gymnasium.make(

@@ -1,0 +1,134 @@
+"""What `speed.py` measures inside its own process: whole iterations, their parts, the machine's rates."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import imitax
+from imitax.agents.rollout import collect_native, start_native
+from imitax.core.sampling import minibatches
+from imitax.core.statistics import normalise
+from imitax.experiment.cache import enable_compilation_cache
+from imitax.experiment.settings import RunConfig, make_config
+from imitax.experiment.training import expert_pairs, fit
+from imitax.methods.adversarial import act
+from imitax.methods.registry import AGENTS, METHODS, build
+
+ENV = "Acrobot-v1"
+ENVS, HORIZON, EPOCHS, MINIBATCHES, HIDDEN = 64, 80, 4, 4, (100, 100)
+STEPS = ENVS * HORIZON
+DEMONSTRATIONS = "Acrobot-v1/7"
+
+
+def config(iterations: int, disc_steps: int, seeds: int = 1, backend: str = "native") -> RunConfig:
+    """GAIL with the sizes of this benchmark, whatever the package's defaults are."""
+    values = {
+        "loop.iterations": iterations,
+        "loop.steps": STEPS,
+        "loop.envs": ENVS,
+        "agent.epochs": EPOCHS,
+        "agent.minibatches": MINIBATCHES,
+        "agent.hidden": HIDDEN,
+        "reward.hidden": HIDDEN,
+        "reward.steps": disc_steps,
+        "reward.batch_size": 0,
+    }
+    return make_config("gail", ENV, agent="ppo", overrides=values, seeds=seeds, backend=backend)
+
+
+def iteration_seconds(run: RunConfig, skip: int) -> list[float]:
+    """Seconds of each iteration of a training run, collection included, after the first `skip` + 1."""
+    env = imitax.make(ENV, run.backend)
+    stamps: list[float] = []
+    fit(run, env, imitax.load_demonstrations(DEMONSTRATIONS), lambda *_: stamps.append(time.perf_counter()))
+    return np.diff(stamps)[skip:].tolist()
+
+
+def parts(disc_steps: int) -> dict[str, Callable[[], object]]:
+    """The parts of an iteration, each compiled alone, as functions without arguments.
+
+    "learn" is the whole of an iteration but the collection, in one program as in training; "shuffle" is the
+    part of "policy" that draws the minibatches.
+    """
+    enable_compilation_cache()
+    run, env = config(1, disc_steps), imitax.make(ENV, "native")
+    demonstrations = imitax.load_demonstrations(DEMONSTRATIONS)
+    expert = expert_pairs(demonstrations, env.spec)
+    method = build("gail", "ppo", env.spec, run.settings)
+    agent = AGENTS["ppo"].build(env.spec, run.settings["agent"])
+    model = METHODS["gail"].build(env.spec, run.settings["reward"])
+    keys = jax.vmap(jax.random.key)(jnp.arange(1))  # a leading axis of one seed, as in training
+
+    def collect(learner, actors, key):
+        return collect_native(env, lambda obs, k: act(method.agent, learner, obs, k), actors, HORIZON, key)
+
+    collect = jax.jit(jax.vmap(collect))
+    learner = jax.jit(jax.vmap(method.init, in_axes=(0, None)))(keys, expert)
+    actors = jax.jit(jax.vmap(lambda key: start_native(env, ENVS, key)))(keys)
+    _, raw = collect(learner, actors, keys)
+
+    @jax.jit
+    @partial(jax.vmap, in_axes=(0, 0, None))
+    def normalised(learner, rollout, expert):
+        def apply(x):
+            return normalise(learner.normaliser, x)
+
+        rollout = rollout._replace(obs=apply(rollout.obs), next_obs=apply(rollout.next_obs))
+        return rollout, expert._replace(obs=apply(expert.obs))
+
+    rollout, seen = normalised(learner, raw, expert)
+    seen = jax.tree.map(lambda x: x[0], seen)
+    shuffle = partial(minibatches, size=STEPS, count=MINIBATCHES, epochs=EPOCHS)
+    update = jax.jit(jax.vmap(model.update, in_axes=(0, None, 0, 0)))
+    reward, policy = jax.jit(jax.vmap(model.reward)), jax.jit(jax.vmap(agent.update))
+    learn, order = jax.jit(jax.vmap(method.learn, in_axes=(0, None, 0, 0))), jax.jit(jax.vmap(shuffle))
+    return {
+        "collect": lambda: collect(learner, actors, keys),
+        "discriminator": lambda: update(learner.reward, seen, rollout, keys),
+        "reward": lambda: reward(learner.reward, rollout),
+        "policy": lambda: policy(learner.agent, rollout, keys),
+        "shuffle": lambda: order(keys),
+        "learn": lambda: learn(learner, expert, raw, keys),
+    }
+
+
+def rates(repeats: int = 50) -> dict[str, tuple[Callable[[], object], float]]:
+    """Name -> (function, units of work): matrix products in operations, tanh in elements.
+
+    The layer's products are repeated in one program, so that they pay for no dispatch from Python.
+    """
+    big = jnp.ones((2048, 2048))
+    rows, width = STEPS // MINIBATCHES, HIDDEN[0]
+    batch, square = jnp.ones((rows, width)), jnp.full((width, width), 1.0 / width)
+
+    def chain(step):
+        return jax.jit(lambda x: jax.lax.scan(lambda c, _: (step(c), None), x, None, length=repeats)[0])
+
+    product = jax.jit(jnp.matmul)
+    forward = chain(lambda x: x @ square)
+    by_weights = chain(lambda w: (batch * w[0, 0]).T @ batch / rows)
+    tanh = chain(jnp.tanh)
+    flop = 2.0 * repeats * rows * width * width
+    return {
+        "matmul 2048×2048×2048": (lambda: product(big, big), 2.0 * 2048**3),
+        f"layer {rows}×{width}×{width}": (lambda: forward(batch), flop),
+        f"its weight gradient {width}×{rows}×{width}": (lambda: by_weights(square), flop),
+        f"tanh of {rows}×{width}": (lambda: tanh(batch), float(repeats * rows * width)),
+    }
+
+
+def interleaved(functions: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each call, the functions taking turns, so that a busy moment hits all of them alike."""
+    for function in functions.values():
+        jax.block_until_ready(function())
+    seconds: dict[str, list[float]] = {name: [] for name in functions}
+    for _ in range(rounds):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            jax.block_until_ready(function())
+            seconds[name].append(time.perf_counter() - start)
+    return seconds

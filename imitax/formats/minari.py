@@ -1,0 +1,165 @@
+"""Minari datasets; the only place that imports minari.
+
+An episode there has T actions and T + 1 observations, of which the last one belongs to no pair.
+"""
+
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imitax.checks import MAX_BYTES, brief
+from imitax.demonstrations import Demonstrations
+from imitax.errors import ImitaxError
+from imitax.types import Box, Discrete, EnvSpec
+
+PREFIX = "minari:"
+
+
+def write(demonstrations: Demonstrations, path: Path, spec: EnvSpec | None) -> None:
+    """A folder that `minari.MinariDataset(path)` opens.
+
+    We have pairs only, so the last observation of each episode is written twice. The rewards of single
+    steps are not known either: the episode's return stands on its last step, 0 on the others, NaN where it
+    is unknown. Without `spec` the action space is no more than what was seen: Discrete(largest + 1),
+    or an unbounded Box. `episode_steps` and the environment's id go to the metadata, key `imitax`.
+    """
+    import minari
+    from minari.data_collector import EpisodeBuffer
+    from minari.dataset.minari_storage import MinariStorage
+
+    observation_space, action_space = _gymnasium_spaces(demonstrations, spec)
+    storage = MinariStorage.new(
+        path, observation_space, action_space, env_spec=_registered(demonstrations.env_id), data_format="hdf5"
+    )
+    buffers = []
+    for episode, pairs in enumerate(demonstrations.episodes()):
+        observations, actions = demonstrations.observations[pairs], demonstrations.actions[pairs]
+        last = np.arange(len(actions)) == len(actions) - 1
+        buffers.append(
+            EpisodeBuffer(
+                observations=np.concatenate([observations, observations[-1:]]),
+                actions=actions,
+                rewards=np.where(last, demonstrations.returns[episode], 0.0),
+                terminations=last & demonstrations.terminated[episode],
+                truncations=last & ~demonstrations.terminated[episode],
+            )
+        )
+    storage.update_episodes(buffers)
+    task = re.sub(r"[^A-Za-z0-9_]+", "-", demonstrations.env_id).strip("-").lower() or "unknown"
+    extras = {"episode_steps": demonstrations.episode_steps.tolist(), "env_id": demonstrations.env_id}
+    storage.update_metadata(
+        {"dataset_id": f"imitax/{task}-v0", "minari_version": minari.__version__, "imitax": extras}
+    )
+
+
+def _gymnasium_spaces(demonstrations: Demonstrations, spec: EnvSpec | None) -> tuple[Any, Any]:
+    from gymnasium import spaces
+
+    actions = demonstrations.actions
+    observation_space = spaces.Box(-np.inf, np.inf, demonstrations.observations.shape[1:], np.float32)
+    if actions.ndim == 1:
+        seen = Discrete(int(actions.max()) + 1)
+    else:
+        seen = Box((-math.inf,) * actions.shape[1], (math.inf,) * actions.shape[1])
+    known = seen if spec is None else spec.action_space
+    if isinstance(known, Discrete):
+        return observation_space, spaces.Discrete(known.n)
+    low, high = np.array(known.low, np.float32), np.array(known.high, np.float32)
+    return observation_space, spaces.Box(low, high, dtype=np.float32)
+
+
+def _registered(env_id: str) -> Any | None:
+    """Gymnasium's own spec of this environment, if it has one that can be written as JSON."""
+    import gymnasium
+
+    try:
+        gymnasium.registry[env_id].to_json()
+    except (KeyError, TypeError, ValueError):
+        return None
+    return gymnasium.registry[env_id]
+
+
+def read(name: str, spec: EnvSpec | None) -> Demonstrations:
+    """terminated is the last step's flag, the return is the sum of the rewards."""
+    import minari
+
+    folder, metadata = _folder(name)
+    dataset = minari.MinariDataset(folder)
+    _check_spaces(dataset.observation_space, dataset.action_space)
+    discrete = dataset.action_space.shape == ()
+    episodes, terminated, returns = [], [], []
+    for episode in dataset.iterate_episodes():
+        steps = len(episode.rewards)
+        found = (len(episode.observations), len(episode.actions), steps, len(episode.terminations))
+        if steps == 0 or found != (steps + 1, steps, steps, steps):
+            raise ImitaxError(
+                f"found {found} observations, actions, rewards and terminations in episode {episode.id}; "
+                "expected T + 1, T, T and T, with T at least 1."
+            )
+        actions = episode.actions if discrete else np.asarray(episode.actions, np.float64)
+        episodes.append((episode.observations[:-1], actions))
+        terminated.append(bool(episode.terminations[-1]))
+        returns.append(float(np.sum(episode.rewards, dtype=np.float64)))
+    env_id = dataset.env_spec.id if dataset.env_spec is not None else ""
+    demonstrations = Demonstrations.from_episodes(
+        episodes, terminated=terminated, returns=returns, env_id=env_id
+    )
+    if "imitax" not in metadata:
+        return demonstrations
+    extras = metadata["imitax"]
+    if not isinstance(extras, dict) or set(extras) != {"episode_steps", "env_id"}:
+        raise ImitaxError(f"found imitax = {brief(extras)}; expected episode_steps and env_id.")
+    return replace(demonstrations, episode_steps=np.asarray(extras["episode_steps"]), env_id=extras["env_id"])
+
+
+def _folder(name: str) -> tuple[Path, dict[str, Any]]:
+    """Where the data of a folder or of a `minari:` name lie, and their metadata."""
+    from minari.dataset.minari_storage import MinariStorage
+    from minari.storage import get_dataset_path
+
+    folder = Path(name)
+    if name.startswith(PREFIX):
+        dataset_id = name.removeprefix(PREFIX)
+        folder = Path(get_dataset_path(dataset_id))
+        if not dataset_id or not folder.is_dir():
+            raise ImitaxError(f"found no such dataset on this machine; try 'minari download {dataset_id}'.")
+    if (folder / "data" / "metadata.json").is_file():
+        folder = folder / "data"
+    if not (folder / "metadata.json").is_file():
+        raise ImitaxError("found a folder without metadata.json; expected a Minari dataset.")
+    metadata = MinariStorage.read_raw_metadata(folder)
+    for key in ("observation_space", "action_space"):
+        if key not in metadata:  # Minari would make the environment that the file names, whatever that runs
+            raise ImitaxError(f"found no {key} in metadata.json; expected the dataset to state its spaces.")
+    _check_sizes(folder, metadata)
+    return folder, metadata
+
+
+def _check_sizes(folder: Path, metadata: dict[str, Any]) -> None:
+    """Refuses claims that would fill the memory; one damaged byte is enough for them."""
+    stored = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    if type(episodes := metadata["total_episodes"]) is not int or not 1 <= episodes <= stored:
+        raise ImitaxError(f"found total_episodes = {brief(episodes)}; expected 1 or more, with their data.")
+    if metadata["data_format"] != "hdf5":
+        return
+    import h5py
+
+    sizes = []
+    with h5py.File(folder / "main_data.hdf5") as file:
+        file.visititems(lambda _, item: sizes.append(item.nbytes if isinstance(item, h5py.Dataset) else 0))
+    if sum(sizes) > MAX_BYTES:
+        raise ImitaxError(f"found {sum(sizes)} bytes claimed by the arrays; expected at most {MAX_BYTES}.")
+
+
+def _check_spaces(observation_space: Any, action_space: Any) -> None:
+    from gymnasium import spaces
+
+    if not isinstance(observation_space, spaces.Box) or len(observation_space.shape) != 1:
+        raise ImitaxError(f"found observations {brief(observation_space)}; expected a 1-D Box.")
+    vector = isinstance(action_space, spaces.Box) and len(action_space.shape) == 1
+    if not vector and not (isinstance(action_space, spaces.Discrete) and action_space.start == 0):
+        raise ImitaxError(f"found actions {brief(action_space)}; expected Discrete from 0, or 1-D Box.")

@@ -1,0 +1,221 @@
+"""PPO: sizes, closed forms on rollouts made by hand, and probes that it must learn."""
+
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from imitax.agents.critic import advantages_and_targets, predict
+from imitax.agents.ppo import PPOConfig, ppo
+from imitax.networks import LOG_STD_FLOOR, parameter_count
+from imitax.types import Discrete, EnvSpec
+
+QUICK = PPOConfig(hidden=(8,), learning_rate=3e-2, epochs=4, minibatches=2, discount=0.5, trace=0.9)
+SHAPE = (16, 8)
+
+
+@cache
+def compiled(spec, config=QUICK):
+    agent = ppo(spec, config)
+    return jax.jit(agent.init), jax.jit(agent.act), jax.jit(agent.update)
+
+
+def log_prob(spec, policy, obs, action):
+    """By the textbook, for either kind of action."""
+    if isinstance(spec.action_space, Discrete):
+        logits = policy(obs)
+        return jnp.take_along_axis(jax.nn.log_softmax(logits), action[..., None], -1)[..., 0]
+    mean, log_std = policy(obs)
+    return jax.scipy.stats.norm.logpdf(action, mean, jnp.exp(log_std)).sum(-1)
+
+
+def plain_advantages(rollout, discount, trace):
+    """GAE by a loop over numpy scalars, for a value function that is 0 everywhere."""
+    reward, terminated, truncated = map(np.asarray, (rollout.reward, rollout.terminated, rollout.truncated))
+    advantage = np.zeros(reward.shape)
+    for i in range(reward.shape[1]):
+        tail = 0.0
+        for t in reversed(range(len(reward))):
+            tail = reward[t, i] + (0.0 if terminated[t, i] or truncated[t, i] else discount * trace * tail)
+            advantage[t, i] = tail
+    return advantage
+
+
+def assert_trees_equal(one, other):
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_parameter_counts_of_the_original_system():
+    # 6 inputs, two layers of 100, 3 actions: 600 + 100 + 10,000 + 100 + 300 + 3 = 11,103;
+    # the value's one output instead of three: 11,103 − 300 − 3 + 100 + 1 = 10,901.
+    shapes = jax.eval_shape(ppo(EnvSpec("Acrobot-v1", 6, Discrete(3), 500)).init, jax.random.key(0))
+    state = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+    assert parameter_count(state.policy) == 11_103
+    assert parameter_count(state.critic.network) == 10_901
+
+
+def test_a_fresh_agent_is_nearly_uniform_and_values_nothing(toy, key, make_rollout):
+    init, _, _ = compiled(toy)
+    state, rollout = init(key), make_rollout(toy)
+    np.testing.assert_array_equal(predict(state.critic, rollout.obs), np.zeros(SHAPE))
+    output = state.policy(rollout.obs)
+    if isinstance(toy.action_space, Discrete):
+        np.testing.assert_allclose(jax.nn.softmax(output), 0.5, atol=0.05)
+    else:
+        np.testing.assert_allclose(output[0], 0.0, atol=0.1)
+        np.testing.assert_allclose(output[1], -0.5)
+
+
+def test_first_surrogate_ratio_is_one(toy, key, make_rollout):
+    init, _, update = compiled(toy)
+    state = init(key)
+    for i in range(3):
+        state, metrics = update(state, make_rollout(toy), jax.random.key(i))
+        assert metrics["first_ratio_deviation"] == 0.0
+        assert metrics["ratio_deviation"] > 0.0  # and the last one's is not: the policy has moved
+        assert all(np.isfinite(value) for value in metrics.values())
+
+
+def test_zero_reward_leaves_the_policy_as_it_was(toy, key, make_rollout):
+    # V = 0 and r = 0, so every δ is 0, every advantage, and every gradient; Adam of 0 is 0.
+    init, _, update = compiled(toy)
+    state, rollout = init(key), make_rollout(toy, reward=np.zeros(SHAPE, np.float32))
+    advantage, target, _ = advantages_and_targets(state.critic, rollout, QUICK.discount, QUICK.trace)
+    np.testing.assert_array_equal(advantage, np.zeros(SHAPE))
+    np.testing.assert_array_equal(target, np.zeros(SHAPE))
+    after = state
+    for i in range(2):
+        after, metrics = update(after, rollout, jax.random.key(i))
+    assert_trees_equal(after.policy, state.policy)
+    assert_trees_equal(after.critic.network, state.critic.network)
+    assert metrics["kl"] == 0.0
+
+
+def test_one_full_batch_step_is_the_vanilla_policy_gradient(toy, key, make_rollout):
+    # At ratio 1 the gradient of ratio · A is that of log π · A; no clipping at all, one step. Adam's first
+    # moment after one step from 0 is (1 − β₁) times the gradient, β₁ = 0.9.
+    config = PPOConfig(
+        (8,), epochs=1, minibatches=1, clip=1e9, discount=0.9, trace=0.8, max_gradient_norm=1e9
+    )
+    init, _, update = compiled(toy, config)
+    state, rollout = init(key), make_rollout(toy)
+    after, _ = update(state, rollout, key)
+    policy_moment, value_moment = optax.tree_utils.tree_get(after.optimiser, "mu")
+
+    advantage = plain_advantages(rollout, 0.9, 0.8)
+    normalised = (advantage - advantage.mean()) / advantage.std()  # of returns as well, since V = 0
+    assert advantage.std() > config.advantage_floor
+
+    def policy_loss(policy):
+        return -jnp.mean(log_prob(toy, policy, rollout.obs, rollout.action) * normalised)
+
+    def value_loss(network):
+        return 0.5 * jnp.mean((network(rollout.obs)[..., 0] - normalised) ** 2)
+
+    for moment, gradient in (
+        (policy_moment, jax.grad(policy_loss)(state.policy)),
+        (value_moment, jax.grad(value_loss)(state.critic.network)),
+    ):
+        for m, g in zip(jax.tree.leaves(moment), jax.tree.leaves(gradient), strict=True):
+            np.testing.assert_allclose(m / 0.1, g, rtol=2e-4, atol=2e-6)
+
+
+def paid(spec, obs, action):
+    """1 for the action that the first observation asks for, or less the further an action is from it."""
+    right = obs[..., 0] > 0
+    if isinstance(spec.action_space, Discrete):
+        return jnp.where(action == right, 1.0, 0.0)
+    return -jnp.sum((action - jnp.where(right, 0.5, -0.5)[..., None]) ** 2, axis=-1)
+
+
+def test_it_learns_a_contextual_bandit(toy, key, make_rollout):
+    init, act, update = compiled(toy)
+    state = init(key)
+    ends = np.ones(SHAPE, bool)
+    for i in range(40):
+        rollout = make_rollout(toy, terminated=ends, truncated=~ends)
+        flat = act(state, rollout.obs.reshape(-1, 3), jax.random.key(i))
+        action = flat.reshape(*SHAPE, *flat.shape[1:])
+        rollout = rollout._replace(action=action, reward=paid(toy, rollout.obs, action))
+        state, _ = update(state, rollout, jax.random.key(100 + i))
+    obs = make_rollout(toy).obs
+    obs = obs[jnp.abs(obs[..., 0]) > 0.3]  # away from the border, where both actions are nearly as good
+    right = np.asarray(obs[:, 0] > 0)
+    output = state.policy(obs)
+    if isinstance(toy.action_space, Discrete):
+        chosen = jax.nn.softmax(output)[np.arange(len(right)), right.astype(int)]
+        assert chosen.mean() > 0.9
+    else:
+        np.testing.assert_allclose(np.mean(output[0][right], axis=0), [0.5, 0.5], atol=0.15)
+        np.testing.assert_allclose(np.mean(output[0][~right], axis=0), [-0.5, -0.5], atol=0.15)
+        assert (output[1] < -0.7).all() and (output[1] >= LOG_STD_FLOOR).all()  # surer than at the start
+
+
+def fit_values(discrete, key, make_rollout, position, next_position, terminated, truncated):
+    """Values [3] after learning from reward 1, where observations are one-hot positions."""
+    init, _, update = compiled(discrete)
+    state, eye = init(key), np.eye(3, dtype=np.float32)
+    rollout = make_rollout(
+        discrete,
+        obs=np.tile(eye[position][:, None], (1, SHAPE[1], 1)),
+        next_obs=np.tile(eye[next_position][:, None], (1, SHAPE[1], 1)),
+        reward=np.ones(SHAPE, np.float32),
+        terminated=np.tile(terminated[:, None], (1, SHAPE[1])),
+        truncated=np.tile(truncated[:, None], (1, SHAPE[1])),
+    )
+    for i in range(60):
+        state, metrics = update(state, rollout, jax.random.key(i))
+    return predict(state.critic, jnp.asarray(eye)), metrics
+
+
+def test_values_of_episodes_that_terminate(discrete, key, make_rollout):
+    # Three steps at reward 1, then nothing, γ = ½: V = 1 + ½ + ¼, 1 + ½ and 1. The last, unfinished
+    # episode of the rollout bootstraps from position 1, and must not disturb that.
+    position = np.arange(16) % 3
+    terminated = position == 2
+    values, metrics = fit_values(
+        discrete, key, make_rollout, position, (position + 1) % 3, terminated, np.zeros(16, bool)
+    )
+    np.testing.assert_allclose(values, [1.75, 1.5, 1.0], atol=0.05)
+    assert metrics["explained_variance"] > 0.9
+
+
+@pytest.mark.parametrize("truncated, expected", [(True, 2.0), (False, 1.0)])
+def test_a_time_limit_bootstraps_and_termination_does_not(discrete, key, make_rollout, truncated, expected):
+    # Episodes of one step at reward 1 in a state that leads to itself, γ = ½. Cut off by a time limit:
+    # V = 1 + ½ V = 2. Terminated: V = 1.
+    position, ends = np.zeros(16, int), np.ones(16, bool)
+    values, _ = fit_values(
+        discrete, key, make_rollout, position, position, ends & (not truncated), ends & truncated
+    )
+    np.testing.assert_allclose(values[0], expected, atol=0.05)
+
+
+def test_the_same_key_gives_the_same_bits(toy, key, make_rollout):
+    init, act, update = compiled(toy)
+    rollout = make_rollout(toy)
+    one, two = (update(init(key), rollout, jax.random.key(1)) for _ in range(2))
+    assert_trees_equal(one, two)
+    other, _ = update(init(key), rollout, jax.random.key(2))  # other minibatches
+    assert not all(
+        np.array_equal(a, b) for a, b in zip(jax.tree.leaves(one[0]), jax.tree.leaves(other), strict=True)
+    )
+    obs = rollout.obs.reshape(-1, 3)
+    np.testing.assert_array_equal(act(one[0], obs, key), act(one[0], obs, key))
+
+
+def test_nothing_crosses_an_episode_border(discrete, key, make_rollout):
+    # What happens after a time limit, in the next episode, is no concern of the steps before it.
+    init, _, _ = compiled(discrete)
+    critic = init(key).critic
+    truncated = np.zeros(SHAPE, bool)
+    truncated[7] = True
+    rollout = make_rollout(discrete, terminated=np.zeros(SHAPE, bool), truncated=truncated)
+    later = rollout._replace(reward=rollout.reward.at[8:].add(100.0), obs=rollout.obs.at[8:].add(1.0))
+    one, other = (advantages_and_targets(critic, r, 0.9, 0.9)[0] for r in (rollout, later))
+    np.testing.assert_array_equal(one[:8], other[:8])
+    assert (np.abs(one[8:] - other[8:]) > 1.0).all()

@@ -1,0 +1,71 @@
+"""Every command and every Python example of README and docs is run, in the order of its page."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), ROOT / "benchmarks" / "README.md"]
+FENCE = re.compile(r"(<!-- slow -->\n)?```(bash|python)\n(.*?)```", re.DOTALL)
+
+
+class Block(NamedTuple):
+    language: str
+    text: str
+    slow: bool
+
+
+def blocks(page: Path) -> list[Block]:
+    return [Block(language, text, bool(slow)) for slow, language, text in FENCE.findall(page.read_text())]
+
+
+def run(block: Block, folder: Path) -> None:
+    """Run a block as a reader would, in `folder`; installing and testing are what CI itself does."""
+    text = re.sub(r"^pip install .*?&& ", "", block.text, flags=re.MULTILINE)
+    text = re.sub(r"^pytest.*$", "", text, flags=re.MULTILINE)
+    command = [sys.executable, "-c", text] if block.language == "python" else ["bash", "-euc", text]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "SDL_VIDEODRIVER": "dummy"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, f"{text}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+
+
+def link_repository(folder: Path) -> None:
+    """Commands name files of the repository; what they write into it goes to a copy."""
+    import shutil
+
+    for name in ("docs", "benchmarks"):
+        shutil.copytree(ROOT / name, folder / name)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_commands_of_a_page_run(page, tmp_path):
+    found = [block for block in blocks(page) if not block.slow]
+    if not found:
+        pytest.skip("no commands")
+    link_repository(tmp_path)
+    for block in found:
+        run(block, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_long_commands_of_a_page_run(page, tmp_path):
+    found = [block for block in blocks(page) if block.slow]
+    if not found:
+        pytest.skip("no long commands")
+    link_repository(tmp_path)
+    for block in found:
+        run(block, tmp_path)
+
+
+def test_the_readme_names_files_that_exist():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            if not target.startswith("http"):
+                assert (page.parent / target).exists(), f"{page.name} links to {target}"
