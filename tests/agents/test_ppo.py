@@ -75,8 +75,10 @@ def test_first_surrogate_ratio_is_one(toy, key, make_rollout):
     state = init(key)
     for i in range(3):
         state, metrics = update(state, make_rollout(toy), jax.random.key(i))
-        assert metrics["first_ratio_deviation"] == 0.0
-        assert metrics["ratio_deviation"] > 0.0  # and the last one's is not: the policy has moved
+        # The old log-probabilities come from the whole rollout, the new ones from a minibatch: two pieces
+        # of compiled code, so the ratio may be off by some roundings of 6e-8, and by no more.
+        assert metrics["first_ratio_deviation"] < 1e-6
+        assert metrics["ratio_deviation"] > 1e-3  # the last one's is another: the policy has moved
         assert all(np.isfinite(value) for value in metrics.values())
 
 
