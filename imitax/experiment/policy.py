@@ -1,6 +1,7 @@
 """A trained policy as a plain callable on numpy input, and its file."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -62,6 +63,10 @@ class Policy:
             return self._act(observation, use, False)
 
         return act
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the policy to `path` (.safetensors) and its description beside it; see `load_policy`."""
+        save_policies([self], Path(path))
 
     def _act(self, observation, key, deterministic):
         obs = np.asarray(observation, np.float32)

@@ -1,5 +1,6 @@
 """Rendering an episode with Gymnasium's own renderer, in a window or to a GIF."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,9 @@ def watch(policy: Policy, path: Path | None = None, stochastic: bool = False, se
         raise ImitaxError(f"File '{path}' exists: choose another, nothing was written.")
     check_seed(seed)
     mode = "human" if path is None else "rgb_array"
+    # No episode has sound, and a machine without a sound card would be complained about.
+    os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     try:
         env = gymnasium.make(
             policy.spec.id, render_mode=mode, max_episode_steps=policy.spec.time_limit

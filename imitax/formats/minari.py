@@ -33,7 +33,11 @@ def write(demonstrations: Demonstrations, path: Path, spec: EnvSpec | None) -> N
 
     observation_space, action_space = _gymnasium_spaces(demonstrations, spec)
     storage = MinariStorage.new(
-        path, observation_space, action_space, env_spec=_registered(demonstrations.env_id), data_format="hdf5"
+        path.absolute(),  # it joins a relative path to itself
+        observation_space,
+        action_space,
+        env_spec=_registered(demonstrations.env_id),
+        data_format="hdf5",
     )
     buffers = []
     for episode, pairs in enumerate(demonstrations.episodes()):
