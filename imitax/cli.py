@@ -102,7 +102,7 @@ def train(
     Args:
         method: bc, gail or constant (see `imitax methods`)
         env: environment id (see `imitax envs`)
-        demos: demonstrations: .npz, .json, a Minari folder or minari:ID, or a shipped set such as Acrobot-v1/7
+        demos: .npz, .json, a Minari folder or minari:ID, or a shipped set such as Acrobot-v1/7
         agent: policy optimiser; default ppo, or what the preset names
         seeds: how many seeds to train side by side, in one program
         seed: the first of them
@@ -118,12 +118,12 @@ def train(
         set: other settings, for example reward.form=logit reward.steps=5 (see `imitax methods`)
         json: print the summary as JSON
     """
-    _train(method, env, demos, agent, seeds, seed, iterations, steps, trajectories, subsample, preset, backend,
-           time_limit, episodes, out, set, json)  # fmt: skip
+    _train(method, env, demos, agent, seeds, seed, iterations, steps, trajectories, subsample, preset,
+           backend, time_limit, episodes, out, set, json)  # fmt: skip
 
 
-def _train(method, env, source, agent, seeds, seed, iterations, steps, trajectories, subsample, preset, backend,
-           time_limit, episodes, out, assignments, as_json):  # fmt: skip
+def _train(method, env, source, agent, seeds, seed, iterations, steps, trajectories, subsample, preset,
+           backend, time_limit, episodes, out, assignments, as_json):  # fmt: skip
     from imitax import envs
     from imitax.experiment.demonstrate import load_demonstrations
     from imitax.experiment.runs import default_folder, overrides, train_to_folder
@@ -146,9 +146,7 @@ def _train(method, env, source, agent, seeds, seed, iterations, steps, trajector
         [kind, *evaluation_cells(summary[kind], summary[kind].get("normalised"))]
         for kind in ("deterministic", "sampled")
     ]
-    rows += [
-        [kind, *evaluation_cells(summary[kind], None)] for kind in ("expert", "random") if summary[kind]
-    ]
+    rows += [[kind, *evaluation_cells(summary[kind], None)] for kind in ("expert", "random") if summary[kind]]
     print_table(f"{method} on {env}, {seeds} seed(s)", ["policy", "return", "95 % interval", "score"], rows)
     print(f"{summary['seconds']:.1f} s, {summary['env_steps_per_seed']:,} environment steps per seed.")
     print(f"Written to {path}/")
@@ -176,7 +174,9 @@ def evaluate(
     result = play(found.policies, found.env(), episodes, stochastic, seed)
     described = describe_returns(result.returns)
     if json:
-        return _answer(described | {"returns": result.returns.tolist(), "lengths": result.lengths.tolist()}, True)
+        return _answer(
+            described | {"returns": result.returns.tolist(), "lengths": result.lengths.tolist()}, True
+        )
     rows = [["all seeds", *evaluation_cells(described, None)[:2]]]
     for index, returns in enumerate(result.returns):
         cells = evaluation_cells(describe_returns(returns), None)[:2]
@@ -238,7 +238,9 @@ def methods(json: bool = False) -> None:
         return _answer(listing | {"presets": preset_names()}, True)
     for title, entry in listing.items():
         rows = [[key, str(s["default"]), s["meaning"]] for key, s in entry["settings"].items()]
-        print_table(f"{title}: {entry['summary']}", ["--set", "default", "meaning"], rows or [["none", "", ""]])
+        print_table(
+            f"{title}: {entry['summary']}", ["--set", "default", "meaning"], rows or [["none", "", ""]]
+        )
     print(f"Presets: {', '.join(preset_names())}")
 
 
@@ -340,7 +342,8 @@ def make(
     files = make_demonstrations(chosen, world, trajectories, out, format, not deterministic, seed)
     listing = {str(path): d.describe() for path, d in files.items()}
     lines = [
-        f"{path}: {len(d)} trajectories, {d.pairs} pairs, return {d.returns.mean():.1f} ± {d.returns.std():.1f}"
+        f"{path}: {len(d)} trajectories, {d.pairs} pairs, "
+        f"return {d.returns.mean():.1f} ± {d.returns.std():.1f}"
         for path, d in files.items()
     ]
     _answer(listing, json, "\n".join(lines))
@@ -414,7 +417,9 @@ def main() -> None:
         print(f"imitax {version('imitax')}")
         return
     try:
-        app.cli(prog="imitax", description="Imitation learning in JAX.", config=(tyro.conf.FlagCreatePairsOff,))
+        app.cli(
+            prog="imitax", description="Imitation learning in JAX.", config=(tyro.conf.FlagCreatePairsOff,)
+        )
     except ImitaxError as error:
         print(f"imitax: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)

@@ -82,7 +82,9 @@ def train(
     return fit(config, env, demonstrations, progress)
 
 
-def overrides(method: str, iterations: int | None, steps: int | None, settings: dict | None) -> dict[str, Any]:
+def overrides(
+    method: str, iterations: int | None, steps: int | None, settings: dict | None
+) -> dict[str, Any]:
     """Short options as settings; those of `settings` come last."""
     loop = find_method(method).loop
     result: dict[str, Any] = {}
@@ -227,7 +229,11 @@ def _describe_config(config: RunConfig, demonstrations: Demonstrations | None, s
         "run": config.as_dict(),
         "demonstrations": None
         if demonstrations is None
-        else {"source": source, "fingerprint": demonstrations.fingerprint(), "trajectories": len(demonstrations)},
+        else {
+            "source": source,
+            "fingerprint": demonstrations.fingerprint(),
+            "trajectories": len(demonstrations),
+        },
         "versions": versions(),
         "machine": f"{platform.system()} {platform.machine()}",
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),

@@ -51,7 +51,9 @@ class RunConfig:
 def preset_names() -> list[str]:
     """Presets that ship with the package, without the defaults that always apply."""
     files = resources.files("imitax.presets").iterdir()
-    return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml") and f.name[0] != "_")
+    return sorted(
+        f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml") and f.name[0] != "_"
+    )
 
 
 def make_config(
@@ -165,7 +167,8 @@ def describe_settings(config: type) -> dict[str, dict[str, Any]]:
     """name -> default and meaning of every field; the meaning is the comment beside it in the source."""
     comments = dict(re.findall(r"^    (\w+): .*?  # (.*)$", inspect.getsource(config), re.MULTILINE))
     return {
-        f.name: {"default": f.default, "meaning": comments.get(f.name, "")} for f in dataclasses.fields(config)
+        f.name: {"default": f.default, "meaning": comments.get(f.name, "")}
+        for f in dataclasses.fields(config)
     }
 
 

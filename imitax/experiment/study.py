@@ -84,7 +84,21 @@ def study(
             figures.save(draw({key: results[key] for key in needed}), path / "figures" / figure_name)
     summary = {key: _summarise(result) for key, result in results.items()}
     (path / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    (path / "results.md").write_text(results_table(summary))
     return summary
+
+
+def results_table(summary: dict) -> str:
+    """Markdown: a row for each case, interquartile means over seeds with 95 % intervals."""
+    lines = ["| run | what it is | return, sampled | 95 % interval | return, deterministic |", "|---|---|---|---|---|"]
+    for key, entry in summary.items():
+        sampled, (low, high) = entry["return_sampled"], entry["return_sampled"]["interval"]
+        mode = entry["return_deterministic"]["interquartile_mean"]
+        lines.append(
+            f"| `{key}` | {CASES[key].label} | {sampled['interquartile_mean']:.1f} | [{low:.1f}, {high:.1f}] "
+            f"| {mode:.1f} |"
+        )
+    return "\n".join(lines) + "\n"
 
 
 def run_case(case: Case, seeds: int, iterations: int, progress) -> Result:

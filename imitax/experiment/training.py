@@ -61,7 +61,10 @@ class Training:
 
 
 def fit(
-    config: RunConfig, env: Env, demonstrations: Demonstrations | None = None, progress: Progress | None = None
+    config: RunConfig,
+    env: Env,
+    demonstrations: Demonstrations | None = None,
+    progress: Progress | None = None,
 ) -> Training:
     """Train `config.method` on `env`; errors if it needs demonstrations and has none that fit.
 

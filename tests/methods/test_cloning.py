@@ -1,0 +1,120 @@
+"""Cloning finds a simple rule, keeps what validates best, and never validates on episodes it trained on."""
+
+import jax
+import numpy as np
+import pytest
+
+from imitax.demonstrations import Demonstrations
+from imitax.envs import make
+from imitax.experiment.settings import make_config
+from imitax.experiment.training import expert_pairs, fit, hold_out
+
+EPISODES, LENGTH = 10, 30
+RULE = np.array([1.0, -2.0, 0.5, 1.5])
+
+
+def config(env_id="CartPole-v1", seed=0, **overrides):
+    small = {"bc.hidden": "16", "bc.epochs": 120, "bc.batch_size": 30, "bc.learning_rate": 1e-2}
+    return make_config("bc", env_id, seed=seed, overrides=small | overrides)
+
+
+def rule(obs):
+    """CartPole's action by a plane through the space of observations."""
+    return (obs @ RULE > 0).astype(np.int64)
+
+
+def demonstrate(rng, action_of, size=4):
+    episodes = []
+    for _ in range(EPISODES):
+        obs = rng.normal(size=(LENGTH, size)).astype(np.float32)
+        episodes.append((obs, action_of(obs)))
+    return Demonstrations.from_episodes(episodes, terminated=True)
+
+
+@pytest.fixture(scope="module")
+def noisy():
+    """300 pairs of the rule, with a third of the actions at random: worth fitting only so far."""
+    rng = np.random.default_rng(1)
+
+    def action_of(obs):
+        return np.where(rng.random(len(obs)) < 0.33, rng.integers(2, size=len(obs)), rule(obs))
+
+    return demonstrate(rng, action_of)
+
+
+def test_it_clones_a_linear_rule(rng):
+    run = fit(config(), make("CartPole-v1"), demonstrate(rng, rule))
+    unseen = rng.normal(size=(2000, 4)).astype(np.float32)
+    assert np.mean(run.policy(unseen) == rule(unseen)) > 0.95
+    assert run.env_steps == 0
+    # A nearly uniform start: the first epoch's loss is near ln 2, and much less at the end.
+    assert run.metrics["train_loss"].shape == (1, 120)
+    assert run.metrics["train_loss"][0, -1] < 0.1 < run.metrics["train_loss"][0, 0] < np.log(2) + 0.05
+
+
+def test_it_clones_continuous_actions_in_the_environments_units(rng):
+    # Pendulum's torque lies between −2 and 2; the policy's own units between −1 and 1.
+    def torque(obs):
+        return np.clip(obs @ RULE[:3], -2.0, 2.0).astype(np.float32)[:, None]
+
+    run = fit(config("Pendulum-v1"), make("Pendulum-v1"), demonstrate(rng, torque, size=3))
+    unseen = rng.normal(size=(2000, 3)).astype(np.float32)
+    action = run.policy(unseen)
+    assert action.shape == (2000, 1) and np.abs(action).max() <= 2.0
+    assert np.mean(np.abs(action - torque(unseen))) < 0.3
+
+
+def test_it_keeps_the_parameters_that_validate_best(noisy):
+    run = fit(config(), make("CartPole-v1"), noisy)
+    losses = run.metrics["validation_loss"][0]
+    best = losses.argmin()
+    assert 0 < best < len(losses) - 1 and losses[-1] > losses[best] + 0.02  # it went on to overfit
+    np.testing.assert_array_equal(run.metrics["best_loss"][0], np.minimum.accumulate(losses))
+    # The policy that came back has the least of these losses, not the last: −mean log π(a | s) by the book.
+    _, validation = hold_out(noisy, run.config)
+    params = run.policy.params
+    moments = params.normaliser
+    logits = np.asarray(
+        params.network((validation.observations - moments.mean) / np.sqrt(moments.variance)), np.float64
+    )
+    log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    loss = -np.mean(log_p[np.arange(len(logits)), validation.actions])
+    np.testing.assert_allclose(loss, losses[best], rtol=1e-4)
+
+
+def test_validation_episodes_are_not_trained_on():
+    # Observations that name their episode.
+    episodes = [(np.full((LENGTH, 4), float(i)), np.zeros(LENGTH, np.int64)) for i in range(EPISODES)]
+    demonstrations = Demonstrations.from_episodes(episodes, terminated=True)
+    train, validation = hold_out(demonstrations, config())
+    named = [set(part.observations[:, 0].tolist()) for part in (train, validation)]
+    assert named[0].isdisjoint(named[1]) and len(named[0] | named[1]) == EPISODES
+    assert len(named[0]) == 7 and len(named[1]) == 3  # 70 % for training, as in Ho & Ermon 2016
+    assert train.pairs == 7 * LENGTH and validation.pairs == 3 * LENGTH
+    other, _ = hold_out(demonstrations, config(seed=1))  # another seed, another split
+    assert set(other.observations[:, 0].tolist()) != named[0]
+
+
+def test_the_normaliser_knows_only_the_training_episodes(noisy):
+    run = fit(config(), make("CartPole-v1"), noisy)
+    train, _ = hold_out(noisy, run.config)
+    moments = run.policy.params.normaliser
+    assert moments.count == train.pairs == 7 * LENGTH
+    np.testing.assert_allclose(moments.mean, train.observations.mean(0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(moments.variance, train.observations.var(0), rtol=1e-4)
+
+
+def test_the_same_seed_gives_the_same_bits(noisy):
+    env = make("CartPole-v1")
+    one, two, other = (fit(config(seed=seed), env, noisy).learner for seed in (3, 3, 4))
+    pairs = list(zip(*map(jax.tree.leaves, (one, two, other)), strict=True))
+    assert all(np.array_equal(a, b) for a, b, _ in pairs)
+    assert not all(np.array_equal(a, c) for a, _, c in pairs)
+
+
+def test_pairs_reach_the_method_as_they_were_shown(noisy):
+    pairs = expert_pairs(noisy, make("CartPole-v1").spec)
+    np.testing.assert_array_equal(pairs.obs, noisy.observations)
+    np.testing.assert_array_equal(pairs.action, noisy.actions)
+    # Ten episodes that terminated after 30 of 500 steps each: 470 of 500 are absorbed.
+    np.testing.assert_allclose(pairs.absorbing_mass, 470 / 500, rtol=1e-6)
