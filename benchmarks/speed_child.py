@@ -1,6 +1,6 @@
 """GAIL on Acrobot-v1 as one program: import, train, evaluate. `speed.py` starts it and watches the clock.
 
-    python speed_child.py --demos Acrobot-v1/1 --iterations 60 --seed 0
+    python speed_child.py --demos Acrobot-v1/1 --iterations 40 --seed 0
 
 It prints one JSON line as soon as each event has happened: "imported", "iteration" (the first one done, and
 so everything compiled that training needs), "trained", "evaluated" (deterministic episodes, with their mean
@@ -8,7 +8,9 @@ return). The watcher's clock starts before this process does, so nothing is left
 """
 
 import argparse
+import itertools
 import json
+from statistics import median
 
 
 def say(event: str, **figures) -> None:
@@ -18,11 +20,12 @@ def say(event: str, **figures) -> None:
 
 def main() -> None:
     """Train, evaluate, report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     parser.add_argument("--demos", default="Acrobot-v1/1", help="file or shipped set")
-    parser.add_argument("--iterations", type=int, default=60)
+    parser.add_argument("--iterations", type=int, default=40)
     parser.add_argument("--steps", type=int, default=5120, help="environment steps per iteration")
-    parser.add_argument("--disc-steps", type=int, help="discriminator steps per iteration; default the package's")
+    parser.add_argument("--disc-steps", type=int, help="of the discriminator; default the package's")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--episodes", type=int, default=100, help="to evaluate with; 0: none")
     args = parser.parse_args()
@@ -52,8 +55,8 @@ def main() -> None:
         settings=settings,
         progress=progress,
     )
-    between = sorted(after - before for before, after in zip(stamps[:-1], stamps[1:], strict=True))
-    say("trained", iteration_seconds=between[len(between) // 2] if between else 0.0)
+    between = [after - before for before, after in itertools.pairwise(stamps)]
+    say("trained", iteration_seconds=median(between) if between else 0.0)
     if args.episodes:
         found = imitax.evaluate(training.policy, env, args.episodes)
         say("evaluated", mean_return=float(found.returns.mean()), env_steps=training.env_steps)

@@ -18,33 +18,35 @@ One iteration of S environment steps, N expert pairs, k discriminator steps and 
 The two forward passes of V are those of the states and of their successors, for GAE.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 
 class Work(NamedTuple):
-    """What one iteration computes: matrix-product operations, and tanh evaluations (elements)."""
+    """Operations of matrix products, how many of them for gradients by weights, and tanh elements."""
 
     flop: int
+    by_weights: int
     tanh: int
 
     def __add__(self, other: "Work") -> "Work":
-        return Work(self.flop + other.flop, self.tanh + other.tanh)
+        return Work(*(a + b for a, b in zip(self, other, strict=True)))
 
     def times(self, count: int) -> "Work":
         """The same work `count` times."""
-        return Work(self.flop * count, self.tanh * count)
+        return Work(*(count * x for x in self))
 
 
 def forward(rows: int, sizes: tuple[int, ...]) -> Work:
     """A network with layers `sizes` on `rows` inputs; every layer but the last has a tanh."""
-    products = sum(i * o for i, o in zip(sizes[:-1], sizes[1:], strict=True))
-    return Work(2 * rows * products, rows * sum(sizes[1:-1]))
+    products = sum(i * o for i, o in pairwise(sizes))
+    return Work(2 * rows * products, 0, rows * sum(sizes[1:-1]))
 
 
 def gradient(rows: int, sizes: tuple[int, ...]) -> Work:
     """The gradient of a loss by the weights, forward pass included."""
     once = forward(rows, sizes)
-    return Work(3 * once.flop - 2 * rows * sizes[0] * sizes[1], once.tanh)
+    return Work(3 * once.flop - 2 * rows * sizes[0] * sizes[1], once.flop, once.tanh)
 
 
 def gail_iteration(

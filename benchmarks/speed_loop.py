@@ -40,12 +40,12 @@ def config(iterations: int, disc_steps: int, seeds: int = 1, backend: str = "nat
     return make_config("gail", ENV, agent="ppo", overrides=values, seeds=seeds, backend=backend)
 
 
-def iteration_seconds(run: RunConfig, skip: int) -> list[float]:
-    """Seconds of each iteration of a training run, collection included, after the first `skip` + 1."""
+def iteration_seconds(run: RunConfig) -> list[float]:
+    """Seconds of each iteration of a training run, collection included, after the first two."""
     env = imitax.make(ENV, run.backend)
     stamps: list[float] = []
     fit(run, env, imitax.load_demonstrations(DEMONSTRATIONS), lambda *_: stamps.append(time.perf_counter()))
-    return np.diff(stamps)[skip:].tolist()
+    return np.diff(stamps)[1:].tolist()
 
 
 def parts(disc_steps: int) -> dict[str, Callable[[], object]]:
@@ -96,28 +96,34 @@ def parts(disc_steps: int) -> dict[str, Callable[[], object]]:
     }
 
 
-def rates(repeats: int = 50) -> dict[str, tuple[Callable[[], object], float]]:
+def rates(repeats: int = 16) -> dict[str, tuple[Callable[[], object], float]]:
     """Name -> (function, units of work): matrix products in operations, tanh in elements.
 
-    The layer's products are repeated in one program, so that they pay for no dispatch from Python.
+    The layer's products are repeated in one program, one after another, so that they pay for no dispatch
+    from Python; unrolled, because a loop would copy what it carries.
     """
-    big = jnp.ones((2048, 2048))
     rows, width = STEPS // MINIBATCHES, HIDDEN[0]
-    batch, square = jnp.ones((rows, width)), jnp.full((width, width), 1.0 / width)
+    big, square = jnp.ones((2048, 2048)), jnp.full((width, width), 1.0 / width)
+    batches = [jnp.full((rows, width), 1.0 / (rows + i)) for i in range(repeats)]
 
-    def chain(step):
-        return jax.jit(lambda x: jax.lax.scan(lambda c, _: (step(c), None), x, None, length=repeats)[0])
+    def forward(x):
+        for _ in range(repeats):
+            x = x @ square
+        return x
 
-    product = jax.jit(jnp.matmul)
-    forward = chain(lambda x: x @ square)
-    by_weights = chain(lambda w: (batch * w[0, 0]).T @ batch / rows)
-    tanh = chain(jnp.tanh)
+    def by_weights(x, gradients):
+        return [x.T @ g for g in gradients]
+
+    def tanh(x):
+        return jax.lax.scan(lambda c, _: (jnp.tanh(c), None), x, None, length=repeats)[0]
+
+    product, forward, by_weights, tanh = map(jax.jit, (jnp.matmul, forward, by_weights, tanh))
     flop = 2.0 * repeats * rows * width * width
     return {
         "matmul 2048×2048×2048": (lambda: product(big, big), 2.0 * 2048**3),
-        f"layer {rows}×{width}×{width}": (lambda: forward(batch), flop),
-        f"its weight gradient {width}×{rows}×{width}": (lambda: by_weights(square), flop),
-        f"tanh of {rows}×{width}": (lambda: tanh(batch), float(repeats * rows * width)),
+        f"layer {rows}×{width}×{width}": (lambda: forward(batches[0]), flop),
+        f"its weight gradient {width}×{rows}×{width}": (lambda: by_weights(batches[0], batches), flop),
+        f"tanh of {rows}×{width}": (lambda: tanh(batches[0]), float(repeats * rows * width)),
     }
 
 

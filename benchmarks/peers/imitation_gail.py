@@ -25,14 +25,14 @@ if not hasattr(np, "float_"):  # Gymnasium 0.29's Acrobot still asks for the nam
 
 def options() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     parser.add_argument("--demos", required=True, help="npz with obs, acts, next_obs, dones")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--envs", type=int, default=64)
     parser.add_argument("--horizon", type=int, default=80, help="steps per environment and round")
     parser.add_argument("--disc-steps", type=int, default=5)
-    parser.add_argument("--demo-batch", type=int, default=0, help="pairs of each side in a discriminator step; "
-                        "0: as many rows as imitax has, half of (pairs + envs × horizon)")  # fmt: skip
+    parser.add_argument("--demo-batch", type=int, default=0, help="pairs of each side; 0: as imitax, in all")
     parser.add_argument("--threads", type=int, default=0, help="of torch; 0: torch's own choice")
     return parser.parse_args()
 
@@ -61,7 +61,7 @@ def trainer(args: argparse.Namespace, log_dir: str):
     if args.threads:
         torch.set_num_threads(args.threads)
     steps = args.envs * args.horizon
-    with np.load(args.demos) as file:
+    with np.load(args.demos) as file:  # imitax puts all pairs of both sides in each discriminator step
         half = args.demo_batch or (len(file["acts"]) + steps) // 2
     venv = DummyVecEnv([lambda: gymnasium.make("Acrobot-v1")] * args.envs)
     ppo = PPO(

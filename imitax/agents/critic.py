@@ -42,7 +42,7 @@ def predict(critic: Critic, obs: Float[Array, "*b O"]) -> Float[Array, "*b"]:
 def advantages_and_targets(
     critic: Critic, rollout: Rollout, discount: float, trace: float
 ) -> tuple[Float[Array, "T B"], Float[Array, "T B"], Critic]:
-    """GAE advantages in units of reward, normalised targets, and the critic with moments brought up to date."""
+    """GAE advantages in units of reward, normalised targets, and the critic with its moments updated."""
     value = predict(critic, rollout.obs)
     next_value = predict(critic, rollout.next_obs)
     ends = rollout.terminated, rollout.truncated

@@ -70,7 +70,9 @@ def ppo(spec: EnvSpec, config: PPOConfig = PPOConfig()) -> Agent:
             "policy_loss": surrogate,
             "value_loss": error,
             "entropy": entropy,
-            "kl": jnp.mean(ratio - 1.0 - jnp.log(ratio)),  # unbiased estimate of KL(old ‖ new), never negative
+            "kl": jnp.mean(
+                ratio - 1.0 - jnp.log(ratio)
+            ),  # unbiased estimate of KL(old ‖ new), never negative
             "clip_fraction": jnp.mean(jnp.abs(ratio - 1.0) > config.clip, dtype=jnp.float32),
             "ratio_deviation": jnp.max(jnp.abs(ratio - 1.0)),
         }

@@ -44,7 +44,7 @@ def line_search(
 
     def attempt(state):
         index, fraction, _ = state
-        fraction = 0.5**index.astype(jnp.float32)
+        fraction = 0.5 ** index.astype(jnp.float32)
         candidate = moved(fraction)
         reached, moved_by = objective(candidate), kl(candidate)
         good = (reached > start) & (moved_by <= max_kl) & jnp.isfinite(reached) & jnp.isfinite(moved_by)

@@ -105,7 +105,7 @@ def _play(env: Env, rule, params, count: int, episodes: int, seed: int) -> list[
         act = _host_act(env.spec, rule)
         batch = env.open(episodes)
         try:
-            each = [jax.tree.map(lambda x: x[i], params) for i in range(count)]  # noqa: B023
+            each = [jax.tree.map(lambda x: x[i], params) for i in range(count)]
             return [play_host(batch, lambda o, k, p=p: act(p, o, k), seeds, key) for p in each]
         finally:
             batch.close()

@@ -97,7 +97,7 @@ def stack(policies: list[Policy]) -> PolicyParams:
 
 
 def save_policies(policies: list[Policy], path: Path) -> None:
-    """Write `path` (safetensors, tensors named seed0.network.weights.0 …) and a description beside it (.json)."""
+    """Write `path` (safetensors; tensors seed0.network.weights.0 …) and a description beside it (.json)."""
     from safetensors.numpy import save_file
 
     tensors = {}
@@ -110,11 +110,16 @@ def save_policies(policies: list[Policy], path: Path) -> None:
         "what": "policies of imitax: normalise observations with (x - mean) / sqrt(variance), clip to ±10, "
         "then tanh layers x @ weight + bias, linear output: logits (Discrete) or mean of the action "
         "scaled to [-1, 1] (Box)",
-        "env": {**asdict(spec), "action_space": {"kind": type(spec.action_space).__name__} | asdict(spec.action_space)},
+        "env": {
+            **asdict(spec),
+            "action_space": {"kind": type(spec.action_space).__name__} | asdict(spec.action_space),
+        },
         "hidden": list(_hidden(policies[0].params.network)),
         "seeds": len(policies),
         "parameters_per_seed": parameter_count(policies[0].params.network),
-        "tensors": {name: list(tensor.shape) for name, tensor in tensors.items() if name.startswith("seed0.")},
+        "tensors": {
+            name: list(tensor.shape) for name, tensor in tensors.items() if name.startswith("seed0.")
+        },
     }
     path.with_suffix(".json").write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n")
 

@@ -1,10 +1,10 @@
 """Run folders: what a run was made of, what happened, what came out.
 
-    config.json          settings, versions, seeds, fingerprint of the demonstrations: enough to repeat it
-    metrics.jsonl        one line for each iteration and seed
-    policy.safetensors   the last policy of each seed; policy.json describes it
-    summary.json         evaluation on fresh episodes; written last, so a folder without it is incomplete
-    figures/             learning curves, as PNG and SVG
+config.json          settings, versions, seeds, fingerprint of the demonstrations: enough to repeat it
+metrics.jsonl        one line for each iteration and seed
+policy.safetensors   the last policy of each seed; policy.json describes it
+summary.json         evaluation on fresh episodes; written last, so a folder without it is incomplete
+figures/             learning curves, as PNG and SVG
 """
 
 import json
@@ -20,7 +20,7 @@ import numpy as np
 
 from imitax.demonstrations import Demonstrations
 from imitax.envs import make
-from imitax.envs.base import Env
+from imitax.envs.base import Env, NativeEnv
 from imitax.errors import ImitaxError
 from imitax.experiment import figures
 from imitax.experiment.evaluation import check_episodes, evaluate, evaluate_random
@@ -77,6 +77,7 @@ def train(
         seeds=seeds,
         trajectories=trajectories,
         subsample=subsample,
+        backend="native" if isinstance(env, NativeEnv) else "gymnasium",
         time_limit=env.spec.time_limit,
     )
     return fit(config, env, demonstrations, progress)

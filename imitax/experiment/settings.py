@@ -68,7 +68,10 @@ def make_config(
     if preset is not None:
         if preset not in preset_names():
             raise unknown("preset", preset, preset_names())
-        rules += _rules(preset, method, env)
+        published = _rules(preset, method, env)
+        if not published:
+            raise ImitaxError(f"Preset '{preset}' has no settings for method '{method}': leave it out.")
+        rules += published
     chosen = agent or next((rule["agent"] for rule in reversed(rules) if "agent" in rule), "ppo")
     find_agent(chosen)
     settings = default_settings(method, chosen)

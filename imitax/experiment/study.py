@@ -39,7 +39,9 @@ CASES = {
     "gail-7": Case("7 trajectories", "gail", "Acrobot-v1/7"),
     "gail-10": Case("10 trajectories", "gail", "Acrobot-v1/10"),
     "ppo": Case("PPO on the true reward", "rl", None),
-    "gail-7-pretrained": Case("discriminator pre-trained", "gail", "Acrobot-v1/7", None, (("loop.pretrain", 30),)),
+    "gail-7-pretrained": Case(
+        "discriminator pre-trained", "gail", "Acrobot-v1/7", None, (("loop.pretrain", 30),)
+    ),
     "original-gail": Case("original, expert's demonstrations", "gail", "Acrobot-v1/7", "original"),
     "original-constant": Case("original, constant reward", "constant", None, "original"),
     "original-junk": Case("original, random policy's demonstrations", "gail", "junk", "original"),
@@ -90,7 +92,10 @@ def study(
 
 def results_table(summary: dict) -> str:
     """Markdown: a row for each case, interquartile means over seeds with 95 % intervals."""
-    lines = ["| run | what it is | return, sampled | 95 % interval | return, deterministic |", "|---|---|---|---|---|"]
+    lines = [
+        "| run | what it is | return, sampled | 95 % interval | return, deterministic |",
+        "|---|---|---|---|---|",
+    ]
     for key, entry in summary.items():
         sampled, (low, high) = entry["return_sampled"], entry["return_sampled"]["interval"]
         mode = entry["return_deterministic"]["interquartile_mean"]
@@ -145,7 +150,9 @@ def _check_same(path: Path, settings: dict) -> None:
     if path.exists():
         found = json.loads(path.read_text())
         if found != settings:
-            raise ImitaxError(f"'{path}' is of another study, {found}: expected {settings}, or another folder.")
+            raise ImitaxError(
+                f"'{path}' is of another study, {found}: expected {settings}, or another folder."
+            )
     path.write_text(json.dumps(settings) + "\n")
 
 
@@ -155,7 +162,9 @@ def _summarise(result: Result) -> dict:
     return {
         "return_sampled": {"interquartile_mean": float(interquartile_mean(means)), "interval": [low, high],
                            "seed_means": means.tolist()},
-        "return_deterministic": {"interquartile_mean": float(interquartile_mean(result.deterministic.mean(1)))},
+        "return_deterministic": {
+            "interquartile_mean": float(interquartile_mean(result.deterministic.mean(axis=1)))
+        },
         "seconds": round(result.seconds, 1),
     }  # fmt: skip
 
@@ -171,7 +180,7 @@ def _lengths(axis, results: dict[str, Result], title: str) -> None:
         figures.curve(axis, result.curves["episode_length"], CASES[key].label, colour)
     figures.level(axis, expert_length(), "expert")
     axis.set(xlabel="iteration (5,000 pairs)", ylabel="episode length (steps)", title=title, ylim=(50, 520))
-    axis.legend(frameon=False, fontsize=8)
+    axis.legend(frameon=False, fontsize=8, loc="center right")
 
 
 def draw_lengths(results: dict[str, Result]):

@@ -24,9 +24,7 @@ def watch(policy: Policy, path: Path | None = None, stochastic: bool = False, se
     os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     try:
-        env = gymnasium.make(
-            policy.spec.id, render_mode=mode, max_episode_steps=policy.spec.time_limit
-        )
+        env = gymnasium.make(policy.spec.id, render_mode=mode, max_episode_steps=policy.spec.time_limit)
     except (gymnasium.error.Error, ImportError) as error:
         raise ImitaxError(f"Environment '{policy.spec.id}' cannot be rendered: {error}") from error
     act = policy.sampler(seed) if stochastic else policy

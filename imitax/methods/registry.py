@@ -39,12 +39,16 @@ AGENTS = {
 }
 
 METHODS = {
-    "bc": MethodEntry("behaviour cloning: supervised, no environment steps", CloningConfig, cloning, True, False),
+    "bc": MethodEntry(
+        "behaviour cloning: supervised, no environment steps", CloningConfig, cloning, True, False
+    ),
     "gail": MethodEntry("generative adversarial imitation learning", GAILConfig, gail, True, True),
     "constant": MethodEntry(
         "control: GAIL whose discriminator never learns", ConstantConfig, constant, False, True
     ),
-    "rl": MethodEntry("reinforcement learning on the true reward", EnvironmentConfig, environment, False, True),
+    "rl": MethodEntry(
+        "reinforcement learning on the true reward", EnvironmentConfig, environment, False, True
+    ),
 }
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from imitax.core.actions import encode
 from imitax.core.losses import bernoulli_entropy, discriminator_loss, gradient_penalty, reward_form
@@ -116,7 +116,7 @@ def _draw(pairs: Float[Array, "n F"], size: int | None, key) -> Float[Array, "k 
     """`size` pairs without replacement, or all of them."""
     if size is None or size >= len(pairs):
         return pairs
-    index: Int[Array, "k"] = jax.random.permutation(key, len(pairs))[:size]
+    index = jax.random.permutation(key, len(pairs))[:size]
     return pairs[index]
 
 

@@ -17,6 +17,15 @@ QUICK = PPOConfig(hidden=(8,), learning_rate=3e-2, epochs=4, minibatches=2, disc
 SHAPE = (16, 8)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quick_compilation():
+    """This module's time is spent compiling; its programs need not be fast ones."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
 @cache
 def compiled(spec, config=QUICK):
     agent = ppo(spec, config)

@@ -75,9 +75,8 @@ def counting() -> NativeEnv:
         ended = moved["step"] == jnp.array(LENGTHS)[kind]
         fresh = moved | {"step": jnp.where(ended, 0, moved["step"])}
         reward = 10.0 * state["column"] + moved["step"]
-        return fresh, Step(
-            observe(moved), observe(fresh), reward.astype(jnp.float32), ended & (kind < 2), ended & (kind >= 2)
-        )
+        terminated, truncated = ended & (kind < 2), ended & (kind >= 2)
+        return fresh, Step(observe(moved), observe(fresh), reward.astype(jnp.float32), terminated, truncated)
 
     return NativeEnv(COUNTING, reset, step)
 
@@ -128,9 +127,7 @@ def collector(env, act, horizon):
 def random_policy(space, observation_size):
     pi = distribution(space)
     # Ten times the usual output scale: actions that depend on the observation.
-    network = jax.tree.map(
-        lambda x: 10 * x, policy_network(jax.random.key(7), observation_size, space, (8,))
-    )
+    network = jax.tree.map(lambda x: 10 * x, policy_network(jax.random.key(7), observation_size, space, (8,)))
     return lambda obs, key: pi.sample(network(obs), key)
 
 
@@ -234,7 +231,7 @@ def test_episode_statistics_against_a_loop(rng):
 
 def test_no_finished_episode_has_no_mean(key):
     env = counting()
-    actors, rollout = collector(env, idle, 1)(start_native(env, BATCH, key), key)
+    _, rollout = collector(env, idle, 1)(start_native(env, BATCH, key), key)
     running, metrics = episode_statistics(jnp.array([1.0, 2.0, 3.0, 4.0]), rollout)
     np.testing.assert_array_equal(running, [2.0, 13.0, 24.0, 35.0])  # with the rewards 10 · column + 1
     assert metrics["episodes"] == 0

@@ -18,6 +18,15 @@ QUICK = TRPOConfig(
 SHAPE = (16, 8)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quick_compilation():
+    """This module's time is spent compiling; its programs need not be fast ones."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
 @cache
 def compiled(spec):
     agent = trpo(spec, QUICK)

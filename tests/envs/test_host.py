@@ -202,6 +202,7 @@ def test_time_limits_are_found():
     assert host.make(lambda: TimeLimit(Marked(), 6)).spec.time_limit == 6  # put on by hand
     assert host.make(Marked, 8).spec.time_limit == 8
 
+
 def test_the_limit_that_is_told_is_the_one_that_truncates():
     # Where the function's own environments have a shorter one too: the absorbing mass counts from it.
     env = host.make(lambda: gymnasium.make("MountainCar-v0", max_episode_steps=3), 5)

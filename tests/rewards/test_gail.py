@@ -295,7 +295,9 @@ def test_regularisers_bound_the_optimum(option, on_expert, on_policy, key, rng):
 def test_minibatches_are_drawn_from_the_key(key, rng):
     expert, rollout = make_data(rng)
     found = model(batch_size=-1)  # as many policy pairs as the expert has, 12 of 40
-    one, two, other = (found.update(found.init(key), expert, rollout, jax.random.key(i))[0] for i in (1, 1, 2))
+    one, two, other = (
+        found.update(found.init(key), expert, rollout, jax.random.key(i))[0] for i in (1, 1, 2)
+    )
     assert same(one, two) and not same(one, other)
     # Full-batch updates have nothing to draw.
     found = model()
@@ -358,9 +360,7 @@ def test_box_actions_are_seen_as_executed(key, rng):
     clipped = rollout._replace(action=jnp.clip(rollout.action, -1.0, 1.0))
     assert (clipped.action != rollout.action).any()
     start = found.init(key)
-    assert same(
-        found.update(start, expert, rollout, key)[0], found.update(start, expert, clipped, key)[0]
-    )
+    assert same(found.update(start, expert, rollout, key)[0], found.update(start, expert, clipped, key)[0])
 
 
 # Episode ends ----------------------------------------------------------------------------------------

@@ -1,0 +1,33 @@
+"""The command line. Every command is a thin wrapper of a function of the package."""
+
+import sys
+
+import tyro
+
+from imitax.cli import demos, looking, training  # noqa: F401  (each adds its commands)
+from imitax.cli.common import app
+from imitax.errors import ImitaxError
+
+
+def main() -> None:
+    """Run a command; bad input ends with one sentence on stderr and exit code 2."""
+    if sys.argv[1:] == ["--version"]:
+        from importlib.metadata import version
+
+        print(f"imitax {version('imitax')}")
+        return
+    try:
+        app.cli(
+            prog="imitax", description="Imitation learning in JAX.", config=(tyro.conf.FlagCreatePairsOff,)
+        )
+    except ImitaxError as error:
+        print(f"imitax: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:  # the reader of a pipe had enough
+        sys.stderr.close()
+    except OSError as error:  # no room, no permission, no such folder
+        print(f"imitax: {error}.", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("imitax: interrupted.", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,23 @@
+"""What the commands share: the two command groups, the types of their options, the form of an answer."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tyro.conf import Positional, UseAppendAction, arg
+
+app = tyro.extras.SubcommandApp()
+demos = tyro.extras.SubcommandApp()  # subcommands of `imitax demos`
+
+Backend = Literal["auto", "native", "gymnasium"]
+# A tuple for each time the option is given: without this, a second --set would undo the first.
+Set = Annotated[tuple[tuple[str, ...], ...], UseAppendAction, arg(name="set", metavar="KEY=VALUE ...")]
+Env = Annotated[str, Positional, arg(metavar="ENV")]
+RunFolder = Annotated[Path, Positional, arg(metavar="RUN")]
+Out = Annotated[Path | None, arg(metavar="DIR")]
+
+
+def answer(data, as_json: bool, text: str = "") -> None:
+    """The result of a command on stdout, as JSON or as text."""
+    print(json.dumps(data, indent=2, ensure_ascii=False) if as_json else text)

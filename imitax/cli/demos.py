@@ -1,0 +1,116 @@
+"""Commands for demonstrations: make, inspect, convert."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from imitax.cli.common import Backend, Env, answer, app, demos
+
+
+@demos.command
+def make(
+    env: Env,
+    trajectories: tuple[int, ...] = (1, 4, 7, 10),
+    policy: Annotated[Path | None, arg(metavar="RUN")] = None,
+    format: Literal["npz", "json", "minari"] = "npz",
+    out: Annotated[Path, arg(metavar="DIR")] = Path("demos"),
+    deterministic: bool = False,
+    seed: int = 0,
+    backend: Backend = "auto",
+    time_limit: int | None = None,
+    json: bool = False,
+) -> None:
+    """Record trajectories of an expert, one file for each number of them.
+
+    Args:
+        env: environment id
+        trajectories: how many trajectories, one file for each number; smaller sets begin larger ones
+        policy: run folder of the expert; default: train one on the true reward first
+        format: of the files
+        out: folder to write to; files in it are never replaced
+        deterministic: take the most likely action instead of sampling, as the paper does
+        seed: of the episodes
+        backend: native (JAX), gymnasium, or auto: native where there is one
+        time_limit: steps after which an episode is truncated; default the environment's own
+        json: print what was written as JSON
+    """
+    from imitax import envs
+    from imitax.experiment.demonstrate import make_demonstrations, new_files
+    from imitax.experiment.runs import load_policy
+    from imitax.experiment.runs import train as run_training
+    from imitax.experiment.settings import check_seed
+    from imitax.experiment.terminal import live_bar
+
+    world = envs.make(env, backend, time_limit)
+    new_files(world, trajectories, out, format)  # before an expert is trained in vain
+    check_seed(seed)
+    if policy is not None:
+        chosen = load_policy(policy)
+    else:
+        with live_bar("expert") as progress:
+            chosen = run_training("rl", world, progress=progress).policy
+    files = make_demonstrations(chosen, world, trajectories, out, format, not deterministic, seed)
+    listing = {str(path): d.describe() for path, d in files.items()}
+    lines = [
+        f"{path}: {len(d)} trajectories, {d.pairs} pairs, "
+        f"return {d.returns.mean():.1f} ± {d.returns.std():.1f}"
+        for path, d in files.items()
+    ]
+    answer(listing, json, "\n".join(lines))
+
+
+@demos.command
+def inspect(path: Annotated[str, Positional, arg(metavar="PATH")], json: bool = False) -> None:
+    """Say what demonstrations hold.
+
+    Args:
+        path: .npz, .json, a Minari folder or minari:ID, or a shipped set such as Acrobot-v1/7
+        json: print it as JSON
+    """
+    from imitax.experiment.demonstrate import load_demonstrations
+
+    demonstrations = load_demonstrations(path)
+    described = demonstrations.describe() | {"fingerprint": demonstrations.fingerprint()}
+    answer(described, json, "\n".join(f"{key}: {_plain(value)}" for key, value in described.items()))
+
+
+@demos.command
+def convert(
+    source: Annotated[str, Positional, arg(metavar="IN")],
+    target: Annotated[Path, Positional, arg(metavar="OUT")],
+    env: str | None = None,
+    json: bool = False,
+) -> None:
+    """Write demonstrations in another format; the target's ending says which (none: Minari).
+
+    Args:
+        source: what to read
+        target: new .npz or .json file, or folder for Minari
+        env: environment id, for the exact spaces and for time limits that the source does not tell
+        json: print what was written as JSON
+    """
+    from imitax import envs, formats
+    from imitax.experiment.demonstrate import load_demonstrations
+
+    spec = None if env is None else envs.make(env).spec
+    demonstrations = load_demonstrations(source, spec)
+    if spec is not None:
+        demonstrations.validate(spec)
+    formats.save(demonstrations, target, None if target.suffix else "minari", spec)
+    answer(
+        {"file": str(target)} | demonstrations.describe(),
+        json,
+        f"{target}: {len(demonstrations)} trajectories, {demonstrations.pairs} pairs",
+    )
+
+
+def _plain(value) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_plain(v)}" for key, v in value.items())
+    if isinstance(value, list):
+        return "[" + ", ".join(_plain(v) for v in value) + "]"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+app.command(name="demos")(demos)

@@ -1,0 +1,115 @@
+"""Commands that look: evaluate, watch, methods, envs."""
+
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
+
+from imitax.cli.common import RunFolder, answer, app
+
+
+@app.command
+def evaluate(
+    run: RunFolder, episodes: int = 100, stochastic: bool = False, seed: int = 0, json: bool = False
+) -> None:
+    """Play fresh episodes with the policies of a run.
+
+    Args:
+        run: run folder
+        episodes: per seed of the run
+        stochastic: sample actions instead of taking the most likely
+        seed: of the evaluation episodes
+        json: print the result as JSON, with every episode's return
+    """
+    from imitax.experiment.evaluation import evaluate as play
+    from imitax.experiment.runs import load_run
+    from imitax.experiment.stats import describe_returns
+    from imitax.experiment.terminal import evaluation_cells, print_table
+
+    found = load_run(run)
+    result = play(found.policies, found.env(), episodes, stochastic, seed)
+    described = describe_returns(result.returns)
+    if json:
+        return answer(
+            described | {"returns": result.returns.tolist(), "lengths": result.lengths.tolist()}, True
+        )
+    rows = [["all seeds", *evaluation_cells(described, None)[:2]]]
+    for index, returns in enumerate(result.returns):
+        cells = evaluation_cells(describe_returns(returns), None)[:2]
+        rows.append([f"seed {found.config.seed + index}", *cells])
+    print_table(f"{run}, {episodes} episodes each", ["policy", "return", "95 % interval"], rows)
+
+
+@app.command
+def watch(
+    run: RunFolder,
+    save: Annotated[Path | None, arg(metavar="FILE.gif")] = None,
+    stochastic: bool = False,
+    policy: int = 0,
+    seed: int = 0,
+    json: bool = False,
+) -> None:
+    """Render an episode with Gymnasium's own renderer, in a window or to a file.
+
+    Args:
+        run: run folder
+        save: new .gif file; default: a window
+        stochastic: sample actions instead of taking the most likely
+        policy: which of the run's seeds, from 0
+        seed: of the episode
+        json: print the episode's return and length as JSON
+    """
+    from imitax.experiment.runs import load_policy
+    from imitax.experiment.watch import watch as show
+
+    episode = show(load_policy(run, policy), save, stochastic, seed)
+    where = f" Written to {save}" if save else ""
+    answer(episode, json, f"Return {episode['return']:.1f} in {episode['length']} steps.{where}")
+
+
+@app.command
+def methods(json: bool = False) -> None:
+    """List methods and agents with their settings and defaults.
+
+    Args:
+        json: print the list as JSON
+    """
+    from imitax.experiment.settings import describe_settings, preset_names
+    from imitax.experiment.terminal import print_table
+    from imitax.methods.adversarial import LoopConfig
+    from imitax.methods.registry import AGENTS, METHODS
+
+    tables = {f"method {name}": (entry.summary, "reward" if entry.loop else name, entry.config)
+              for name, entry in METHODS.items()}  # fmt: skip
+    tables |= {f"agent {name}": (entry.summary, "agent", entry.config) for name, entry in AGENTS.items()}
+    tables["loop"] = ("cycles of collecting and updating", "loop", LoopConfig)
+    listing = {
+        title: {
+            "summary": summary,
+            "settings": {f"{group}.{key}": value for key, value in describe_settings(config).items()},
+        }
+        for title, (summary, group, config) in tables.items()
+    }
+    if json:
+        return answer(listing | {"presets": preset_names()}, True)
+    for title, entry in listing.items():
+        rows = [[key, str(s["default"]), s["meaning"]] for key, s in entry["settings"].items()]
+        print_table(
+            f"{title}: {entry['summary']}", ["--set", "default", "meaning"], rows or [["none", "", ""]]
+        )
+    print(f"Presets: {', '.join(preset_names())}")
+
+
+@app.command
+def envs(json: bool = False) -> None:
+    """List native environments, Gymnasium's, and the demonstrations that ship with the package.
+
+    Args:
+        json: print the list as JSON
+    """
+    from imitax.data import shipped
+    from imitax.envs import host, native
+
+    listing = {"native": list(native.IDS), "gymnasium": host.ids(), "demonstrations": list(shipped())}
+    lines = [f"{name}: {', '.join(values)}" for name, values in listing.items()]
+    answer(listing, json, "\n".join(lines))

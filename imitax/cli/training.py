@@ -1,0 +1,177 @@
+"""Commands that train: expert, train, quickstart, study."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from imitax.cli.common import Backend, Env, Out, Set, answer, app
+
+
+@app.command
+def quickstart(out: Out = None, seed: int = 0, json: bool = False) -> None:
+    """Train an Acrobot-v1 expert, clone and imitate it with GAIL, and compare all with the controls.
+
+    Args:
+        out: new folder to write; default runs/TIME-quickstart
+        seed: of training
+        json: print the summary as JSON instead of the table
+    """
+    import contextlib
+    import io
+
+    from imitax.experiment.quickstart import quickstart as run
+    from imitax.experiment.runs import default_folder
+
+    path = out or default_folder("quickstart")
+    with contextlib.redirect_stdout(io.StringIO()) if json else contextlib.nullcontext():
+        summary = run(path, seed)
+    answer(summary, json, f"{summary['seconds']} s in all. Written to {path}/")
+
+
+@app.command
+def expert(
+    env: Env,
+    agent: Literal["ppo", "trpo"] | None = None,
+    seeds: int = 1,
+    seed: int = 0,
+    iterations: int | None = None,
+    steps: int | None = None,
+    backend: Backend = "auto",
+    time_limit: int | None = None,
+    episodes: int = 100,
+    out: Out = None,
+    set: Set = (),
+    json: bool = False,
+) -> None:
+    """Train a policy on the true reward.
+
+    Args:
+        env: environment id (see `imitax envs`)
+        agent: policy optimiser; default ppo, or what the environment's tuned values name
+        seeds: how many seeds to train side by side
+        seed: the first of them
+        iterations: cycles of collecting and updating; default 100
+        steps: environment steps per iteration; default 5120
+        backend: native (JAX), gymnasium, or auto: native where there is one
+        time_limit: steps after which an episode is truncated; default the environment's own
+        episodes: fresh evaluation episodes per seed, deterministic and sampled
+        out: new run folder; default runs/TIME-rl-ENV
+        set: other settings, for example agent.learning_rate=3e-4 (see `imitax methods`)
+        json: print the summary as JSON
+    """
+    _train("rl", env, None, agent, seeds, seed, iterations, steps, None, 1, None, backend, time_limit,
+           episodes, out, set, json)  # fmt: skip
+
+
+@app.command
+def train(
+    method: Annotated[str, Positional, arg(metavar="METHOD")],
+    env: Env,
+    demos: Annotated[str | None, arg(metavar="PATH")] = None,
+    agent: Literal["ppo", "trpo"] | None = None,
+    seeds: int = 1,
+    seed: int = 0,
+    iterations: int | None = None,
+    steps: int | None = None,
+    trajectories: int | None = None,
+    subsample: int = 1,
+    preset: str | None = None,
+    backend: Backend = "auto",
+    time_limit: int | None = None,
+    episodes: int = 100,
+    out: Out = None,
+    set: Set = (),
+    json: bool = False,
+) -> None:
+    """Learn a policy from demonstrations.
+
+    Args:
+        method: bc, gail or constant (see `imitax methods`)
+        env: environment id (see `imitax envs`)
+        demos: .npz, .json, a Minari folder or minari:ID, or a shipped set such as Acrobot-v1/7
+        agent: policy optimiser; default ppo, or what the preset names
+        seeds: how many seeds to train side by side, in one program
+        seed: the first of them
+        iterations: cycles of collecting and updating (bc: epochs); default 100 (bc: 300)
+        steps: environment steps per iteration; default 5120
+        trajectories: use the first so many demonstrated trajectories; default all
+        subsample: keep every so-many-th pair of each trajectory, from a random offset
+        preset: published settings: original or paper
+        backend: native (JAX), gymnasium, or auto: native where there is one
+        time_limit: steps after which an episode is truncated; default the environment's own
+        episodes: fresh evaluation episodes per seed, deterministic and sampled
+        out: new run folder; default runs/TIME-METHOD-ENV
+        set: other settings, for example reward.form=logit reward.steps=5 (see `imitax methods`)
+        json: print the summary as JSON
+    """
+    _train(method, env, demos, agent, seeds, seed, iterations, steps, trajectories, subsample, preset,
+           backend, time_limit, episodes, out, set, json)  # fmt: skip
+
+
+def _train(method, env, source, agent, seeds, seed, iterations, steps, trajectories, subsample, preset,
+           backend, time_limit, episodes, out, assignments, as_json):  # fmt: skip
+    from imitax import envs
+    from imitax.experiment.demonstrate import load_demonstrations
+    from imitax.experiment.runs import default_folder, overrides, train_to_folder
+    from imitax.experiment.settings import make_config, parse_assignments
+    from imitax.experiment.terminal import evaluation_cells, live_bar, print_table
+
+    values = overrides(method, iterations, steps, parse_assignments(sum(assignments, ())))
+    config = make_config(
+        method, env, agent=agent, preset=preset, overrides=values, backend=backend, time_limit=time_limit,
+        seed=seed, seeds=seeds, trajectories=trajectories, subsample=subsample,
+    )  # fmt: skip
+    world = envs.make(env, backend, time_limit)
+    demonstrations = None if source is None else load_demonstrations(source, world.spec)
+    path = out or default_folder(f"{method}-{env.replace('/', '_')}")
+    with live_bar(method) as progress:
+        _, summary = train_to_folder(config, world, demonstrations, path, episodes, progress, source)
+    if as_json:
+        return answer(summary, True)
+    rows = [
+        [kind, *evaluation_cells(summary[kind], summary[kind].get("normalised"))]
+        for kind in ("deterministic", "sampled")
+    ]
+    rows += [[kind, *evaluation_cells(summary[kind], None)] for kind in ("expert", "random") if summary[kind]]
+    print_table(f"{method} on {env}, {seeds} seed(s)", ["policy", "return", "95 % interval", "score"], rows)
+    print(f"{summary['seconds']:.1f} s, {summary['env_steps_per_seed']:,} environment steps per seed.")
+    print(f"Written to {path}/")
+
+
+@app.command
+def study(
+    name: Annotated[str, Positional, arg(metavar="NAME")],
+    seeds: int = 5,
+    iterations: int = 300,
+    only: tuple[str, ...] = (),
+    out: Out = None,
+    json: bool = False,
+) -> None:
+    """Repeat a study: every run and every figure; what is already there is not run again.
+
+    Args:
+        name: acrobot, the original study of GAIL on Acrobot-v1, corrected
+        seeds: for each run, trained side by side
+        iterations: of each run, 5,000 environment steps each
+        only: names of runs, to make only these; default all
+        out: folder of raw results, figures and summary; default studies/NAME
+        json: print the summary as JSON
+    """
+    from imitax.experiment.study import CASES
+    from imitax.experiment.study import study as run_study
+    from imitax.experiment.terminal import live_bar, print_table
+
+    path = out or Path("studies") / name
+    summary = run_study(name, path, seeds, iterations, only, live_bar)
+    if json:
+        return answer(summary, True)
+    rows = []
+    for key, entry in summary.items():
+        sampled, low_high = entry["return_sampled"], entry["return_sampled"]["interval"]
+        cells = [f"{sampled['interquartile_mean']:.1f}", "[{:.1f}, {:.1f}]".format(*low_high)]
+        mode = f"{entry['return_deterministic']['interquartile_mean']:.1f}"
+        rows.append([f"{key}: {CASES[key].label}", *cells, mode, f"{entry['seconds']:.0f}"])
+    columns = ["run", "return, sampled (IQM)", "95 % interval", "deterministic (IQM)", "seconds"]
+    print_table(f"Study {name}, {seeds} seeds", columns, rows)
+    print(f"Figures in {path}/figures/")
