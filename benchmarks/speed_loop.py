@@ -12,7 +12,7 @@ import imitax
 from imitax.agents.rollout import collect_native, start_native
 from imitax.core.sampling import minibatches
 from imitax.core.statistics import normalise
-from imitax.experiment.cache import enable_compilation_cache
+from imitax.experiment.compiling import enable_compilation_cache
 from imitax.experiment.settings import RunConfig, make_config
 from imitax.experiment.training import expert_pairs, fit
 from imitax.methods.adversarial import act

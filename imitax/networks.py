@@ -1,8 +1,11 @@
 """Policy, value and discriminator networks: multilayer perceptrons with tanh, as Equinox modules."""
 
+from itertools import pairwise
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 
 from imitax.types import Box, Discrete
@@ -38,11 +41,12 @@ def mlp(key: Key[Array, ""], sizes: tuple[int, ...], output_scale: float) -> MLP
 
     The initialiser of the paper's own code. It needs no QR, unlike an orthogonal one.
     """
-    keys = jax.random.split(key, len(sizes) - 1)
-    weights = []
-    for k, fan_in, fan_out in zip(keys, sizes[:-1], sizes[1:], strict=True):
-        w = jax.random.normal(k, (fan_in, fan_out))
-        weights.append(w / jnp.linalg.norm(w, axis=0, keepdims=True))
+    shapes = list(pairwise(sizes))
+    borders = np.cumsum([fan_in * fan_out for fan_in, fan_out in shapes])
+    # One draw for all layers: a generator in the program for each would take seconds to compile.
+    drawn = jnp.split(jax.random.normal(key, (int(borders[-1]),)), borders[:-1].tolist())
+    weights = [w.reshape(shape) for w, shape in zip(drawn, shapes, strict=True)]
+    weights = [w / jnp.linalg.norm(w, axis=0, keepdims=True) for w in weights]
     weights[-1] = weights[-1] * output_scale
     return MLP(tuple(weights), tuple(jnp.zeros(n) for n in sizes[1:]))
 

@@ -13,7 +13,7 @@ from imitax.core.actions import to_environment
 from imitax.demonstrations import Demonstrations
 from imitax.envs.base import Env, HostEnv, NativeEnv
 from imitax.errors import ImitaxError
-from imitax.experiment.cache import enable_compilation_cache
+from imitax.experiment.compiling import jit
 from imitax.experiment.policy import Policy, agent_action, stack
 from imitax.experiment.settings import check_seed
 from imitax.types import Discrete, EnvSpec
@@ -61,7 +61,9 @@ def play(policies: list[Policy], env: Env, episodes: int, stochastic: bool, seed
     """Complete episodes of each policy."""
     for policy in policies:
         check_policy(policy, env.spec)
-    return _play(env, _sampled if stochastic else _greedy, stack(policies), len(policies), episodes, seed)
+    # Which of the two is data to the program, so that both are compiled once.
+    params = stack(policies), jnp.full(len(policies), not stochastic)
+    return _play(env, _policy, params, len(policies), episodes, seed)
 
 
 def check_episodes(episodes: int) -> None:
@@ -80,12 +82,9 @@ def check_policy(policy: Policy, spec: EnvSpec) -> None:
         )
 
 
-def _greedy(spec, params, obs, key):
-    return agent_action(spec, params, obs, key, True)
-
-
-def _sampled(spec, params, obs, key):
-    return agent_action(spec, params, obs, key, False)
+def _policy(spec, params, obs, key):
+    policy, deterministic = params
+    return agent_action(spec, policy, obs, key, deterministic)
 
 
 def _uniform(spec, params, obs, key):
@@ -98,7 +97,6 @@ def _uniform(spec, params, obs, key):
 def _play(env: Env, rule, params, count: int, episodes: int, seed: int) -> list[Episodes]:
     check_episodes(episodes)
     check_seed(seed)
-    enable_compilation_cache()
     key = jax.random.fold_in(jax.random.key(EVALUATION_SEED), seed)
     if isinstance(env, HostEnv):
         seeds = np.random.default_rng([EVALUATION_SEED, seed]).integers(2**31 - 1, size=episodes)
@@ -118,7 +116,7 @@ def _native_play(env: NativeEnv, rule, episodes: int):
     def one(params, key):
         return play_native(env, lambda obs, k: rule(env.spec, params, obs, k), episodes, key)
 
-    return jax.jit(jax.vmap(one))
+    return jit(jax.vmap(one))
 
 
 @lru_cache(maxsize=32)
@@ -127,7 +125,7 @@ def _host_act(spec: EnvSpec, rule):
         action = rule(spec, params, obs, key)
         return action, to_environment(spec.action_space, action)
 
-    return jax.jit(act)
+    return jit(act)
 
 
 def _demonstrations(spec: EnvSpec, played: Episodes) -> Demonstrations:

@@ -16,6 +16,7 @@ from imitax.core.actions import to_environment
 from imitax.core.distributions import distribution
 from imitax.core.statistics import Moments, empty_moments, normalise
 from imitax.errors import ImitaxError
+from imitax.experiment.compiling import jit
 from imitax.networks import parameter_count, policy_network
 from imitax.types import Box, Discrete, EnvSpec, Learner
 
@@ -43,7 +44,7 @@ class Policy:
     def __init__(self, spec: EnvSpec, params: PolicyParams):
         self.spec = spec
         self.params = params
-        self._apply = jax.jit(
+        self._apply = jit(
             lambda params, obs, key, deterministic: to_environment(
                 spec.action_space, agent_action(spec, params, obs, key, deterministic)
             )

@@ -31,7 +31,7 @@ def quickstart(path: Path, seed: int = 0) -> dict[str, Any]:
     with live_bar("expert") as progress:
         expert = fit(make_config("rl", ENV, seed=seed), env, None, progress)
     save_policies(expert.policies, path / "expert.safetensors")
-    demonstrations = record(expert.policy, env, TRAJECTORIES, seed=seed + 1)
+    demonstrations = record(expert.policy, env, EPISODES, seed=seed + 1).choose(TRAJECTORIES)
     formats.save(demonstrations, path / "demonstrations.npz", spec=env.spec)
 
     trained: dict[str, Training] = {"expert": expert}

@@ -27,7 +27,7 @@ from imitax.core.actions import from_environment, to_environment
 from imitax.demonstrations import Demonstrations
 from imitax.envs.base import Env, HostEnv, NativeEnv
 from imitax.errors import ImitaxError
-from imitax.experiment.cache import enable_compilation_cache
+from imitax.experiment.compiling import jit
 from imitax.experiment.policy import Policy, policies_of
 from imitax.experiment.settings import RunConfig, check_config
 from imitax.methods.adversarial import Method, act
@@ -72,7 +72,6 @@ def fit(
     """
     start = time.perf_counter()
     demonstrations = prepare(config, env, demonstrations)
-    enable_compilation_cache()
     seed_keys = jax.vmap(jax.random.key)(jnp.arange(config.seed, config.seed + config.seeds))
     run = _fit_loop if find_method(config.method).loop else _fit_cloning
     learner, metrics, steps = run(config, env, demonstrations, seed_keys, progress)
@@ -147,9 +146,9 @@ def compiled(method: str, agent: str, spec: EnvSpec, settings: tuple) -> Program
             learner, metrics = function(learner, expert, rollout, key)
             return learner, episode_return, episodes | metrics
 
-        return jax.jit(jax.vmap(one, in_axes=(0, None, 0, 0, 0)), donate_argnums=0)
+        return jit(jax.vmap(one, in_axes=(0, None, 0, 0, 0)), donate_argnums=0)
 
-    init = jax.jit(jax.vmap(functions.init, in_axes=(0, None)))
+    init = jit(jax.vmap(functions.init, in_axes=(0, None)))
     return Program(functions, init, update(functions.learn), update(functions.pretrain))
 
 
@@ -158,7 +157,7 @@ def _fit_loop(config: RunConfig, env: Env, demonstrations, seed_keys, progress):
     envs = max(n for n in range(1, min(loop.envs, loop.steps) + 1) if loop.steps % n == 0)
     program = compiled(config.method, config.agent, env.spec, _freeze(config.settings))
     expert = None if demonstrations is None else expert_pairs(demonstrations, env.spec)
-    split = jax.jit(jax.vmap(lambda k: jax.random.split(k, 2), out_axes=1))
+    split = jit(jax.vmap(lambda k: jax.random.split(k, 2), out_axes=1))
     key_init, key_run = split(seed_keys)
     learner = program.init(key_init, expert)
     history: list[dict[str, jax.Array]] = []
@@ -182,7 +181,7 @@ def _fit_loop(config: RunConfig, env: Env, demonstrations, seed_keys, progress):
     return jax.block_until_ready(learner), metrics, total * loop.steps
 
 
-_fold = jax.jit(jax.vmap(jax.random.fold_in, in_axes=(0, None)))
+_fold = jit(jax.vmap(jax.random.fold_in, in_axes=(0, None)))
 
 
 def _rollouts(
@@ -209,8 +208,8 @@ def _native_functions(env: NativeEnv, agent: Agent, envs: int, horizon: int):
     def collect(learner, actors, key):
         return collect_native(env, lambda obs, k: act(agent, learner, obs, k), actors, horizon, key)
 
-    start = jax.jit(jax.vmap(lambda key: start_native(env, envs, key)))
-    return start, jax.jit(jax.vmap(collect))
+    start = jit(jax.vmap(lambda key: start_native(env, envs, key)))
+    return start, jit(jax.vmap(collect))
 
 
 def _native_rollouts(env: NativeEnv, agent: Agent, envs: int, horizon: int):
@@ -224,7 +223,7 @@ def _host_act(spec: EnvSpec, agent: Agent):
         action = act(agent, learner, obs, key)
         return action, to_environment(spec.action_space, action)
 
-    return jax.jit(jax.vmap(both))
+    return jit(jax.vmap(both))
 
 
 def _host_rollouts(env: HostEnv, agent: Agent, envs: int, horizon: int):
@@ -248,7 +247,7 @@ def _host_rollouts(env: HostEnv, agent: Agent, envs: int, horizon: int):
 @lru_cache(maxsize=16)
 def _compiled_cloning(spec: EnvSpec, settings: tuple):
     functions = build("bc", "", spec, dict(settings))
-    return jax.jit(jax.vmap(functions.init, in_axes=(0, None))), jax.jit(
+    return jit(jax.vmap(functions.init, in_axes=(0, None))), jit(
         jax.vmap(functions.fit, in_axes=(0, None, None, 0))
     )
 

@@ -15,15 +15,7 @@ from imitax.types import Discrete, EnvSpec
 
 QUICK = PPOConfig(hidden=(8,), learning_rate=3e-2, epochs=4, minibatches=2, discount=0.5, trace=0.9)
 SHAPE = (16, 8)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    """This module's time is spent compiling; its programs need not be fast ones."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 @cache
@@ -85,8 +77,8 @@ def test_first_surrogate_ratio_is_one(toy, key, make_rollout):
     for i in range(3):
         state, metrics = update(state, make_rollout(toy), jax.random.key(i))
         # The old log-probabilities come from the whole rollout, the new ones from a minibatch: two pieces
-        # of compiled code, so the ratio may be off by some roundings of 6e-8, and by no more.
-        assert metrics["first_ratio_deviation"] < 1e-6
+        # of compiled code, so the ratio may be off by some roundings of log π, and by no more.
+        assert metrics["first_ratio_deviation"] < 1e-5
         assert metrics["ratio_deviation"] > 1e-3  # the last one's is another: the policy has moved
         assert all(np.isfinite(value) for value in metrics.values())
 
@@ -103,7 +95,7 @@ def test_zero_reward_leaves_the_policy_as_it_was(toy, key, make_rollout):
         after, metrics = update(after, rollout, jax.random.key(i))
     assert_trees_equal(after.policy, state.policy)
     assert_trees_equal(after.critic.network, state.critic.network)
-    assert metrics["kl"] == 0.0
+    np.testing.assert_allclose(metrics["kl"], 0.0, atol=1e-6)
 
 
 def test_one_full_batch_step_is_the_vanilla_policy_gradient(toy, key, make_rollout):

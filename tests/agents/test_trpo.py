@@ -16,15 +16,7 @@ QUICK = TRPOConfig(
     hidden=(8,), value_learning_rate=3e-2, value_minibatches=2, fisher_every=2, discount=0.5, trace=0.9
 )
 SHAPE = (16, 8)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    """This module's time is spent compiling; its programs need not be fast ones."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 @cache
