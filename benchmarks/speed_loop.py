@@ -12,7 +12,7 @@ import imitax
 from imitax.agents.rollout import collect_native, start_native
 from imitax.core.sampling import minibatches
 from imitax.core.statistics import normalise
-from imitax.experiment.compiling import enable_compilation_cache
+from imitax.experiment.compiling import jit
 from imitax.experiment.settings import RunConfig, make_config
 from imitax.experiment.training import expert_pairs, fit
 from imitax.methods.adversarial import act
@@ -54,7 +54,6 @@ def parts(disc_steps: int) -> dict[str, Callable[[], object]]:
     "learn" is the whole of an iteration but the collection, in one program as in training; "shuffle" is the
     part of "policy" that draws the minibatches.
     """
-    enable_compilation_cache()
     run, env = config(1, disc_steps), imitax.make(ENV, "native")
     demonstrations = imitax.load_demonstrations(DEMONSTRATIONS)
     expert = expert_pairs(demonstrations, env.spec)
@@ -66,12 +65,12 @@ def parts(disc_steps: int) -> dict[str, Callable[[], object]]:
     def collect(learner, actors, key):
         return collect_native(env, lambda obs, k: act(method.agent, learner, obs, k), actors, HORIZON, key)
 
-    collect = jax.jit(jax.vmap(collect))
-    learner = jax.jit(jax.vmap(method.init, in_axes=(0, None)))(keys, expert)
-    actors = jax.jit(jax.vmap(lambda key: start_native(env, ENVS, key)))(keys)
+    collect = jit(jax.vmap(collect))
+    learner = jit(jax.vmap(method.init, in_axes=(0, None)))(keys, expert)
+    actors = jit(jax.vmap(lambda key: start_native(env, ENVS, key)))(keys)
     _, raw = collect(learner, actors, keys)
 
-    @jax.jit
+    @jit
     @partial(jax.vmap, in_axes=(0, 0, None))
     def normalised(learner, rollout, expert):
         def apply(x):
@@ -83,9 +82,9 @@ def parts(disc_steps: int) -> dict[str, Callable[[], object]]:
     rollout, seen = normalised(learner, raw, expert)
     seen = jax.tree.map(lambda x: x[0], seen)
     shuffle = partial(minibatches, size=STEPS, count=MINIBATCHES, epochs=EPOCHS)
-    update = jax.jit(jax.vmap(model.update, in_axes=(0, None, 0, 0)))
-    reward, policy = jax.jit(jax.vmap(model.reward)), jax.jit(jax.vmap(agent.update))
-    learn, order = jax.jit(jax.vmap(method.learn, in_axes=(0, None, 0, 0))), jax.jit(jax.vmap(shuffle))
+    update = jit(jax.vmap(model.update, in_axes=(0, None, 0, 0)))
+    reward, policy = jit(jax.vmap(model.reward)), jit(jax.vmap(agent.update))
+    learn, order = jit(jax.vmap(method.learn, in_axes=(0, None, 0, 0))), jit(jax.vmap(shuffle))
     return {
         "collect": lambda: collect(learner, actors, keys),
         "discriminator": lambda: update(learner.reward, seen, rollout, keys),
@@ -117,7 +116,7 @@ def rates(repeats: int = 16) -> dict[str, tuple[Callable[[], object], float]]:
     def tanh(x):
         return jax.lax.scan(lambda c, _: (jnp.tanh(c), None), x, None, length=repeats)[0]
 
-    product, forward, by_weights, tanh = map(jax.jit, (jnp.matmul, forward, by_weights, tanh))
+    product, forward, by_weights, tanh = map(jit, (jnp.matmul, forward, by_weights, tanh))
     flop = 2.0 * repeats * rows * width * width
     return {
         "matmul 2048×2048×2048": (lambda: product(big, big), 2.0 * 2048**3),

@@ -56,9 +56,11 @@ def policy_network(
 ) -> MLP | GaussianPolicy:
     """A network from observations [..., O] to the parameters of `core.distributions.distribution(space)`.
 
-    It starts nearly uniform over a Discrete space, and near the middle of a Box with deviation e^−0.5.
+    It starts exactly uniform over a Discrete space, and in the middle of a Box with deviation e^−0.5. (With
+    small random outputs instead, the most likely actions of a policy that learnt nothing would be an
+    arbitrary feedback rule, which swings up an Acrobot in some seeds.)
     """
-    network = mlp(key, (observation_size, *hidden, space.size), 0.01)
+    network = mlp(key, (observation_size, *hidden, space.size), 0.0)
     if isinstance(space, Discrete):
         return network
     return GaussianPolicy(network, jnp.full((space.size,), -0.5))
