@@ -35,6 +35,12 @@ def discrete():
 
 
 @pytest.fixture
+def box():
+    """The one with Box actions."""
+    return TOY["Box"]
+
+
+@pytest.fixture
 def make_rollout(rng):
     """Builds a rollout [T, B] at random; fields can be given."""
 
