@@ -69,3 +69,8 @@ def test_the_readme_names_files_that_exist():
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
             if not target.startswith("http"):
                 assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_study_page_shows_the_committed_results():
+    table = (ROOT / "docs" / "results" / "acrobot" / "results.md").read_text().strip()
+    assert table in (ROOT / "docs" / "acrobot.md").read_text()
