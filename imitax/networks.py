@@ -63,7 +63,7 @@ def policy_network(
     network = mlp(key, (observation_size, *hidden, space.size), 0.0)
     if isinstance(space, Discrete):
         return network
-    return GaussianPolicy(network, jnp.full((space.size,), -0.5))
+    return GaussianPolicy(network, jnp.full((space.size,), -0.5, jnp.float32))
 
 
 def scalar_network(key: Key[Array, ""], input_size: int, hidden: tuple[int, ...]) -> MLP:

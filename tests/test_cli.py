@@ -106,17 +106,17 @@ def trained(tmp_path_factory):
 
 
 COMMANDS = {
-    "quickstart": cli.quickstart,
-    "expert": cli.expert,
-    "train": cli.train,
-    "evaluate": cli.evaluate,
-    "watch": cli.watch,
-    "methods": cli.methods,
-    "envs": cli.envs,
-    "study": cli.study,
-    "demos make": cli.make,
-    "demos inspect": cli.inspect,
-    "demos convert": cli.convert,
+    "quickstart": cli.training.quickstart,
+    "expert": cli.training.expert,
+    "train": cli.training.train,
+    "evaluate": cli.looking.evaluate,
+    "watch": cli.looking.watch,
+    "methods": cli.looking.methods,
+    "envs": cli.looking.envs,
+    "study": cli.training.study,
+    "demos make": cli.demos.make,
+    "demos inspect": cli.demos.inspect,
+    "demos convert": cli.demos.convert,
 }
 
 

@@ -18,7 +18,7 @@ def make(env: str | Callable, time_limit: int | None = None) -> HostEnv:
     env_id, make_one = _maker(env, time_limit)
     probe = make_one()
     try:
-        limit = time_limit or _time_limit(probe)
+        limit = _time_limit(probe)
         if limit is None:
             raise ImitaxError(
                 f"Environment '{env_id}' has no time limit; give one with time_limit (--time-limit STEPS)."
@@ -42,13 +42,14 @@ def ids() -> list[str]:
 
 
 class _GymnasiumBatch(HostBatch):
-    """Gymnasium's own vector environment, resetting on the step that ends an episode."""
+    """Gymnasium's own vector environment, reset by hand after the step that ends an episode."""
 
     def __init__(self, make_one: Callable, batch: int):
         from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-        # SAME_STEP gives the last observation in info and never spends a step on a reset.
-        self._envs = SyncVectorEnv([make_one] * batch, copy=False, autoreset_mode=AutoresetMode.SAME_STEP)
+        # With its own resets the last observation is kept by reference only, and an environment that writes
+        # every observation into one buffer would lose it.
+        self._envs = SyncVectorEnv([make_one] * batch, copy=False, autoreset_mode=AutoresetMode.DISABLED)
         self._discrete = hasattr(self._envs.single_action_space, "n")
         self._shape = self._envs.single_action_space.shape
 
@@ -58,13 +59,11 @@ class _GymnasiumBatch(HostBatch):
     def step(self, action: np.ndarray) -> Step:
         if not self._discrete:
             action = action.reshape(len(action), *self._shape)
-        obs, reward, terminated, truncated, info = self._envs.step(action)
+        obs, reward, terminated, truncated, _ = self._envs.step(action)
         obs = next_obs = self._flat(obs)
         ended = terminated | truncated
         if ended.any():
-            next_obs = obs.copy()
-            for index in np.flatnonzero(ended):
-                next_obs[index] = np.asarray(info["final_obs"][index], np.float32).reshape(-1)
+            obs = self._flat(self._envs.reset(options={"reset_mask": ended})[0])
         return Step(next_obs, obs, reward.astype(np.float32), terminated, truncated)
 
     def close(self) -> None:
@@ -104,14 +103,13 @@ def _maker(env: str | Callable, time_limit: int | None) -> tuple[str, Callable]:
 
 
 def _time_limit(env) -> int | None:
-    spec = getattr(env, "spec", None)
-    if spec is not None and spec.max_episode_steps is not None:
-        return spec.max_episode_steps
-    while env is not env.unwrapped:  # a TimeLimit wrapper put on by hand is not in the spec
-        if hasattr(env, "_max_episode_steps"):
-            return env._max_episode_steps
+    """The shortest of the limits that truncate: those of TimeLimit wrappers, put on by whom ever."""
+    limits = []
+    while env is not env.unwrapped:
+        if "_max_episode_steps" in vars(env):
+            limits.append(env._max_episode_steps)
         env = env.env
-    return None
+    return min(limits, default=None)
 
 
 def _observation_size(env_id: str, space) -> int:

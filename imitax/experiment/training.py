@@ -7,7 +7,7 @@ rollout came from a native environment or from a host, so equal rollouts give eq
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -157,8 +157,7 @@ def _fit_loop(config: RunConfig, env: Env, demonstrations, seed_keys, progress):
     envs = max(n for n in range(1, min(loop.envs, loop.steps) + 1) if loop.steps % n == 0)
     program = compiled(config.method, config.agent, env.spec, _freeze(config.settings))
     expert = None if demonstrations is None else expert_pairs(demonstrations, env.spec)
-    split = jit(jax.vmap(lambda k: jax.random.split(k, 2), out_axes=1))
-    key_init, key_run = split(seed_keys)
+    key_init, key_run = _fold(seed_keys, 0), _fold(seed_keys, 1)
     learner = program.init(key_init, expert)
     history: list[dict[str, jax.Array]] = []
     total = loop.pretrain + loop.iterations
@@ -181,7 +180,14 @@ def _fit_loop(config: RunConfig, env: Env, demonstrations, seed_keys, progress):
     return jax.block_until_ready(learner), metrics, total * loop.steps
 
 
-_fold = jit(jax.vmap(jax.random.fold_in, in_axes=(0, None)))
+@cache
+def _fold_program():
+    return jit(jax.vmap(jax.random.fold_in, in_axes=(0, None)))
+
+
+def _fold(keys, number: int):
+    """The keys of every seed, made different by `number`."""
+    return _fold_program()(keys, number)
 
 
 def _rollouts(

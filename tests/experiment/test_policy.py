@@ -9,7 +9,7 @@ import pytest
 from imitax.core.statistics import empty_moments, merge_moments
 from imitax.errors import ImitaxError
 from imitax.experiment.policy import Policy, PolicyParams, load_policies, save_policies
-from imitax.networks import policy_network
+from imitax.networks import GaussianPolicy, mlp
 from imitax.types import Box, Discrete, EnvSpec
 
 DISCRETE = EnvSpec("Acrobot-v1", 6, Discrete(3), 500)
@@ -20,7 +20,10 @@ SPECS = pytest.mark.parametrize("spec", [DISCRETE, BOX], ids=["Discrete", "Box"]
 def make(spec, seed=0):
     """A random policy with large weights, so that its actions differ and leave the box before clipping."""
     key_network, key_obs = jax.random.split(jax.random.key(seed))
-    network = policy_network(key_network, spec.observation_size, spec.action_space, (8, 5))
+    # Not `policy_network`, whose outputs are 0 at the start.
+    network = mlp(key_network, (spec.observation_size, 8, 5, spec.action_space.size), 0.01)
+    if isinstance(spec.action_space, Box):
+        network = GaussianPolicy(network, jax.numpy.full(spec.action_space.size, -0.5))
     network = jax.tree.map(lambda x: 100.0 * x, network)
     seen = 2.0 + 3.0 * jax.random.normal(key_obs, (50, spec.observation_size))
     return Policy(spec, PolicyParams(network, merge_moments(empty_moments((spec.observation_size,)), seen)))
