@@ -16,8 +16,9 @@ def cache_folder() -> Path:
 def jit(function: Callable, **options) -> Callable:
     """`jax.jit` with the persistent cache on, and LLVM's first optimisation level on a CPU.
 
-    The higher levels lengthen compilation (by a fifth to a half) and gain nothing here: the time is in matrix products, which are
-    library calls, and XLA has fused and vectorised the rest before LLVM sees it (benchmarks/README.md).
+    The higher levels lengthen compilation (by a fifth to a half) and gain nothing here: the
+    time is in matrix products, which are library calls, and XLA has fused the rest before LLVM sees it
+    (benchmarks/README.md).
     """
     import jax
 
