@@ -21,7 +21,7 @@ from speed_report import profile_tables, rounded, table
 
 COMPILE = ("--demos", "Acrobot-v1/7", "--iterations", 4, "--disc-steps", 5, "--episodes", 0)
 EXPERT = ("--demos", "Acrobot-v1/1", "--disc-steps", 5)
-EXPERT_ITERATIONS = 40
+EXPERT_ITERATIONS = 25
 EXPERT_LEVEL = 0.97  # normalised score: 0 is the random policy, 1 the mean of the ten shipped demonstrations
 PROFILED_STEPS = 5  # of the discriminator
 

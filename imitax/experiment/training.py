@@ -31,6 +31,7 @@ from imitax.experiment.compiling import jit
 from imitax.experiment.policy import Policy, policies_of
 from imitax.experiment.settings import RunConfig, check_config
 from imitax.methods.adversarial import Method, act
+from imitax.methods.cloning import CloningConfig, cloning
 from imitax.methods.registry import build, find_method
 from imitax.types import Agent, EnvSpec, ExpertPairs, Learner, Rollout
 
@@ -131,13 +132,14 @@ class Program(NamedTuple):
     pretrain: Callable
 
 
-def _freeze(settings: dict[str, Any]) -> tuple:
-    return tuple(sorted(settings.items()))
+def compiled(config: RunConfig, spec: EnvSpec) -> Program:
+    """The program of a run. It is kept: a second run with other seeds or lengths compiles nothing."""
+    groups = {name: group for name, group in config.settings.items() if name != "loop"}
+    return _compiled_loop(config.method, config.agent, spec, tuple(sorted(groups.items())))
 
 
 @lru_cache(maxsize=16)
-def compiled(method: str, agent: str, spec: EnvSpec, settings: tuple) -> Program:
-    """Programs are kept, so that a second run with the same settings compiles nothing."""
+def _compiled_loop(method: str, agent: str, spec: EnvSpec, settings: tuple[tuple[str, Any], ...]) -> Program:
     functions = build(method, agent, spec, dict(settings))
 
     def update(function):
@@ -155,7 +157,7 @@ def compiled(method: str, agent: str, spec: EnvSpec, settings: tuple) -> Program
 def _fit_loop(config: RunConfig, env: Env, demonstrations, seed_keys, progress):
     loop = config.settings["loop"]
     envs = max(n for n in range(1, min(loop.envs, loop.steps) + 1) if loop.steps % n == 0)
-    program = compiled(config.method, config.agent, env.spec, _freeze(config.settings))
+    program = compiled(config, env.spec)
     expert = None if demonstrations is None else expert_pairs(demonstrations, env.spec)
     key_init, key_run = _fold(seed_keys, 0), _fold(seed_keys, 1)
     learner = program.init(key_init, expert)
@@ -251,8 +253,8 @@ def _host_rollouts(env: HostEnv, agent: Agent, envs: int, horizon: int):
 
 
 @lru_cache(maxsize=16)
-def _compiled_cloning(spec: EnvSpec, settings: tuple):
-    functions = build("bc", "", spec, dict(settings))
+def _compiled_cloning(spec: EnvSpec, settings: CloningConfig):
+    functions = cloning(spec, settings)
     return jit(jax.vmap(functions.init, in_axes=(0, None))), jit(
         jax.vmap(functions.fit, in_axes=(0, None, None, 0))
     )
@@ -261,7 +263,7 @@ def _compiled_cloning(spec: EnvSpec, settings: tuple):
 def _fit_cloning(config: RunConfig, env: Env, demonstrations: Demonstrations, seed_keys, progress):
     settings = config.settings["bc"]
     train, validation = hold_out(demonstrations, config)
-    init, run = _compiled_cloning(env.spec, _freeze(config.settings))
+    init, run = _compiled_cloning(env.spec, settings)
     pairs = expert_pairs(train, env.spec)
     learner, history = run(
         init(seed_keys, pairs), pairs, expert_pairs(validation, env.spec), _fold(seed_keys, 1)

@@ -85,7 +85,7 @@ def test_reward_forms_at_the_extremes():
 
 
 def test_unknown_reward_form_is_told():
-    with pytest.raises(ImitaxError, match="'log_e'.*log_d"):
+    with pytest.raises(ImitaxError, match=r"'log_e'.*log_d"):
         reward_form("log_e")
 
 
@@ -177,7 +177,7 @@ def test_optimal_logit_is_the_log_density_ratio(smoothing):
     if smoothing == 0.0:
         np.testing.assert_allclose(best, np.log(a / b))
     table, absorbing = jnp.asarray(best[:4], jnp.float32), scalar(best[4])
-    loss_and_slopes = jax.jit(lambda t, l: jax.value_and_grad(expected_loss, (0, 1))(t, l, smoothing))
+    loss_and_slopes = jax.jit(lambda t, a: jax.value_and_grad(expected_loss, (0, 1))(t, a, smoothing))
     least, slopes = loss_and_slopes(table, absorbing)
     np.testing.assert_allclose(slopes[0], np.zeros(4), atol=1e-7)
     np.testing.assert_allclose(slopes[1], 0.0, atol=1e-7)
@@ -200,7 +200,7 @@ def test_label_smoothing_by_hand():
 def test_label_smoothing_keeps_optimal_logits_finite():
     # σ(l) = 1 − s is the optimum where only the expert goes: the slope changes its sign there.
     best = np.log(0.9 / 0.1)
-    slope = jax.grad(lambda l: cross_entropy(l, 0.9))
+    slope = jax.grad(lambda logit: cross_entropy(logit, 0.9))
     assert slope(scalar(best - 0.1)) < 0.0 < slope(scalar(best + 0.1))
 
 
@@ -278,9 +278,7 @@ def test_clipped_surrogate_is_a_mean():
 def linear_penalty(rng, key):
     """Weights w -> the penalty of w·x + 2 and its slope in w."""
     expert, policy = jnp.asarray(rng.normal(size=(2, 8, 2)), jnp.float32)
-    return jax.jit(
-        jax.value_and_grad(lambda w: gradient_penalty(lambda x: x @ w + 2.0, expert, policy, key))
-    )
+    return jax.jit(jax.value_and_grad(lambda w: gradient_penalty(lambda x: x @ w + 2.0, expert, policy, key)))
 
 
 def test_gradient_penalty_of_a_linear_network(linear_penalty):

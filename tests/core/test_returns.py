@@ -132,7 +132,7 @@ def test_nothing_crosses_a_border(experience, rng, end):
 
 def test_what_follows_within_an_episode_counts(experience):
     # The counterpart of the border test: without a border the same perturbation is felt.
-    reward, value, next_value, terminated, truncated = experience
+    reward, value, next_value, terminated, _ = experience
     never = jnp.zeros_like(terminated)
     before = generalised_advantage(reward, value, next_value, never, never, 0.99, 0.95)
     after = generalised_advantage(reward.at[-1].add(100.0), value, next_value, never, never, 0.99, 0.95)
@@ -145,9 +145,7 @@ def last_advantage(next_value, terminated, truncated):
     return generalised_advantage(floats(1), floats(2), next_value[None], terminated, truncated, 0.5, 0.5)[0]
 
 
-@pytest.mark.parametrize(
-    "terminated, truncated, slope", [(0, 0, 0.5), (0, 1, 0.5), (1, 0, 0.0), (1, 1, 0.0)]
-)
+@pytest.mark.parametrize("terminated, truncated, slope", [(0, 0, 0.5), (0, 1, 0.5), (1, 0, 0.0), (1, 1, 0.0)])
 def test_only_termination_stops_the_bootstrap(terminated, truncated, slope):
     # A = r + γ(1 − terminated)V' − V, so dA/dV' = γ, or 0 after termination.
     advantage, found = last_advantage(jnp.asarray(3.0), bools(terminated), bools(truncated))

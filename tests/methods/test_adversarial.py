@@ -80,10 +80,6 @@ def compilations(caplog):
     assert names.pop() == "<lambda>"
 
 
-def program_of(config, env):
-    return compiled(config.method, config.agent, env.spec, tuple(sorted(config.settings.items())))
-
-
 def leaves(tree):
     return [np.asarray(leaf) for leaf in jax.tree.leaves(tree)]
 
@@ -94,7 +90,7 @@ def same(one, other):
 
 def start_of(config, env, demos):
     """The learner that `fit` starts from, its expert pairs, and the compiled program."""
-    program = program_of(config, env)
+    program = compiled(config, env.spec)
     keys = jax.vmap(jax.random.key)(jnp.arange(SEEDS) + config.seed)
     expert = None if demos is None else expert_pairs(demos, env.spec)
     return program.init(jax.vmap(lambda k: jax.random.split(k)[0])(keys), expert), expert, program
@@ -305,7 +301,7 @@ def test_pretraining_touches_only_the_discriminator(demonstrations, rng):
 
 def test_pretraining_comes_before_the_first_policy_update(trained, demonstrations, monkeypatch):
     # The same programs, so that nothing is compiled for two more iterations.
-    program = program_of(trained.config, make("CartPole-v1"))
+    program = compiled(trained.config, make("CartPole-v1").spec)
     monkeypatch.setattr(training, "compiled", lambda *settings: program)
     calls = []
     run = fit(
@@ -375,7 +371,7 @@ def test_every_supervised_method_trains(method, env_id, demonstrations):
 
 def test_a_gymnasium_environment_trains_with_the_same_program(trained, demonstrations, caplog):
     env = make("CartPole-v1", backend="gymnasium")
-    assert program_of(trained.config, env) is program_of(trained.config, make("CartPole-v1"))
+    assert compiled(trained.config, env.spec) is compiled(trained.config, make("CartPole-v1").spec)
     with compilations(caplog) as compiled_for_it:
         run = fit(trained.config, env, demonstrations["CartPole-v1"])
     # Acting step by step may be compiled for it, but what learns (`one` seed of many) is there already.
