@@ -9,6 +9,7 @@ from imitax.agents.trpo import TRPOConfig, trpo
 from imitax.errors import unknown
 from imitax.methods.adversarial import LoopConfig, Method, adversarial
 from imitax.methods.cloning import Cloning, CloningConfig, cloning
+from imitax.rewards.apprenticeship import ApprenticeshipConfig, fem, gtal
 from imitax.rewards.constant import ConstantConfig, constant
 from imitax.rewards.environment import EnvironmentConfig, environment
 from imitax.rewards.gail import GAILConfig, gail
@@ -43,6 +44,12 @@ METHODS = {
         "behaviour cloning: supervised, no environment steps", CloningConfig, cloning, True, False
     ),
     "gail": MethodEntry("generative adversarial imitation learning", GAILConfig, gail, True, True),
+    "fem": MethodEntry(
+        "feature expectation matching: linear reward of unit norm", ApprenticeshipConfig, fem, True, True
+    ),
+    "gtal": MethodEntry(
+        "game-theoretic apprenticeship learning: the worst feature", ApprenticeshipConfig, gtal, True, True
+    ),
     "constant": MethodEntry(
         "control: GAIL whose discriminator never learns", ConstantConfig, constant, False, True
     ),

@@ -1,0 +1,144 @@
+"""FEM and GTAL: features, closed forms of the best weights, the absorbing state."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from imitax.rewards.apprenticeship import ApprenticeshipConfig, basis, fem, gtal
+from imitax.types import Box, Discrete, EnvSpec, ExpertPairs, Rollout
+
+LIMIT = 100
+CHOICE = EnvSpec("Choice", 2, Discrete(2), LIMIT)
+REACH = EnvSpec("Reach", 1, Box((-2.0, 0.0), (2.0, 1.0)), LIMIT)
+LINEAR = ApprenticeshipConfig(products=False)
+both = pytest.mark.parametrize("model", [fem, gtal])
+
+
+def pairs_of(obs, action, mass=0.0):
+    return ExpertPairs(jnp.float32(obs), jnp.asarray(action), jnp.float32(mass))
+
+
+def rollout_of(obs, action, terminated=None, step=None):
+    """One environment, T steps."""
+    obs, action = jnp.float32(obs)[:, None], jnp.asarray(action)[:, None]
+    shape = obs.shape[:2]
+    ended = jnp.zeros(shape, bool) if terminated is None else jnp.asarray(terminated)[:, None]
+    index = jnp.zeros(shape, jnp.int32) if step is None else jnp.asarray(step, jnp.int32)[:, None]
+    return Rollout(obs, action, jnp.zeros(shape), obs, ended, jnp.zeros(shape, bool), index)
+
+
+def learnt(model, expert, rollout, spec=CHOICE, config=LINEAR, key=None):
+    """(weights, gap in feature expectations, reward [T])."""
+    functions = model(spec, config)
+    state, metrics = functions.update(functions.init(key), expert, rollout, key)
+    return state.weights, metrics["feature_gap"], functions.reward(state, rollout)[:, 0]
+
+
+def test_basis_of_discrete_actions():
+    # o = (2, 3), action 1: o, one-hot, (o₁², o₁o₂, o₂²), o ⊗ one-hot, 0 for the absorbing state.
+    found = basis(CHOICE, ApprenticeshipConfig(), jnp.float32([2, 3]), jnp.int32(1))
+    np.testing.assert_array_equal(found, [2, 3, 0, 1, 4, 6, 9, 0, 2, 0, 3, 0])
+    linear = basis(CHOICE, LINEAR, jnp.float32([2, 3]), jnp.int32(1))
+    np.testing.assert_array_equal(linear, [2, 3, 0, 1, 0])
+
+
+def test_basis_of_box_actions_holds_the_executed_action():
+    # Agent units (3, −0.5) are executed as (1, −0.5): o, a, o², o ⊗ a, (a₁², a₁a₂, a₂²), 0.
+    found = basis(REACH, ApprenticeshipConfig(), jnp.float32([2]), jnp.float32([3.0, -0.5]))
+    np.testing.assert_array_equal(found, [2, 1, -0.5, 4, 2, -1, 1, -0.5, 0.25, 0])
+
+
+def test_fem_is_the_direction_of_the_gap(key):
+    # Expert mean φ = (3, 0, 1, 0), policy's (0, −4 + 4, ½, ½): gap (3, 0, ½, −½), norm √9.5.
+    expert = pairs_of([[3, 0], [3, 0]], [0, 0])
+    rollout = rollout_of([[0, -4], [0, 4]], [0, 1])
+    weights, gap, reward = learnt(fem, expert, rollout, key=key)
+    np.testing.assert_allclose(weights, np.array([3, 0, 0.5, -0.5, 0]) / np.sqrt(9.5), rtol=1e-6)
+    np.testing.assert_allclose(gap, np.sqrt(9.5), rtol=1e-6)
+    np.testing.assert_allclose(reward, np.array([0.5, -0.5]) / np.sqrt(9.5), rtol=1e-6)
+
+
+def test_gtal_is_the_feature_with_the_largest_gap_and_its_sign(key):
+    expert = pairs_of([[1, 5], [1, 5]], [0, 0])
+    rollout = rollout_of([[2, 9], [0, 7]], [0, 1])  # gap (0, −3, ½, −½)
+    weights, gap, reward = learnt(gtal, expert, rollout, key=key)
+    np.testing.assert_array_equal(weights, [0, -1, 0, 0, 0])
+    np.testing.assert_allclose(gap, 3.0)
+    np.testing.assert_allclose(reward, [-9, -7])
+
+
+@pytest.mark.parametrize("spec", [CHOICE, REACH])
+@pytest.mark.parametrize(("model", "order"), [(fem, 2), (gtal, 1)])
+def test_no_weights_of_the_class_separate_better(model, order, spec, key, rng):
+    # The gap is the support function of the ball ‖w‖_p ≤ 1: no other point of the ball reaches it.
+    config = ApprenticeshipConfig()
+
+    def draw(n):
+        obs = rng.normal(size=(n, spec.observation_size))
+        if spec is CHOICE:
+            return obs, rng.integers(2, size=n)
+        return obs, rng.normal(size=(n, 2)).astype(np.float32)
+
+    (shown, taken), (seen, done) = draw(30), draw(50)
+    weights, gap, _ = learnt(model, pairs_of(shown, taken), rollout_of(seen, done), spec, config, key)
+    np.testing.assert_allclose(np.linalg.norm(weights, order), 1.0, rtol=1e-5)
+
+    def features(obs, action):
+        return np.asarray(basis(spec, config, jnp.float32(obs), jnp.asarray(action)))
+
+    difference = features(shown, taken).mean(axis=0) - features(seen, done).mean(axis=0)
+    others = rng.laplace(size=(5000, len(difference)))
+    others /= np.linalg.norm(others, order, axis=1, keepdims=True)
+    assert (others @ difference).max() < gap
+    np.testing.assert_allclose(weights @ difference, gap, rtol=1e-4)
+
+
+@both
+def test_absorbing_state_counts_with_its_mass(model, key):
+    # The same pairs on both sides; the expert is absorbed for half of its occupancy, the policy never:
+    # live features have gap (½ − 1)·mean, the absorbing one ½. Ending must be paid for.
+    obs, action = np.zeros((4, 2)), np.zeros(4, int)
+    weights, _, reward = learnt(model, pairs_of(obs, action, 0.5), rollout_of(obs, action), key=key)
+    gap = np.array([0, 0, -0.5, 0, 0.5])
+    expected = gap / np.linalg.norm(gap) if model is fem else [0, 0, -1, 0, 0]  # of equals, the first
+    np.testing.assert_allclose(weights, expected, rtol=1e-6)
+    assert np.all(reward < 0)  # alive is worse than absorbed, which is worth 0
+
+
+@both
+def test_policy_absorption_is_read_from_terminations(model, key):
+    # One episode ends at its step 49 of 100: 50 steps absorbed beside 4 live ones, mass 50/54. An expert
+    # with that mass and the same pairs is matched exactly.
+    obs, action = np.arange(8.0).reshape(4, 2), [0, 1, 1, 0]
+    rollout = rollout_of(obs, action, [False, True, False, False], [48, 49, 0, 1])
+    weights, gap, _ = learnt(model, pairs_of(obs, action, 50 / 54), rollout, key=key)
+    np.testing.assert_allclose(gap, 0.0, atol=1e-6)
+    literal = ApprenticeshipConfig(products=False, absorbing=False)
+    weights, _, _ = learnt(model, pairs_of(obs + 1.0, action, 0.9), rollout, config=literal, key=key)
+    assert weights[-1] == 0.0
+
+
+@both
+def test_matched_expectations_pay_nothing(model, key):
+    obs, action = np.arange(8.0).reshape(4, 2), np.array([0, 1, 1, 0])
+    weights, gap, reward = learnt(model, pairs_of(obs, action), rollout_of(obs, action), key=key)
+    np.testing.assert_array_equal(weights, 0.0)
+    np.testing.assert_array_equal(reward, 0.0)
+    assert gap == 0.0
+
+
+@both
+def test_what_the_features_do_not_see_cannot_be_imitated(model, key):
+    # Expert at ±1, policy at 0: equal means. Linear features see no difference, squares do.
+    expert, rollout = pairs_of([[1, 0], [-1, 0]], [0, 0]), rollout_of([[0, 0], [0, 0]], [0, 0])
+    _, gap, _ = learnt(model, expert, rollout, key=key)
+    assert gap == 0.0
+    _, gap, _ = learnt(model, expert, rollout, config=ApprenticeshipConfig(), key=key)
+    assert gap >= 1.0
+
+
+@both
+def test_before_any_update_the_reward_is_zero(model, key):
+    functions = model(CHOICE, ApprenticeshipConfig())
+    rollout = rollout_of([[1, 2], [3, 4]], [0, 1])
+    np.testing.assert_array_equal(functions.reward(functions.init(key), rollout), 0.0)
