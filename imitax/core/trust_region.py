@@ -22,6 +22,29 @@ def fisher_vector_product(kl: Callable, params: PyTree, vector: PyTree, damping:
     return jax.tree.map(lambda p, v: p + damping * v, product, vector)
 
 
+def conjugate_gradient(product: Callable, target: PyTree, iterations: int) -> PyTree:
+    """x with product(x) ≈ target after so many steps from 0; `product` is symmetric positive definite.
+
+    Unlike `jax.scipy.sparse.linalg.cg` it never multiplies by the zero it starts from: with four and
+    more seeds side by side, jaxlib 0.10.2 makes infinities of that product on a CPU, and TRPO stands still.
+    """
+
+    def step(state, _):
+        x, residual, direction, square = state
+        image = product(direction)
+        curvature = dot(direction, image)
+        length = jnp.where(curvature > 0, square / curvature, 0.0)  # 0: arrived, there is no residual left
+        x = jax.tree.map(lambda a, d: a + length * d, x, direction)
+        residual = jax.tree.map(lambda r, i: r - length * i, residual, image)
+        left = dot(residual, residual)
+        turn = jnp.where(square > 0, left / square, 0.0)
+        direction = jax.tree.map(lambda r, d: r + turn * d, residual, direction)
+        return (x, residual, direction, left), None
+
+    start = jax.tree.map(jnp.zeros_like, target), target, target, dot(target, target)
+    return jax.lax.scan(step, start, None, length=iterations)[0][0]
+
+
 class Search(NamedTuple):
     """Where a line search ended."""
 
@@ -69,7 +92,7 @@ def natural_step(
     def product(v):
         return fisher_vector_product(kl, params, v, damping)
 
-    direction, _ = jax.scipy.sparse.linalg.cg(product, gradient, tol=1e-10, maxiter=iterations)
+    direction = conjugate_gradient(product, gradient, iterations)
     curvature = jnp.maximum(dot(direction, product(direction)), 1e-12)
     scale = jnp.sqrt(2.0 * max_kl / curvature)
     return jax.tree.map(lambda d: scale * d, direction)
