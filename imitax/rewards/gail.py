@@ -26,8 +26,8 @@ class GAILConfig:
     """Settings of the discriminator."""
 
     hidden: tuple[int, ...] = (100, 100)  # units per tanh layer (Ho & Ermon 2016)
-    learning_rate: float = 1e-2  # Adam (Ho & Ermon 2016)
-    steps: int = 1  # gradient steps per iteration (Ho & Ermon 2016)
+    learning_rate: float = 3e-3  # Adam (Ho & Ermon 2016: 1e-2)
+    steps: int = 5  # gradient steps per iteration (Ho & Ermon 2016: 1)
     batch_size: int = 0  # pairs of each side per step; 0: all, −1: as many as the expert has
     entropy: float = 1e-3  # weight of the discriminator's entropy (Ho & Ermon 2016)
     gradient_penalty: float = 0.0  # weight of (‖∇ logit‖ − 1)² between pairs (Gulrajani et al. 2017)
