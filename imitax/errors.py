@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+_LISTED = 30  # known names in a message, at most
+
 
 class ImitaxError(ValueError):
     """Bad input, told in one sentence that names what was found and what was expected."""
@@ -12,5 +14,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> ImitaxError:
     """An `ImitaxError` for a name that is not in `known`, with the nearest known names."""
     known = sorted(known)
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}."
+    more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
+    known_names = f"known: {', '.join(known[:_LISTED])}{more}."
+    hint = f"did you mean {' or '.join(near)}?" if near else known_names
     return ImitaxError(f"Unknown {kind} '{name}': {hint}")

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), ROOT / "benchmarks" / "README.md"]
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("docs/results/*.md"))]
+PAGES.append(ROOT / "benchmarks" / "README.md")
 FENCE = re.compile(r"(<!-- slow -->\n)?```(bash|python)\n(.*?)```", re.DOTALL)
 
 

@@ -27,7 +27,8 @@ MAY_IMPORT = {
         *("types", "core", "networks", "demonstrations", "formats", "envs", "agents", "rewards", "methods"),
         *("presets", "data"),
     ),
-    "cli": ("experiment", "envs", "formats", "methods", "data"),  # what it lists and converts
+    "benchmark": ("experiment", "methods", "envs", "formats", "demonstrations"),
+    "cli": ("benchmark", "experiment", "envs", "formats", "methods", "data"),  # what it lists and converts
 }
 ALSO = {"agents.rollout": ("envs.base",)}
 
@@ -40,7 +41,11 @@ MAY_USE = {
     "formats.minari": ("minari", "gymnasium"),  # spaces, and the registered spec that a dataset names
 }
 
-WITHOUT_JAX = ("experiment.stats", "experiment.figures")
+WITHOUT_JAX = (
+    *("experiment.stats", "experiment.figures"),
+    *(f"benchmark.{name}" for name in ("grid", "raw", "paper", "summary", "views", "tables", "drawings")),
+    "benchmark.report",
+)
 JAX = ("jax", "jaxlib", "equinox", "optax")
 
 

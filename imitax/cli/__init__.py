@@ -7,7 +7,7 @@ import tyro
 from imitax.cli import training  # noqa: F401  (each module adds its commands, these first)
 
 # isort: split
-from imitax.cli import demos, looking  # noqa: F401
+from imitax.cli import benchmarking, demos, looking  # noqa: F401
 from imitax.cli.common import app
 from imitax.errors import ImitaxError
 

@@ -87,7 +87,7 @@ def train(
     """Learn a policy from demonstrations.
 
     Args:
-        method: bc, gail or constant (see `imitax methods`)
+        method: bc, fem, gtal, gail or constant (see `imitax methods`)
         env: environment id (see `imitax envs`)
         demos: .npz, .json, a Minari folder or minari:ID, or a shipped set such as Acrobot-v1/7
         agent: policy optimiser; default ppo, or what the preset names

@@ -52,6 +52,11 @@ def record_random(env: Env, episodes: int, seed: int = 0) -> Demonstrations:
     return _demonstrations(env.spec, _play(env, _uniform, None, 1, episodes, seed)[0])
 
 
+def record_constant(env: Env, episodes: int, seed: int = 0) -> Demonstrations:
+    """Junk demonstrations: the first action, or the middle of the box, at every step."""
+    return _demonstrations(env.spec, _play(env, _same, None, 1, episodes, seed)[0])
+
+
 def record(policy: Policy, env: Env, episodes: int, stochastic: bool = True, seed: int = 0) -> Demonstrations:
     """Trajectories of a policy, by default with sampled actions as in the paper."""
     return _demonstrations(env.spec, play([policy], env, episodes, stochastic, seed)[0])
@@ -92,6 +97,13 @@ def _uniform(spec, params, obs, key):
     if isinstance(spec.action_space, Discrete):
         return jax.random.randint(key, obs.shape[:1], 0, spec.action_space.n)
     return jax.random.uniform(key, (obs.shape[0], spec.action_space.size), minval=-1.0, maxval=1.0)
+
+
+def _same(spec, params, obs, key):
+    del params, key
+    if isinstance(spec.action_space, Discrete):
+        return jnp.zeros(obs.shape[:1], jnp.int32)
+    return jnp.zeros((obs.shape[0], spec.action_space.size))
 
 
 def _play(env: Env, rule, params, count: int, episodes: int, seed: int) -> list[Episodes]:

@@ -19,6 +19,7 @@ _RANGES = {
     "loop.pretrain": (0, math.inf),
     "reward.batch_size": (-1, math.inf),
     "reward.label_smoothing": (0.0, 1.0),
+    "reward.step": (0.0, 1.0),
     "agent.discount": (0.0, 1.0),
     "agent.trace": (0.0, 1.0),
     "bc.train_fraction": (0.0, 1.0),

@@ -72,3 +72,40 @@ def band(curves: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     resampled = interquartile_mean(curves[index], axis=1)  # [500, I]
     low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
     return middle, low, high
+
+
+def stratified_interval(
+    groups: list[np.ndarray], statistic=interquartile_mean, level: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """Interval of `statistic` over the values of all groups, resampled within each (Agarwal et al. 2021).
+
+    A group is a task or a cell: which tasks there are is fixed, which seeds were drawn is chance.
+    """
+    rng = np.random.default_rng(seed)
+    arrays = [np.asarray(group, np.float64).reshape(-1) for group in groups]
+    resampled = np.concatenate([x[rng.integers(len(x), size=(RESAMPLES, len(x)))] for x in arrays], axis=1)
+    low, high = np.quantile(statistic(resampled, axis=-1), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def performance_profile(groups: list[np.ndarray], thresholds: np.ndarray) -> np.ndarray:
+    """Share of runs that score above each threshold, every group weighing the same (Dolan & Moré 2002)."""
+    shares = [(np.asarray(x, np.float64)[:, None] > thresholds).mean(axis=0) for x in groups]
+    return np.mean(shares, axis=0)
+
+
+def profile_band(
+    groups: list[np.ndarray], thresholds: np.ndarray, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """95 % stratified bootstrap interval of the performance profile at each threshold."""
+    rng = np.random.default_rng(seed)
+    above = [np.asarray(x, np.float64)[:, None] > thresholds for x in groups]
+    resampled = [a[rng.integers(len(a), size=(500, len(a)))].mean(axis=1) for a in above]  # [500, K] each
+    low, high = np.quantile(np.mean(resampled, axis=0), [0.025, 0.975], axis=0)
+    return low, high
+
+
+def probability_of_improvement(x: np.ndarray, y: np.ndarray) -> float:
+    """P(a run of x scores higher than a run of y), ties counting half (Mann & Whitney's U / nm)."""
+    x, y = np.asarray(x, np.float64)[:, None], np.asarray(y, np.float64)[None, :]
+    return float(np.mean((x > y) + 0.5 * (x == y)))

@@ -7,8 +7,10 @@ Both restrict the reward to a set of weights and play the one under which expert
 
 where μ is the expectation of the features φ(s, a) under an occupancy. The maximum is the Euclidean norm of
 the difference of feature expectations, or its largest entry: closed forms, so nothing is learnt by
-gradient. As in `rewards.gail`, an episode that terminates goes on in one absorbing state, here with a
-feature of its own, and the reward is relative to it.
+gradient. The weights that are paid go only a share of the way to the best ones in an iteration. That leaves
+them in the class, which is convex, and keeps the game between reward and policy from going in circles.
+As in `rewards.gail`, an episode that terminates goes on in one absorbing state, here with a feature of its
+own, and the reward is relative to it.
 """
 
 from collections.abc import Callable
@@ -28,7 +30,8 @@ from imitax.types import Box, EnvSpec, ExpertPairs, RewardModel, Rollout
 class ApprenticeshipConfig:
     """Settings of the linear reward."""
 
-    products: bool = True  # squares and pairwise products of observation and action among the features
+    products: bool = False  # squares and pairwise products of observation and action among the features
+    step: float = 0.3  # share of the way to the best weights that is gone in an iteration; 1: at once
     absorbing: bool = True  # absorbing states on both sides; off: the paper's literal setting
 
 
@@ -92,8 +95,9 @@ def _apprenticeship(spec: EnvSpec, config: ApprenticeshipConfig, largest: Callab
             policy_mass = absorbing_mass(rollout.terminated, rollout.step, spec.time_limit)
         gap = expectation(expert.obs, expert.action, expert_mass)
         gap = gap - expectation(rollout.obs, rollout.action, policy_mass)
-        weights = largest(gap)
-        return LinearReward(weights), {"feature_gap": weights @ gap}
+        best = largest(gap)
+        weights = state.weights + config.step * (best - state.weights)
+        return LinearReward(weights), {"feature_gap": best @ gap}
 
     def reward(state: LinearReward, rollout: Rollout):
         return basis(spec, config, rollout.obs, rollout.action) @ state.weights - state.weights[-1]

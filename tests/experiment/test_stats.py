@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import trim_mean
+from scipy.stats import mannwhitneyu, trim_mean
 
 from imitax.experiment.stats import (
     band,
@@ -12,6 +12,10 @@ from imitax.experiment.stats import (
     describe_returns,
     interquartile_mean,
     normalised,
+    performance_profile,
+    probability_of_improvement,
+    profile_band,
+    stratified_interval,
 )
 
 
@@ -99,3 +103,42 @@ def test_describe_returns_of_many_seeds_is_over_their_means(rng):
     assert told["interquartile_mean"] == pytest.approx(interquartile_mean(returns.mean(axis=1)))
     assert told["interval"] == list(bootstrap_interval(returns.mean(axis=1), interquartile_mean))
     assert told["mean"] == pytest.approx(returns.mean()) and told["episodes"] == 40
+
+
+def test_stratified_interval_knows_only_chance_within_groups(rng):
+    # Two groups without spread have no chance in them, however far apart; pooled, they would have.
+    apart = [np.zeros(7), np.ones(7)]
+    assert stratified_interval(apart, np.mean) == (0.5, 0.5)
+    assert bootstrap_interval(np.concatenate(apart))[0] < 0.4
+    x = rng.normal(size=40)
+    assert stratified_interval([x], np.mean) == pytest.approx(bootstrap_interval(x), abs=0.1)
+
+
+def test_stratified_interval_is_as_wide_as_the_normal_one(rng):
+    # The mean over K groups of n values with deviations s_k has variance Σ s_k² / n / K².
+    groups = [rng.normal(size=200) * scale for scale in (1, 2, 3)]
+    low, high = stratified_interval(groups, np.mean)
+    deviation = math.sqrt(sum(x.var() for x in groups) / 200 / 9)
+    assert high - low == pytest.approx(2 * 1.96 * deviation, rel=0.1)
+
+
+def test_performance_profile_by_hand():
+    # Above 0.5: 1 of 2 and 3 of 4, so (½ + ¾) / 2; above 1: none and 1 of 4; none above 2.
+    groups = [np.array([0.2, 1.0]), np.array([0.4, 0.6, 1.0, 2.0])]
+    found = performance_profile(groups, np.array([0.0, 0.5, 1.0, 2.0]))
+    np.testing.assert_allclose(found, [1.0, 0.625, 0.125, 0.0])
+    low, high = profile_band(groups, np.array([0.0, 0.5, 2.0]))
+    assert low[0] == high[0] == 1.0
+    assert low[1] < 0.625 < high[1]
+    assert low[2] == high[2] == 0.0
+
+
+def test_probability_of_improvement_by_hand():
+    # Of the pairs (1, 0) (1, 1) (3, 0) (3, 1): better, equal, better, better: 3½ of 4.
+    assert probability_of_improvement([1, 3], [0, 1]) == 3.5 / 4
+
+
+def test_probability_of_improvement_is_the_u_statistic(rng):
+    x, y = rng.integers(10, size=12), rng.integers(8, size=9)
+    assert probability_of_improvement(x, y) == pytest.approx(mannwhitneyu(x, y).statistic / (12 * 9))
+    assert probability_of_improvement(x, y) + probability_of_improvement(y, x) == pytest.approx(1.0)

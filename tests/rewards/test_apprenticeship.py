@@ -10,7 +10,8 @@ from imitax.types import Box, Discrete, EnvSpec, ExpertPairs, Rollout
 LIMIT = 100
 CHOICE = EnvSpec("Choice", 2, Discrete(2), LIMIT)
 REACH = EnvSpec("Reach", 1, Box((-2.0, 0.0), (2.0, 1.0)), LIMIT)
-LINEAR = ApprenticeshipConfig(products=False)
+LINEAR = ApprenticeshipConfig(step=1.0)
+QUADRATIC = ApprenticeshipConfig(products=True, step=1.0)
 both = pytest.mark.parametrize("model", [fem, gtal])
 
 
@@ -36,7 +37,7 @@ def learnt(model, expert, rollout, spec=CHOICE, config=LINEAR, key=None):
 
 def test_basis_of_discrete_actions():
     # o = (2, 3), action 1: o, one-hot, (o₁², o₁o₂, o₂²), o ⊗ one-hot, 0 for the absorbing state.
-    found = basis(CHOICE, ApprenticeshipConfig(), jnp.float32([2, 3]), jnp.int32(1))
+    found = basis(CHOICE, QUADRATIC, jnp.float32([2, 3]), jnp.int32(1))
     np.testing.assert_array_equal(found, [2, 3, 0, 1, 4, 6, 9, 0, 2, 0, 3, 0])
     linear = basis(CHOICE, LINEAR, jnp.float32([2, 3]), jnp.int32(1))
     np.testing.assert_array_equal(linear, [2, 3, 0, 1, 0])
@@ -44,7 +45,7 @@ def test_basis_of_discrete_actions():
 
 def test_basis_of_box_actions_holds_the_executed_action():
     # Agent units (3, −0.5) are executed as (1, −0.5): o, a, o², o ⊗ a, (a₁², a₁a₂, a₂²), 0.
-    found = basis(REACH, ApprenticeshipConfig(), jnp.float32([2]), jnp.float32([3.0, -0.5]))
+    found = basis(REACH, QUADRATIC, jnp.float32([2]), jnp.float32([3.0, -0.5]))
     np.testing.assert_array_equal(found, [2, 1, -0.5, 4, 2, -1, 1, -0.5, 0.25, 0])
 
 
@@ -71,7 +72,7 @@ def test_gtal_is_the_feature_with_the_largest_gap_and_its_sign(key):
 @pytest.mark.parametrize(("model", "order"), [(fem, 2), (gtal, 1)])
 def test_no_weights_of_the_class_separate_better(model, order, spec, key, rng):
     # The gap is the support function of the ball ‖w‖_p ≤ 1: no other point of the ball reaches it.
-    config = ApprenticeshipConfig()
+    config = QUADRATIC
 
     def draw(n):
         obs = rng.normal(size=(n, spec.observation_size))
@@ -113,7 +114,7 @@ def test_policy_absorption_is_read_from_terminations(model, key):
     rollout = rollout_of(obs, action, [False, True, False, False], [48, 49, 0, 1])
     weights, gap, _ = learnt(model, pairs_of(obs, action, 50 / 54), rollout, key=key)
     np.testing.assert_allclose(gap, 0.0, atol=1e-6)
-    literal = ApprenticeshipConfig(products=False, absorbing=False)
+    literal = ApprenticeshipConfig(step=1.0, absorbing=False)
     weights, _, _ = learnt(model, pairs_of(obs + 1.0, action, 0.9), rollout, config=literal, key=key)
     assert weights[-1] == 0.0
 
@@ -133,7 +134,7 @@ def test_what_the_features_do_not_see_cannot_be_imitated(model, key):
     expert, rollout = pairs_of([[1, 0], [-1, 0]], [0, 0]), rollout_of([[0, 0], [0, 0]], [0, 0])
     _, gap, _ = learnt(model, expert, rollout, key=key)
     assert gap == 0.0
-    _, gap, _ = learnt(model, expert, rollout, config=ApprenticeshipConfig(), key=key)
+    _, gap, _ = learnt(model, expert, rollout, config=QUADRATIC, key=key)
     assert gap >= 1.0
 
 
@@ -142,3 +143,15 @@ def test_before_any_update_the_reward_is_zero(model, key):
     functions = model(CHOICE, ApprenticeshipConfig())
     rollout = rollout_of([[1, 2], [3, 4]], [0, 1])
     np.testing.assert_array_equal(functions.reward(functions.init(key), rollout), 0.0)
+
+
+@both
+def test_a_partial_step_goes_part_of_the_way_and_stays_in_the_class(model, key):
+    # From 0 by 30 %, twice: 0.3, then 0.3 + 0.3 · 0.7 = 0.51 of the best weights, which do not change here.
+    expert, rollout = pairs_of([[3, 0]], [0]), rollout_of([[0, 1]], [1])
+    best, _, _ = learnt(model, expert, rollout, key=key)
+    functions = model(CHOICE, ApprenticeshipConfig(step=0.3))
+    state = functions.init(key)
+    for share in (0.3, 0.51):
+        state, _ = functions.update(state, expert, rollout, key)
+        np.testing.assert_allclose(state.weights, share * best, rtol=1e-6)

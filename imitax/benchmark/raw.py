@@ -1,0 +1,104 @@
+"""Raw results: a JSON line for each finished cell and seed. Never imports JAX.
+
+A line is forced to the disk when it is written: an interrupted benchmark loses nothing that was finished.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from imitax.errors import ImitaxError
+
+Line = dict[str, Any]
+Results = dict[str, dict[int, Line]]  # name of the cell -> seed -> line
+
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "cell": str,
+    "seed": int,
+    "time_limit": int,
+    "settings": dict,
+    "demonstrations": (dict, type(None)),
+    "deterministic": list,
+    "sampled": list,
+    "curve": list,
+    "env_steps": int,
+    "seconds": (int, float),
+    "versions": dict,
+}
+
+
+def read(path: Path) -> Results:
+    """All lines of a file, none if it does not exist; a last line that was cut off in writing is removed.
+
+    Raises:
+        ImitaxError: a line is not one of ours, or a cell and seed occur twice (the line is named).
+    """
+    results: Results = {}
+    if not path.exists():
+        return results
+    whole, newline, torn = path.read_bytes().rpartition(b"\n")
+    if torn:
+        os.truncate(path, len(whole) + len(newline))
+    for number, text in enumerate(whole.split(b"\n") if newline else [], start=1):
+        line = _check(text, f"File '{path}', line {number}")
+        if line["seed"] in results.setdefault(line["cell"], {}):
+            raise ImitaxError(
+                f"File '{path}', line {number}: cell '{line['cell']}' with seed {line['seed']} occurs twice, "
+                "expected once."
+            )
+        results[line["cell"]][line["seed"]] = line
+    return results
+
+
+def append(path: Path, lines: Iterable[Line]) -> None:
+    """Add lines and force them to the disk."""
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        file.write(text.encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def plain(values) -> list:
+    """Numbers as short JSON: integers where they are, two decimals, null for NaN."""
+    rounded = (round(float(value), 2) for value in values)
+    return [None if x != x else int(x) if x == int(x) else x for x in rounded]
+
+
+def _check(text: bytes, where: str) -> Line:
+    try:
+        line = json.loads(text)
+    except ValueError as error:
+        raise ImitaxError(f"{where}: expected a JSON object, found '{_brief(text)}'.") from error
+    if not isinstance(line, dict):
+        raise ImitaxError(f"{where}: expected a JSON object, found '{_brief(text)}'.")
+    for name, kind in _KINDS.items():
+        if name not in line:
+            raise ImitaxError(f"{where}: has no '{name}', expected a line of raw results.")
+        if not isinstance(line[name], kind) or isinstance(line[name], bool):
+            raise ImitaxError(f"{where}: '{name}' is {line[name]!r:.60}, expected {_expected(kind)}.")
+    for name in ("deterministic", "sampled"):
+        if not all(map(_is_number, line[name])):
+            raise ImitaxError(f"{where}: '{name}' holds something else than numbers.")
+    if not all(x is None or _is_number(x) for x in line["curve"]):
+        raise ImitaxError(f"{where}: 'curve' holds something else than numbers and null.")
+    if not line["deterministic"] and not line["sampled"]:
+        raise ImitaxError(f"{where}: holds no returns.")
+    return line
+
+
+def _is_number(x) -> bool:
+    return isinstance(x, int | float) and not isinstance(x, bool)
+
+
+def _expected(kind) -> str:
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    return " or ".join("null" if k is type(None) else k.__name__ for k in kinds)
+
+
+def _brief(text: bytes) -> str:
+    shown = text[:40].decode(errors="replace")
+    return shown + ("…" if len(text) > 40 else "")

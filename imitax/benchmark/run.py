@@ -1,0 +1,249 @@
+"""Running cells: the expert of each environment first, then every line that is missing."""
+
+import json
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from imitax import formats
+from imitax.benchmark import raw
+from imitax.benchmark.grid import COMPARED, COUNTS, LIMITS, SUBSAMPLE, Cell, references
+from imitax.demonstrations import Demonstrations
+from imitax.envs import make
+from imitax.envs.base import Env
+from imitax.errors import ImitaxError
+from imitax.experiment.evaluation import (
+    evaluate,
+    evaluate_random,
+    record,
+    record_constant,
+    record_random,
+)
+from imitax.experiment.policy import save_policies
+from imitax.experiment.runs import versions
+from imitax.experiment.settings import RunConfig, make_config
+from imitax.experiment.training import Training, fit
+from imitax.methods.registry import find_method
+
+Report = Callable[[Cell, list[raw.Line]], None]
+_REFERENCE_EPISODES = 10  # times as many as for a learner: the two ends of the scale should be sharp
+
+
+class Options(NamedTuple):
+    """What all cells of a benchmark have in common."""
+
+    folder: Path
+    limit: str = "paper"  # a key of LIMITS
+    seeds: int = 7  # from 0 on
+    iterations: int = 100  # of the loop, for every cell but the expert's
+    steps: int = 5120  # per iteration
+    episodes: int = 50  # of evaluation, for each seed
+    expert_iterations: int | None = None  # None: what is tuned for the environment
+
+    @property
+    def raw(self) -> Path:
+        """The file of raw results."""
+        return self.folder / f"{self.limit}.jsonl"
+
+    def demonstrations(self, env: str) -> Path:
+        """The file of the expert's trajectories."""
+        return self.folder / "demonstrations" / f"{env}-{self.limit}.npz"
+
+    def expert(self, env: str) -> Path:
+        """The file of the expert's policy."""
+        return self.folder / "experts" / f"{env}-{self.limit}.safetensors"
+
+
+def run(cells: list[Cell], options: Options, workers: int, report: Report) -> int:
+    """Run each cell and seed without a line, `workers` cells at a time; returns the number of new lines.
+
+    `report` is called with a cell and its new lines when these are on the disk.
+
+    Raises:
+        ImitaxError: an option is out of range, or a line on file was made with other settings.
+    """
+    for name, value in (("workers", workers), ("seeds", options.seeds), ("iterations", options.iterations)):
+        if value < 1:
+            raise ImitaxError(f"Option {name} is {value}: expected at least 1.")
+    found = raw.read(options.raw)
+    ends = [end for env in dict.fromkeys(cell.env for cell in cells) for end in references(env)]
+    for cell in (*ends, *cells):
+        for line in found.get(cell.name, {}).values():
+            _check_same(cell, line, options)
+    for expert in ends[::2]:
+        if (expert.name in found) != options.demonstrations(expert.env).exists():
+            raise ImitaxError(
+                f"Of the results of '{expert.name}' in '{options.raw}' and of "
+                f"'{options.demonstrations(expert.env)}' only one is there: expected both or neither."
+            )
+    first = [(end, [0]) for end in ends if end.name not in found]
+    wanted = set(range(options.seeds))
+    then = [(cell, part) for cell in cells for part in _stretches(wanted - found.get(cell.name, {}).keys())]
+    added = 0
+    for tasks in (first, then):
+        for cell, lines in _results(tasks, options, workers):
+            raw.append(options.raw, lines)
+            added += len(lines)
+            report(cell, lines)
+    return added
+
+
+def run_cell(cell: Cell, seeds: list[int], options: Options) -> list[raw.Line]:
+    """Train and evaluate one cell with consecutive `seeds`; a line for each."""
+    env = make(cell.env, "auto", LIMITS[options.limit])
+    if not cell.method:
+        played = evaluate_random(env, _REFERENCE_EPISODES * options.episodes)
+        return [_line(cell, env, 0, options, sampled=played.returns[0], seconds=played.seconds)]
+    if cell.method == "rl":
+        return [_make_expert(cell, env, options)]
+    demonstrations = demonstrations_of(cell, env, options)
+    if find_method(cell.method).loop:
+        config = config_of(cell, options, seeds[0], len(seeds))
+        return _lines(cell, env, fit(config, env, demonstrations), options)
+    # Cloning splits the episodes by the seed of the run, so each seed is a run of its own.
+    runs = [fit(config_of(cell, options, seed, 1), env, demonstrations) for seed in seeds]
+    return [line for training in runs for line in _lines(cell, env, training, options)]
+
+
+def config_of(cell: Cell, options: Options, seed: int = 0, seeds: int = 1) -> RunConfig:
+    """The run that a cell stands for."""
+    overrides = dict(cell.settings)
+    if cell.method == "rl":
+        if options.expert_iterations is not None:
+            overrides["loop.iterations"] = options.expert_iterations
+    elif find_method(cell.method).loop:
+        overrides |= {"loop.iterations": options.iterations, "loop.steps": options.steps}
+    return make_config(
+        cell.method, cell.env, agent=cell.agent, preset=cell.preset, overrides=overrides,
+        seed=seed, seeds=seeds, time_limit=LIMITS[options.limit],
+    )  # fmt: skip
+
+
+def demonstrations_of(cell: Cell, env: Env, options: Options) -> Demonstrations | None:
+    """What a cell is shown, subsampled as in the paper; the same for every seed."""
+    if not cell.shown:
+        return None
+    if cell.shown == "junk-random":
+        shown = record_random(env, COMPARED)
+    elif cell.shown == "junk-constant":
+        shown = record_constant(env, COMPARED)
+    else:
+        shown = formats.load(options.demonstrations(cell.env), env.spec).choose(int(cell.shown))
+    return shown.subsample(SUBSAMPLE[cell.env], np.random.default_rng(len(shown)))
+
+
+def _make_expert(cell: Cell, env: Env, options: Options) -> raw.Line:
+    """Train the expert; keep its policy and its trajectories, made with sampled actions as in the paper."""
+    training = fit(config_of(cell, options), env)
+    for path in (options.expert(cell.env), options.demonstrations(cell.env)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    save_policies(training.policies, options.expert(cell.env))
+    shown = record(training.policy, env, max(COUNTS), seed=1)
+    formats.save(shown, options.demonstrations(cell.env), spec=env.spec)
+    return _lines(cell, env, training, options, _REFERENCE_EPISODES * options.episodes)[0]
+
+
+def _lines(
+    cell: Cell, env: Env, training: Training, options: Options, episodes: int | None = None
+) -> list[raw.Line]:
+    """Evaluate the last policy of each seed, each with episodes of its own."""
+    curves = training.metrics.get("episode_return")
+    lines = []
+    for index, policy in enumerate(training.policies):
+        seed = training.config.seed + index
+        played = [
+            evaluate(policy, env, episodes or options.episodes, stochastic, seed).returns[0]
+            for stochastic in (False, True)
+        ]
+        line = _line(
+            cell, env, seed, options, *played, [] if curves is None else curves[index],
+            training.env_steps, training.seconds / training.config.seeds, training.demonstrations,
+        )  # fmt: skip
+        lines.append(line)
+    return lines
+
+
+def _line(
+    cell, env, seed, options, deterministic=(), sampled=(), curve=(), env_steps=0, seconds=0.0, shown=None
+) -> raw.Line:
+    return {
+        "cell": cell.name,
+        "seed": seed,
+        "time_limit": env.spec.time_limit,
+        "settings": _settings(cell, options),
+        "demonstrations": shown
+        and {
+            "trajectories": len(shown),
+            "pairs": shown.pairs,
+            "mean_return": raw.plain([shown.returns.mean()])[0],
+            "fingerprint": shown.fingerprint(),
+        },
+        "deterministic": raw.plain(deterministic),
+        "sampled": raw.plain(sampled),
+        "curve": raw.plain(curve),
+        "env_steps": env_steps,
+        "seconds": round(seconds, 2),
+        "versions": versions(),
+    }
+
+
+def _settings(cell: Cell, options: Options) -> dict:
+    """As they come back from JSON."""
+    if not cell.method:
+        return {}
+    config = config_of(cell, options)
+    return json.loads(json.dumps({name: asdict(group) for name, group in config.settings.items()}))
+
+
+def _check_same(cell: Cell, line: raw.Line, options: Options) -> None:
+    where = f"File '{options.raw}' holds '{cell.name}' with seed {line['seed']}, made with"
+    rest = "choose another folder, or remove those lines."
+    expected = _settings(cell, options)
+    for group in sorted(expected.keys() | line["settings"].keys()):
+        had, now = line["settings"].get(group, {}), expected.get(group, {})
+        for name in sorted(had.keys() | now.keys()):
+            if had.get(name) != now.get(name):
+                raise ImitaxError(f"{where} {group}.{name} {had.get(name)}, now {now.get(name)}: {rest}")
+    episodes = options.episodes * (_REFERENCE_EPISODES if cell in references(cell.env) else 1)
+    if len(line["sampled"]) != episodes:
+        raise ImitaxError(f"{where} {len(line['sampled'])} evaluation episodes, now {episodes}: {rest}")
+
+
+def _stretches(seeds: set[int]) -> Iterator[list[int]]:
+    """Consecutive seeds together, since those are trained side by side."""
+    part: list[int] = []
+    for seed in sorted(seeds):
+        if part and seed != part[-1] + 1:
+            yield part
+            part = []
+        part.append(seed)
+    if part:
+        yield part
+
+
+def _results(
+    tasks: list[tuple[Cell, list[int]]], options: Options, workers: int
+) -> Iterator[tuple[Cell, list[raw.Line]]]:
+    """The lines of each task as it is finished."""
+    if workers == 1 or len(tasks) < 2:
+        for cell, seeds in tasks:
+            yield cell, run_cell(cell, seeds, options)
+        return
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))  # JAX does not survive a fork
+    try:
+        futures = {pool.submit(run_cell, cell, seeds, options): cell for cell, seeds in tasks}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    except BrokenProcessPool as error:
+        raise ImitaxError(
+            "A worker process died, perhaps for lack of memory. What was finished is kept: run the same "
+            "command again, with fewer workers."
+        ) from error
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,58 @@
+"""The grid: what is in it, names, selection."""
+
+import pytest
+
+from imitax.benchmark.grid import COUNTS, ENVS, METHODS, ablation, cells_of, classic, select
+from imitax.errors import ImitaxError
+
+
+@pytest.mark.parametrize("benchmark", ["classic", "ablation"])
+@pytest.mark.parametrize("agent", ["ppo", "trpo"])
+def test_names_tell_cells_apart(benchmark, agent):
+    names = [cell.name for cell in cells_of(benchmark, agent)]
+    assert len(set(names)) == len(names)
+
+
+def test_classic_holds_every_method_for_every_number_of_trajectories():
+    names = {cell.name for cell in classic("trpo")}
+    for env in ENVS:
+        for count in COUNTS:
+            for method in METHODS:
+                assert f"{env}/{method}{'' if method == 'bc' else '-trpo'}/{count}" in names
+        for control in ("constant-trpo", "gail-trpo/junk-random", "gail-trpo/junk-constant"):
+            assert f"{env}/{control}" in names
+            assert f"{env}/literal-{control}" in names
+    assert {cell.preset for cell in classic() if cell.learner.startswith("literal")} == {"paper"}
+
+
+def test_only_cloning_is_shared_by_the_agents():
+    shared = {cell.name for cell in classic("ppo")} & {cell.name for cell in classic("trpo")}
+    assert shared == {cell.name for cell in classic() if cell.method == "bc"}
+
+
+def test_ablation_is_forms_by_absorbing():
+    assert len(ablation()) == 3 * 4 * 2
+    cell = next(c for c in ablation() if c.name == "CartPole-v1/gail-ppo-logit-literal/4")
+    assert dict(cell.settings) == {"reward.form": "logit", "reward.absorbing": False}
+
+
+@pytest.mark.parametrize(
+    ("patterns", "count"), [((), 69), (("*/gail-ppo/?",), 9), (("CartPole-v1/bc/1", "CartPole-v1/bc/1*"), 2)]
+)
+def test_selection(patterns, count):
+    assert len(select(classic(), patterns)) == count
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [("CartPole-v1/gail-pp/4", "did you mean CartPole-v1/gail-ppo/4"), ("x*", "No cell matches 'x*'")],
+)
+def test_unknown_cells_are_told(pattern, message):
+    with pytest.raises(ImitaxError, match=message.replace("*", r"\*")):
+        select(classic(), (pattern,))
+
+
+@pytest.mark.parametrize(("name", "agent"), [("clasic", "ppo"), ("classic", "sac")])
+def test_unknown_benchmarks_and_agents_are_told(name, agent):
+    with pytest.raises(ImitaxError, match=r"Unknown (benchmark 'clasic': did you mean classic|agent 'sac')"):
+        cells_of(name, agent)

@@ -1,0 +1,155 @@
+"""Running cells: only what is missing, nothing lost, nothing mixed."""
+
+import json
+
+import numpy as np
+import pytest
+
+from imitax import formats, make
+from imitax.benchmark import raw
+from imitax.benchmark.grid import classic, controls, select
+from imitax.benchmark.run import Options, _stretches, config_of, demonstrations_of, run
+from imitax.errors import ImitaxError
+
+CELLS = select(classic(), ("CartPole-v1/bc/4", "CartPole-v1/gail-ppo/1", "CartPole-v1/constant-ppo"))
+QUICK = {"seeds": 2, "iterations": 3, "steps": 256, "episodes": 3, "expert_iterations": 1}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder with the results of `CELLS`."""
+    options = Options(tmp_path_factory.mktemp("classic"), **QUICK)
+    told = []
+    added = run(CELLS, options, 1, lambda cell, lines: told.append((cell.name, len(lines))))
+    return options, told, added
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """A copy of that folder, to be spoilt."""
+    import shutil
+
+    shutil.copytree(finished[0].folder, tmp_path / "copy")
+    return finished[0]._replace(folder=tmp_path / "copy")
+
+
+def test_every_cell_and_seed_has_its_line(finished):
+    options, told, added = finished
+    assert added == 2 + 3 * 2
+    assert dict(told) == {"CartPole-v1/expert": 1, "CartPole-v1/random": 1} | {c.name: 2 for c in CELLS}
+    found = raw.read(options.raw)
+    line = found["CartPole-v1/gail-ppo/1"][1]
+    assert len(line["deterministic"]) == len(line["sampled"]) == 3
+    assert len(line["curve"]) == 3
+    assert line["env_steps"] == 3 * 256
+    assert line["time_limit"] == 200
+    assert line["settings"]["reward"]["absorbing"] is True
+    assert line["demonstrations"]["trajectories"] == 1
+    assert line["versions"]["jax"]
+    assert line["deterministic"] != found["CartPole-v1/gail-ppo/1"][0]["deterministic"]
+    assert found["CartPole-v1/bc/4"][0]["env_steps"] == 0
+    assert found["CartPole-v1/constant-ppo"][0]["demonstrations"] is None
+    assert len(found["CartPole-v1/random"][0]["sampled"]) == 30
+
+
+def test_a_second_call_runs_nothing(finished):
+    options, _, _ = finished
+    before = options.raw.read_bytes()
+    assert run(CELLS, options, 1, lambda *_: pytest.fail("something was run")) == 0
+    assert options.raw.read_bytes() == before
+
+
+def test_only_what_is_missing_is_run_and_comes_out_the_same(copy):
+    whole = raw.read(copy.raw)
+    kept = [x for x in copy.raw.read_text().splitlines() if '"CartPole-v1/bc/4", "seed": 1' not in x]
+    copy.raw.write_text("\n".join(kept) + "\n")
+    assert run(CELLS, copy, 1, lambda *_: None) == 1
+    found = raw.read(copy.raw)["CartPole-v1/bc/4"][1]
+    for name in ("deterministic", "sampled", "demonstrations", "settings"):
+        assert found[name] == whole["CartPole-v1/bc/4"][1][name]
+
+
+def test_an_interrupted_run_keeps_what_was_finished(copy):
+    lines = copy.raw.read_text().splitlines()
+    ends = [x for x in lines if "/expert" in x or "/random" in x]
+    copy.raw.write_text("\n".join(ends) + "\n")
+
+    def stop(cell, lines):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(CELLS, copy, 1, stop)
+    assert len(copy.raw.read_text().splitlines()) == len(ends) + 2
+    rest = []
+    run(CELLS, copy, 2, lambda cell, lines: rest.append(cell.name))
+    assert sorted(rest) == sorted(cell.name for cell in CELLS[1:])
+    assert raw.read(copy.raw).keys() == {json.loads(x)["cell"] for x in lines}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"iterations": 4},
+            r"gail-ppo/1' with seed 0, made with loop.iterations 3, now 4|loop.iterations 3, now 4",
+        ),
+        ({"episodes": 4}, "30 evaluation episodes, now 40"),
+        ({"expert_iterations": 2}, "CartPole-v1/expert' with seed 0, made with loop.iterations 1, now 2"),
+        ({"seeds": 0}, "Option seeds is 0"),
+        ({"iterations": 0}, "Option iterations is 0"),
+    ],
+)
+def test_results_of_other_settings_are_not_mixed(finished, change, message):
+    options, _, _ = finished
+    before = options.raw.read_bytes()
+    with pytest.raises(ImitaxError, match=message):
+        run(CELLS, options._replace(**change), 1, lambda *_: None)
+    assert options.raw.read_bytes() == before
+
+
+def test_an_expert_without_its_demonstrations_is_told(copy):
+    copy.demonstrations("CartPole-v1").unlink()
+    with pytest.raises(ImitaxError, match="only one is there: expected both or neither"):
+        run(CELLS, copy, 1, lambda *_: None)
+
+
+def test_workers_are_at_least_one(finished):
+    with pytest.raises(ImitaxError, match="Option workers is 0"):
+        run(CELLS, finished[0], 0, lambda *_: None)
+
+
+def test_demonstrations_are_subsampled_and_the_smaller_sets_are_the_first_of_the_larger(finished):
+    options, _, _ = finished
+    env = make("CartPole-v1", time_limit=200)
+    whole = formats.load(options.demonstrations("CartPole-v1"))
+    assert len(whole) == 10
+    cell = select(classic(), ("CartPole-v1/gail-ppo/7",))[0]
+    shown = demonstrations_of(cell, env, options)
+    assert len(shown) == 7
+    np.testing.assert_array_equal(shown.episode_steps, whole.episode_steps[:7])
+    assert np.all(shown.lengths <= -(-whole.lengths[:7] // 10))
+    assert shown.fingerprint() == demonstrations_of(cell, env, options).fingerprint()
+
+
+def test_junk_says_nothing_of_the_task(finished):
+    options, _, _ = finished
+    env = make("CartPole-v1", time_limit=200)
+    constant, random, same = controls("CartPole-v1", "ppo")
+    assert demonstrations_of(constant, env, options) is None
+    assert len(set(demonstrations_of(random, env, options).actions)) == 2
+    assert set(demonstrations_of(same, env, options).actions) == {0}
+
+
+def test_ours_and_literal_differ_in_what_follows_termination(finished):
+    for cell in classic("trpo"):
+        config = config_of(cell, finished[0])
+        if cell.method in ("gail", "constant"):
+            assert config.settings["reward"].absorbing is not cell.learner.startswith("literal")
+            assert config.agent == "trpo"
+        if cell.method != "bc":  # the preset has its own, but the benchmark gives all cells the same
+            assert config.settings["loop"].iterations == 3
+
+
+def test_seeds_in_a_row_go_together():
+    assert list(_stretches({0, 1, 3, 4, 5, 8})) == [[0, 1], [3, 4, 5], [8]]
+    assert list(_stretches(set())) == []
