@@ -27,6 +27,7 @@ MAY_IMPORT = {
         *("types", "core", "networks", "demonstrations", "formats", "envs", "agents", "rewards", "methods"),
         *("presets", "data"),
     ),
+    "tabular": ("demonstrations",),
     "benchmark": ("experiment", "methods", "envs", "formats", "demonstrations"),
     "cli": ("benchmark", "experiment", "envs", "formats", "methods", "data"),  # what it lists and converts
 }
@@ -38,6 +39,8 @@ MAY_USE = {
     "envs.native": ("gymnax",),
     "envs.host": ("gymnasium", "envpool"),
     "experiment.watch": ("gymnasium",),  # rendering
+    "tabular.worlds": ("gymnasium",),  # the toy texts' tables
+    "tabular.sample": ("gymnasium",),  # an MDP as an environment
     "formats.minari": ("minari", "gymnasium"),  # spaces, and the registered spec that a dataset names
 }
 
@@ -45,6 +48,7 @@ WITHOUT_JAX = (
     *("experiment.stats", "experiment.figures"),
     *(f"benchmark.{name}" for name in ("grid", "raw", "paper", "summary", "views", "tables", "drawings")),
     "benchmark.report",
+    *(f"tabular.{name}" for name in ("mdp", "solve", "worlds", "regularisers", "duality", "irl", "sample")),
 )
 JAX = ("jax", "jaxlib", "equinox", "optax")
 

@@ -62,7 +62,7 @@ def train(
     settings: dict[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Training:
-    """Train `method` ("bc", "fem", "gtal", "gail", "constant", "rl") on `env` and return policies and metrics.
+    """Train `method` ("bc", "fem", "gtal", "gail", "constant", "rl") on `env`: policies and metrics.
 
     `seeds` seeds from `seed` on are trained side by side; `iterations` and `steps` (environment steps per
     iteration) replace the loop's, `settings` any other value by its key ("reward.learning_rate").

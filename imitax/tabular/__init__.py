@@ -1,0 +1,1 @@
+"""Markov decision processes as explicit arrays, solved exactly in double precision, without JAX."""

@@ -1,0 +1,154 @@
+"""Maximum causal entropy IRL: the reward whose soft-optimal policy matches the expert's feature expectations.
+
+    max over θ of  E_E[r_θ] − V_θ(μ₀) − (l2 / 2) ‖θ‖²,      gradient  Σ (ρ_E − ρ_θ) ∂r_θ/∂θ − l2 · θ
+
+with V_θ the soft value and ρ_θ the occupancy of the soft-optimal policy of r_θ. For rewards that are
+linear in θ the problem is concave and the gradient is the gap in feature expectations.
+Source: Ziebart 2010; Gleave & Toyer 2022.
+"""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy import sparse
+from scipy.optimize import minimize
+
+from imitax.errors import ImitaxError
+from imitax.tabular.mdp import TabularMDP
+from imitax.tabular.solve import expectation, occupancy, soft_value_iteration
+
+
+class RewardClass(NamedTuple):
+    """Rewards [S, A] with parameters θ [P]."""
+
+    initial: Float[np.ndarray, "P"]
+    reward: Callable[[np.ndarray], np.ndarray]  # θ -> [S, A]
+    pull: Callable[[np.ndarray, np.ndarray], np.ndarray]  # (θ, weights [S, A]) -> Σ weights · ∂r/∂θ  [P]
+
+
+class Learnt(NamedTuple):
+    """What IRL finds."""
+
+    parameters: Float[np.ndarray, "P"]
+    reward: Float[np.ndarray, "S A"]
+    policy: Float[np.ndarray, "S A"]
+    rho: Float[np.ndarray, "S A"]
+    gaps: Float[np.ndarray, "I"]  # largest |gradient| at each iteration
+    objective: Float[np.ndarray, "I"]
+
+
+def linear(features: Float[np.ndarray, "S A F"]) -> RewardClass:
+    """r = θ·φ(s, a)."""
+    return RewardClass(
+        np.zeros(features.shape[-1]),
+        lambda theta: features @ theta,
+        lambda theta, weights: expectation(weights, features),
+    )
+
+
+def tabular(mdp: TabularMDP, of_state: bool = False) -> RewardClass:
+    """A number for each pair, or for each state."""
+    shape = mdp.states, mdp.actions
+
+    def reward(theta):
+        return np.repeat(theta[:, None], mdp.actions, axis=1) if of_state else theta.reshape(shape)
+
+    def pull(theta, weights):
+        return weights.sum(axis=1) if of_state else weights.reshape(-1)
+
+    return RewardClass(np.zeros(mdp.states if of_state else mdp.states * mdp.actions), reward, pull)
+
+
+def neural(
+    features: Float[np.ndarray, "S A F"], hidden: tuple[int, ...] = (32,), seed: int = 0
+) -> RewardClass:
+    """A small tanh network of φ(s, a), its gradient by hand (a few layers, in double precision)."""
+    rng, sizes = np.random.default_rng(seed), (features.shape[-1], *hidden, 1)
+    shapes = [(m + 1, n) for m, n in pairwise(sizes)]  # the last row is the bias
+    ends = np.cumsum([m * n for m, n in shapes])
+    flat = features.reshape(-1, features.shape[-1])
+
+    def layers(theta):
+        return [part.reshape(shape) for part, shape in zip(np.split(theta, ends[:-1]), shapes, strict=True)]
+
+    def forward(theta):
+        activations = [flat]
+        for index, layer in enumerate(layers(theta)):
+            z = activations[-1] @ layer[:-1] + layer[-1]
+            activations.append(np.tanh(z) if index < len(shapes) - 1 else z)
+        return activations
+
+    def pull(theta, weights):
+        activations, gradients = forward(theta), []
+        signal = weights.reshape(-1, 1)
+        for index, layer in reversed(list(enumerate(layers(theta)))):
+            if index < len(shapes) - 1:
+                signal = signal * (1 - activations[index + 1] ** 2)
+            gradients.append(np.vstack([activations[index].T @ signal, signal.sum(axis=0)]).reshape(-1))
+            signal = signal @ layer[:-1].T
+        return np.concatenate(gradients[::-1])
+
+    initial = np.concatenate([(rng.normal(size=(m, n)) / np.sqrt(m)).reshape(-1) for m, n in shapes])
+    return RewardClass(initial, lambda theta: forward(theta)[-1].reshape(features.shape[:2]), pull)
+
+
+def mce_irl(
+    mdp: TabularMDP,
+    expert: Float[np.ndarray, "S A"],
+    rewards: RewardClass,
+    l2: float = 0.0,
+    iterations: int = 500,
+    tolerance: float = 1e-8,
+    progress: Callable[[int, float], None] | None = None,
+) -> Learnt:
+    """Fit `rewards` to the expert's occupancy measure by L-BFGS; the true reward of `mdp` is not looked at.
+
+    `tolerance` is that of the largest entry of the gradient. `l2` keeps parameters finite where the
+    demonstrations could only be matched by an infinite reward (actions that were never seen).
+    """
+    if expert.shape != (mdp.states, mdp.actions):
+        raise ImitaxError(
+            f"The expert's occupancy has shape {expert.shape}: expected [{mdp.states}, {mdp.actions}]."
+        )
+    if l2 < 0:
+        raise ImitaxError(f"Setting l2 is {l2}: expected at least 0.")
+    last, gaps, objective = {"start": None}, [], []
+
+    def loss(theta):
+        reward = rewards.reward(theta)
+        solution = soft_value_iteration(mdp, reward, tolerance=1e-11, start=last["start"])
+        last["start"] = solution.values
+        rho = occupancy(mdp, solution.policy)
+        gradient = rewards.pull(theta, rho - expert) + l2 * theta
+        value = mdp.initial @ solution.values - expectation(expert, reward) + 0.5 * l2 * theta @ theta
+        last["gap"], last["value"] = np.max(abs(gradient)), value
+        return value, gradient
+
+    def note(theta):
+        gaps.append(last["gap"])
+        objective.append(-last["value"])
+        if progress is not None:
+            progress(len(gaps), last["gap"])
+
+    options = {"maxiter": iterations, "gtol": tolerance, "ftol": 1e-15, "maxcor": 20, "maxls": 50}
+    found = minimize(loss, rewards.initial, jac=True, method="L-BFGS-B", callback=note, options=options)
+    reward = rewards.reward(found.x)
+    solution = soft_value_iteration(mdp, reward, tolerance=1e-11)
+    rho = occupancy(mdp, solution.policy)
+    return Learnt(found.x, reward, solution.policy, rho, np.array(gaps), np.array(objective))
+
+
+def shaping_distance(mdp: TabularMDP, reward: np.ndarray, other: np.ndarray) -> float:
+    """Root mean square of reward − other that no potential explains: r'(s, a) = r(s, a) + γ E[Φ(s')] − Φ(s).
+
+    0 means that both have the same soft-optimal policy in this MDP. Source: Ng et al. 1999; Cao et al. 2021.
+    """
+    identity = np.repeat(np.arange(mdp.states), mdp.actions)
+    stay = sparse.csr_array((np.ones(len(identity)), (np.arange(len(identity)), identity)))
+    shaping = mdp.discount * mdp.transition - stay
+    difference = (reward - other).reshape(-1)
+    potential = sparse.linalg.lsqr(shaping, difference, atol=1e-14, btol=1e-14)[0]
+    return float(np.sqrt(np.mean((difference - shaping @ potential) ** 2)))

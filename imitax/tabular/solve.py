@@ -1,0 +1,177 @@
+"""Exact quantities of a tabular MDP, in double precision.
+
+Occupancy measures are the paper's, unnormalised and discounted: ρ(s, a) = Σ_t γ^t P(s_t = s, a_t = a), whose
+sum is 1 / (1 − γ) where episodes never end. Policies maximise reward plus `temperature` times causal entropy.
+Source: Ziebart 2010; Ho & Ermon 2016, section 2 and 3.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy import sparse
+from scipy.special import logsumexp, softmax, xlogy
+
+from imitax.errors import ImitaxError
+from imitax.tabular.mdp import TabularMDP
+
+
+class Solution(NamedTuple):
+    """Soft values, and the policy that is optimal for them. With N rewards a leading axis N."""
+
+    values: Float[np.ndarray, "*N S"]
+    action_values: Float[np.ndarray, "*N S A"]
+    policy: Float[np.ndarray, "*N S A"]
+    iterations: int
+
+
+def soft_value_iteration(
+    mdp: TabularMDP,
+    reward: Float[np.ndarray, "*N S A"] | None = None,
+    temperature: float = 1.0,
+    tolerance: float = 1e-10,
+    start: Float[np.ndarray, "*N S"] | None = None,
+) -> Solution:
+    """V = τ log Σ_a exp(Q / τ), Q = r + γ P V, and π = exp((Q − V) / τ), of one reward or of N at once.
+
+    `tolerance` bounds the error of the values: the operator is a γ-contraction, so it is reached when a step
+    changes them by less than tolerance · (1 − γ) / γ. `start`: values to begin with, for a similar reward.
+    """
+    reward = mdp.reward if reward is None else np.asarray(reward, np.float64)
+    _check_reward(mdp, reward, temperature)
+    batch = reward.shape[:-2]
+    # Rewards in the last axis, because a sparse matrix multiplies columns.
+    flat = np.moveaxis(reward.reshape(-1, mdp.states * mdp.actions), 0, -1)  # [S·A, N]
+    values = np.zeros((mdp.states, flat.shape[1]))
+    if start is not None:
+        values = np.moveaxis(np.asarray(start, np.float64).reshape(-1, mdp.states), 0, -1).copy()
+    small = tolerance * (1 - mdp.discount) / max(mdp.discount, 1e-12)
+    iterations = 0
+    while True:
+        iterations += 1
+        action_values = (flat + mdp.discount * (mdp.transition @ values)).reshape(mdp.states, mdp.actions, -1)
+        new = _soft_maximum(action_values, temperature)
+        change = np.max(np.abs(new - values))
+        values = new
+        if change <= small:
+            break
+    policy = softmax(action_values / temperature, axis=1)
+
+    def out(x):
+        return np.moveaxis(x, -1, 0).reshape(*batch, *x.shape[:-1])
+
+    return Solution(out(values), out(action_values), out(policy), iterations)
+
+
+def soft_backward_induction(
+    mdp: TabularMDP, horizon: int, reward: Float[np.ndarray, "S A"] | None = None, temperature: float = 1.0
+) -> tuple[Float[np.ndarray, "T S"], Float[np.ndarray, "T S A"]]:
+    """Values and policies of each of `horizon` steps, the first one first; after the last all is worth 0."""
+    if horizon < 1:
+        raise ImitaxError(f"Horizon is {horizon}: expected at least 1 step.")
+    reward = mdp.reward if reward is None else np.asarray(reward, np.float64)
+    _check_reward(mdp, reward, temperature)
+    values, policies, value = [], [], np.zeros(mdp.states)
+    for _ in range(horizon):
+        action_values = reward + mdp.discount * (mdp.transition @ value).reshape(reward.shape)
+        value = _soft_maximum(action_values, temperature)
+        values.append(value)
+        policies.append(softmax(action_values / temperature, axis=1))
+    return np.stack(values[::-1]), np.stack(policies[::-1])
+
+
+def value_iteration(mdp: TabularMDP, reward=None, tolerance: float = 1e-10) -> Solution:
+    """Without entropy: the best values, and the policy that takes the best action (the first of equals)."""
+    reward = mdp.reward if reward is None else np.asarray(reward, np.float64)
+    _check_reward(mdp, reward, 1.0)
+    values, iterations = np.zeros(mdp.states), 0
+    small = tolerance * (1 - mdp.discount) / max(mdp.discount, 1e-12)
+    while True:
+        iterations += 1
+        action_values = reward + mdp.discount * (mdp.transition @ values).reshape(reward.shape)
+        new = action_values.max(axis=1)
+        change, values = np.max(np.abs(new - values)), new
+        if change <= small:
+            break
+    policy = np.eye(mdp.actions)[action_values.argmax(axis=1)]
+    return Solution(values, action_values, policy, iterations)
+
+
+def occupancy(mdp: TabularMDP, policy: Float[np.ndarray, "S A"]) -> Float[np.ndarray, "S A"]:
+    """ρ_π by a sparse linear solve of d = μ₀ + γ P_πᵀ d, ρ(s, a) = π(a | s) d(s)."""
+    _check_policy(mdp, policy)
+    flow = sparse.eye_array(mdp.states) - mdp.discount * mdp.follow(policy).T
+    visits = sparse.linalg.spsolve(sparse.csc_array(flow), mdp.initial)
+    return np.maximum(visits, 0.0)[:, None] * policy
+
+
+def occupancy_by_iteration(
+    mdp: TabularMDP, policy: Float[np.ndarray, "S A"], tolerance: float = 1e-12
+) -> Float[np.ndarray, "S A"]:
+    """The same by iterating d ← μ₀ + γ P_πᵀ d until the change is below tolerance · (1 − γ)."""
+    _check_policy(mdp, policy)
+    step = mdp.discount * mdp.follow(policy).T
+    visits = mdp.initial
+    while True:
+        new = mdp.initial + step @ visits
+        change, visits = np.abs(new - visits).sum(), new
+        if change <= tolerance * (1 - mdp.discount):
+            return visits[:, None] * policy
+
+
+def occupancy_of_steps(mdp: TabularMDP, policies: Float[np.ndarray, "T S A"]) -> Float[np.ndarray, "T S A"]:
+    """γ^t P(s_t = s, a_t = a) of each step under a policy for each step (finite horizon)."""
+    visits, found = mdp.initial, []
+    for policy in policies:
+        _check_policy(mdp, policy)
+        found.append(visits[:, None] * policy)
+        visits = mdp.discount * (mdp.transition.T @ found[-1].reshape(-1))
+    return np.stack(found)
+
+
+def policy_of(rho: Float[np.ndarray, "S A"]) -> Float[np.ndarray, "S A"]:
+    """π(a | s) = ρ(s, a) / Σ_a ρ(s, a), uniform in states never visited (Ho & Ermon 2016, prop. 3.1)."""
+    visits = rho.sum(axis=1, keepdims=True)
+    uniform = np.full_like(rho, 1.0 / rho.shape[1])
+    return np.divide(rho, visits, out=uniform, where=visits > 0)
+
+
+def flow_residual(mdp: TabularMDP, rho: Float[np.ndarray, "S A"]) -> Float[np.ndarray, "S"]:
+    """Σ_a ρ(s, a) − μ₀(s) − γ Σ ρ(s', a') P(s | s', a'): zero if, and only if, ρ ≥ 0 is some policy's."""
+    return rho.sum(axis=1) - mdp.initial - mdp.discount * (mdp.transition.T @ rho.reshape(-1))
+
+
+def causal_entropy(rho: Float[np.ndarray, "S A"]) -> float:
+    """H(ρ) = −Σ ρ(s, a) log(ρ(s, a) / Σ_a' ρ(s, a')) in nats; strictly concave on occupancy measures."""
+    return float(xlogy(rho.sum(axis=1), rho.sum(axis=1)).sum() - xlogy(rho, rho).sum())
+
+
+def expectation(
+    rho: Float[np.ndarray, "S A"], features: Float[np.ndarray, "S A *F"]
+) -> Float[np.ndarray, "*F"]:
+    """E[Σ_t γ^t φ(s_t, a_t)] = Σ ρ(s, a) φ(s, a); with φ the reward, the expected return."""
+    return np.tensordot(rho, features, axes=([0, 1], [0, 1]))
+
+
+def _soft_maximum(action_values: np.ndarray, temperature: float) -> np.ndarray:
+    return temperature * logsumexp(action_values / temperature, axis=1)
+
+
+def _check_reward(mdp: TabularMDP, reward: np.ndarray, temperature: float) -> None:
+    if reward.shape[-2:] != (mdp.states, mdp.actions):
+        raise ImitaxError(
+            f"Reward has shape {reward.shape}: expected [{mdp.states}, {mdp.actions}] for '{mdp.name}'."
+        )
+    if not np.all(np.isfinite(reward)):
+        raise ImitaxError("Rewards must be finite.")
+    if not temperature > 0:
+        raise ImitaxError(f"Temperature is {temperature}: expected above 0.")
+
+
+def _check_policy(mdp: TabularMDP, policy: np.ndarray) -> None:
+    if policy.shape != (mdp.states, mdp.actions):
+        raise ImitaxError(
+            f"Policy has shape {policy.shape}: expected [{mdp.states}, {mdp.actions}] for '{mdp.name}'."
+        )
+    if np.any(policy < 0) or np.any(abs(policy.sum(axis=1) - 1) > 1e-8):
+        raise ImitaxError("A policy's rows must be probabilities that sum to 1.")

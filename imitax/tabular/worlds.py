@@ -1,0 +1,141 @@
+"""Tabular MDPs: grids, random ones, a discretised Mountain Car, and Gymnasium's toy texts."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import sparse
+
+from imitax.errors import ImitaxError, unknown
+from imitax.tabular.mdp import TabularMDP
+
+MOVES = {"up": (-1, 0), "right": (0, 1), "down": (1, 0), "left": (0, -1)}
+TOY_TEXTS = ("FrozenLake-v1", "FrozenLake8x8-v1", "CliffWalking-v1", "Taxi-v4")
+
+
+def gridworld(
+    rows: Sequence[str], slip: float = 0.1, discount: float = 0.95, step_reward: float = -0.1
+) -> TabularMDP:
+    """A grid drawn in text: S start, G goal (reward 1, ends), H hole (reward −1, ends), # wall, . free.
+
+    The four actions move up, right, down and left; with probability `slip` a perpendicular one happens
+    instead. A move into a wall or the border stays. Reward is `step_reward` for every step and that of the
+    cell arrived in.
+    """
+    if not rows or len({len(row) for row in rows}) != 1:
+        raise ImitaxError(f"A grid needs rows of one length, found {[len(row) for row in rows]}.")
+    cells = np.array([list(row) for row in rows])
+    strange = sorted(set(cells.flat) - set("SGH#."))
+    if strange or "S" not in cells:
+        found = f"'{strange[0]}'" if strange else "no start"
+        raise ImitaxError(f"A grid is drawn with S, G, H, # and '.', and has a start S: found {found}.")
+    if not 0 <= slip <= 1:
+        raise ImitaxError(f"Slip is {slip}: expected a probability.")
+    height, width = cells.shape
+    moves = list(MOVES.values())
+    outcomes = []  # (s, a, next, probability, reward, ends)
+    for y, x in np.ndindex(height, width):
+        for action in range(4):
+            for turn, chance in ((0, 1 - slip), (1, slip / 2), (-1, slip / 2)):
+                dy, dx = moves[(action + turn) % 4]
+                ny, nx = y + dy, x + dx
+                if not (0 <= ny < height and 0 <= nx < width) or cells[ny, nx] == "#":
+                    ny, nx = y, x
+                kind = cells[ny, nx] if cells[y, x] not in "GH#" else "."
+                worth = {"G": 1.0, "H": -1.0}.get(kind, 0.0) + step_reward
+                outcomes.append((y * width + x, action, ny * width + nx, chance, worth, kind in "GH"))
+    starts = (cells == "S").reshape(-1)
+    return _from_outcomes(
+        outcomes, height * width, 4, starts / starts.sum(), discount, "gridworld", cells.shape
+    )
+
+
+def random_mdp(
+    states: int, actions: int, rng: np.random.Generator, successors: int = 3, discount: float = 0.9
+) -> TabularMDP:
+    """Random successors with Dirichlet probabilities, normal rewards, random first states; never ends."""
+    successors = min(successors, states)
+    pairs = states * actions
+    columns = np.stack([rng.choice(states, successors, replace=False) for _ in range(pairs)])
+    chances = rng.dirichlet(np.ones(successors), pairs)
+    rows = np.repeat(np.arange(pairs), successors)
+    transition = sparse.csr_array((chances.reshape(-1), (rows, columns.reshape(-1))), shape=(pairs, states))
+    reward = rng.normal(size=(states, actions))
+    return TabularMDP(transition, reward, rng.dirichlet(np.ones(states)), discount, name="random MDP")
+
+
+def mountain_car(bins: int = 101, discount: float = 0.99) -> TabularMDP:
+    """Mountain Car on a grid of `bins` positions × `bins` velocities: 10,201 states by default.
+
+    A step from a grid point lands between four others and is shared among them bilinearly. Reward −1 a step;
+    the episode ends at position 0.5. The dynamics are those of Gymnasium's MountainCar-v0.
+    """
+    positions, velocities = np.linspace(-1.2, 0.6, bins), np.linspace(-0.07, 0.07, bins)
+    p, v, a = np.meshgrid(positions, velocities, np.arange(3), indexing="ij")
+    speed = np.clip(v + (a - 1) * 0.001 - 0.0025 * np.cos(3 * p), -0.07, 0.07)
+    place = np.clip(p + speed, -1.2, 0.6)
+    speed = np.where((place <= -1.2) & (speed < 0), 0.0, speed)
+    ends = (place >= 0.5) | (p >= 0.5)
+    rows, columns, chances = [], [], []
+    pair = np.arange(p.size)
+    (low_p, part_p), (low_v, part_v) = (
+        _between(x.reshape(-1), grid) for x, grid in ((place, positions), (speed, velocities))
+    )
+    for up_p in (0, 1):
+        for up_v in (0, 1):
+            weight = (part_p if up_p else 1 - part_p) * (part_v if up_v else 1 - part_v)
+            kept = (weight > 0) & ~ends.reshape(-1)
+            rows.append(pair[kept])
+            columns.append(((low_p + up_p) * bins + low_v + up_v)[kept])
+            chances.append(weight[kept])
+    entries = (np.concatenate(chances), (np.concatenate(rows), np.concatenate(columns)))
+    transition = sparse.csr_array(entries, shape=(p.size, bins * bins))
+    initial = np.zeros((bins, bins))
+    initial[(positions >= -0.6) & (positions <= -0.4), np.argmin(abs(velocities))] = 1.0
+    termination = ends.reshape(bins * bins, 3).astype(float)
+    return TabularMDP(
+        transition, np.full((bins * bins, 3), -1.0), initial.reshape(-1) / initial.sum(), discount,
+        termination,
+        f"Mountain Car on {bins} × {bins}", (bins, bins),
+    )  # fmt: skip
+
+
+def toy_text(env_id: str, discount: float = 0.95) -> TabularMDP:
+    """Gymnasium's FrozenLake, CliffWalking or Taxi from its own table of transitions."""
+    if env_id not in TOY_TEXTS:
+        raise unknown("tabular environment", env_id, TOY_TEXTS)
+    import gymnasium
+
+    toy = gymnasium.make(env_id).unwrapped
+    table, initial = toy.P, np.asarray(toy.initial_state_distrib, np.float64)
+    grid = toy.desc.shape if env_id.startswith("FrozenLake") else getattr(toy, "shape", None)
+    outcomes = [
+        (state, action, following, chance, reward, ends)
+        for state, actions in table.items()
+        for action, found in actions.items()
+        for chance, following, reward, ends in found
+    ]
+    return _from_outcomes(
+        outcomes, len(table), len(table[0]), initial / initial.sum(), discount, env_id, grid
+    )
+
+
+def _from_outcomes(outcomes, states, actions, initial, discount, name, grid=None) -> TabularMDP:
+    state, action, following, chance, worth, ends = map(np.asarray, zip(*outcomes, strict=True))
+    pair, ends = state * actions + action, ends.astype(bool)
+    transition = sparse.csr_array(
+        (chance[~ends], (pair[~ends], following[~ends])), shape=(states * actions, states)
+    )
+    reward, termination = np.zeros(states * actions), np.zeros(states * actions)
+    np.add.at(reward, pair, chance * worth)
+    np.add.at(termination, pair[ends], chance[ends])
+    shape = (states, actions)
+    return TabularMDP(
+        transition, reward.reshape(shape), initial, discount, termination.reshape(shape), name, grid
+    )
+
+
+def _between(x: np.ndarray, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Index of the grid point below each x, and the share of the way to the next one."""
+    place = (x - grid[0]) / (grid[1] - grid[0])
+    low = np.clip(np.floor(place + 1e-9).astype(int), 0, len(grid) - 2)
+    return low, np.clip(place - low, 0.0, 1.0)

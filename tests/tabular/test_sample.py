@@ -1,0 +1,74 @@
+"""Episodes of an MDP, and demonstrations as occupancy measures."""
+
+import numpy as np
+import pytest
+
+from imitax.demonstrations import Demonstrations
+from imitax.errors import ImitaxError
+from imitax.tabular.sample import empirical_occupancy, environment, states_of
+from imitax.tabular.solve import occupancy
+from imitax.tabular.worlds import gridworld
+
+
+def demonstrations(states, actions, mdp, one_hot=True, **fields):
+    obs = np.eye(mdp.states, dtype=np.float32)[states] if one_hot else np.float32(states)[:, None]
+    return Demonstrations.from_episodes([(obs, np.array(actions))], terminated=True, **fields)
+
+
+def test_episodes_follow_the_occupancy(grid, any_policy):
+    # The mean over 4,000 episodes of Σ γ^t 1[s, a]; its deviation is below 1/√4000 · 2 ≈ 0.03 in each entry.
+    policy, rng = any_policy(grid), np.random.default_rng(1)
+    env, found = environment(grid, 100)(), np.zeros((grid.states, grid.actions))
+    for seed in range(4000):
+        state, _ = env.reset(seed=seed)
+        weight, over = 1.0, False
+        while not over:
+            action = rng.choice(grid.actions, p=policy[state])
+            found[state, action] += weight / 4000
+            state, _, ended, cut, _ = env.step(action)
+            weight, over = weight * grid.discount, ended or cut
+    assert np.max(abs(found - occupancy(grid, policy))) < 0.1
+    assert abs(found.sum() - occupancy(grid, policy).sum()) < 0.1
+
+
+@pytest.mark.parametrize("one_hot", [True, False])
+def test_an_occupancy_by_hand(one_hot):
+    mdp = gridworld(["S.G"], discount=0.5)
+    found = empirical_occupancy(mdp, demonstrations([0, 0, 1], [1, 1, 1], mdp, one_hot))
+    expected = np.zeros((3, 4))
+    expected[0, 1], expected[1, 1] = 1.5, 0.25
+    np.testing.assert_allclose(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("states", "actions", "message"),
+    [
+        ([0, 4], [0, 0], "pair 1 is in state 4, which 'gridworld' can not reach"),
+        ([0], [4], "numbers below 4"),
+    ],
+)
+def test_demonstrations_that_can_not_be_are_told(states, actions, message):
+    mdp = gridworld(["S.G#."])
+    with pytest.raises(ImitaxError, match=message):
+        states_of(mdp, demonstrations(states, actions, mdp))
+
+
+def test_observations_that_are_no_state_are_told():
+    mdp = gridworld(["S.G"])
+
+    def of(obs):
+        return Demonstrations.from_episodes([(np.float32(obs), np.zeros(len(obs), int))], terminated=True)
+
+    with pytest.raises(ImitaxError, match="found size 2"):
+        states_of(mdp, of([[1, 0]]))
+    with pytest.raises(ImitaxError, match="pair 1 holds no state of 'gridworld', which has 3"):
+        states_of(mdp, of([[1, 0, 0], [0.5, 0.5, 0]]))
+    with pytest.raises(ImitaxError, match="pair 0 holds no state"):
+        states_of(mdp, of([[3]]))
+
+
+def test_subsampled_demonstrations_are_refused(rng):
+    mdp = gridworld(["S.G"])
+    shown = demonstrations([0, 0, 0, 1], [1, 1, 1, 1], mdp).subsample(2, rng)
+    with pytest.raises(ImitaxError, match="whole episodes: these were subsampled"):
+        empirical_occupancy(mdp, shown)
