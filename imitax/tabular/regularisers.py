@@ -78,9 +78,9 @@ def convex_hull(features: Float[np.ndarray, "S A F"]) -> Regulariser:
 def gail(expert: Float[np.ndarray, "S A"]) -> Regulariser:
     """ψ_GA: E_E[g(c)] with g(x) = −x − log(1 − eˣ) for x < 0, infinite otherwise (eq. 13).
 
-    Its conjugate is the negative of the classifier's least loss, with D = ρ_π / (ρ_π + ρ_E) high for the
-    *policy* as in the paper: ψ*(ρ_π − ρ_E) = Σ ρ_π log D + ρ_E log(1 − D), which is D_JS(ρ_π, ρ_E) − 2 M log 2
-    of measures with mass M; the maximising cost is c = log D.
+    The conjugate is the negative of the classifier's least loss, with D = ρ_π / (ρ_π + ρ_E) high for the
+    *policy* as in the paper: ψ*(ρ_π − ρ_E) = Σ ρ_π log D + ρ_E log(1 − D). That is D_JS(ρ_π, ρ_E) − 2 M log 2
+    for measures of mass M, and the maximising cost is c = log D.
     """
 
     def cost(c):

@@ -18,7 +18,7 @@ CARTPOLE = "CartPole-v1"
 
 
 def lines_of(line, seeds=2):
-    """Random at 20, expert at 220 (deterministic 240), every method of CartPole at 120 + 10 × seed."""
+    """Random at 20, expert at 220 (deterministic 240), every method of CartPole at 120 + 20 × seed."""
     found = [
         line(f"{CARTPOLE}/random", deterministic=[], sampled=[10, 30]),
         line(f"{CARTPOLE}/expert", deterministic=[240], sampled=[200, 240]),
@@ -26,7 +26,7 @@ def lines_of(line, seeds=2):
     for cell in [*classic("ppo"), *classic("trpo"), *ablation("ppo")]:
         if cell.env == CARTPOLE and cell.name not in {entry["cell"] for entry in found}:
             for seed in range(seeds):
-                played = [110 + 10 * seed, 130 + 10 * seed]
+                played = [110 + 20 * seed, 130 + 20 * seed]
                 curve = [20, 120, None, 220, 220, 200] if cell.agent else []
                 found.append(line(cell.name, seed, played, played, curve=curve))
     return found
@@ -54,12 +54,12 @@ def test_scores_by_hand(folder):
     summary = summarise(classic(), raw.read(folder / "paper.jsonl"))
     assert list(summary["environments"]) == [CARTPOLE]
     entry = summary["cells"][f"{CARTPOLE}/gail-ppo/4"]
-    # Seed 0 plays 110 and 130: (120 − 20) / (220 − 20) = 0.5; seed 1 0.55.
-    assert entry["scores"] == [0.5, 0.55]
-    assert entry["score"] == pytest.approx(0.525)
-    assert entry["interval"] == pytest.approx([0.5, 0.55])
-    assert entry["mean"] == 125.0
-    assert entry["std"] == pytest.approx((125) ** 0.5)  # of 110, 130, 120, 140: squares 225, 25, 25, 225
+    # Seed 0 plays 110 and 130: (120 − 20) / (220 − 20) = 0.5; seed 1 130 and 150: 0.6.
+    assert entry["scores"] == [0.5, 0.6]
+    assert entry["score"] == pytest.approx(0.55)
+    assert entry["interval"] == pytest.approx([0.5, 0.6])
+    assert entry["mean"] == 130.0
+    assert entry["std"] == pytest.approx(200**0.5)  # deviations −20, 0, 0, 20
     assert entry["paper"]["mean"] == 200.0
     # Training episodes score 1, 1, 0.9 in iterations 4 to 6, in the mean 0.967 ≥ 0.9: after all 6 of 6.
     assert entry["learnt"] == 2
@@ -87,9 +87,9 @@ def test_the_report_is_written(folder):
     write_report(folder, "paper")
     text = (folder / "paper.md").read_text()
     assert "| CartPole-v1 | 200 | 20.0 ± 10.0 | 220.0 ± 20.0 | 240.0 ± 0.0 | 1,000 |" in text
-    assert "| 4 | GAIL | 200.0 ± 0.0 | 125.0 ± 11.2 | 1.00 | 0.52 [0.50, 0.55] |" in text
-    assert "| 1 | behaviour cloning | 72.0 ± 35.8 | 125.0 ± 11.2 | 0.29 | 0.52 [0.50, 0.55] |" in text
-    assert "| FEM | 0.525 [0.512, 0.538] | 4 | 0.53 | 0.50 |" in text or "| FEM | 0.525 [" in text
+    assert "| 4 | GAIL | 200.0 ± 0.0 | 130.0 ± 14.1 | 1.00 | 0.55 [0.50, 0.60] |" in text
+    assert "| 1 | behaviour cloning | 72.0 ± 35.8 | 130.0 ± 14.1 | 0.29 | 0.55 [0.50, 0.60] |" in text
+    assert "| FEM | 0.550 [0.500, 0.600] | 4 | 0.55 | 0.50 |" in text  # equal to GAIL
     for words in ("constant reward", "one constant action", *(f"`{form}`" for form in FORMS), "PPO and TRPO"):
         assert words in text
     assert json.loads((folder / "paper.json").read_text())["cells"]
