@@ -75,3 +75,9 @@ def test_the_readme_names_files_that_exist():
 def test_the_study_page_shows_the_committed_results():
     table = (ROOT / "docs" / "results" / "acrobot" / "results.md").read_text().strip()
     assert table in (ROOT / "docs" / "acrobot.md").read_text()
+
+
+@pytest.mark.parametrize("limit", ["paper", "native"])
+def test_the_classic_page_shows_the_committed_results(limit):
+    table = (ROOT / "docs" / "results" / "classic" / f"{limit}.md").read_text().strip()
+    assert table in (ROOT / "docs" / "results" / "classic.md").read_text()
