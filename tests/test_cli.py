@@ -153,7 +153,7 @@ def test_version():
 def test_methods():
     text, data = imitax("methods").out, read("methods")
     assert data["presets"] == ["original", "paper"]
-    assert data["method gail"]["settings"]["reward.learning_rate"]["default"] == 0.01
+    assert data["method gail"]["settings"]["reward.learning_rate"]["default"] == 0.003
     assert data["agent ppo"]["settings"]["agent.hidden"]["default"] == [100, 100]
     assert data["loop"]["settings"]["loop.steps"]["default"] == 5120
     for group in data.values():
@@ -413,13 +413,20 @@ BAD_NAMES = {
     "version of an environment": ("expert CartPole-v77", "did you mean CartPole-v1"),
     "module of an environment": ("expert nowhere:Cart-v0", "Environment 'nowhere:Cart-v0' cannot be made"),
     "native environment": ("expert LunarLander-v3 --backend native", "Unknown native environment"),
-    "method": ("train gial Acrobot-v1 --demos Acrobot-v1/1", "Unknown method 'gial': did you mean gail"),
+    "method": (
+        "train gial Acrobot-v1 --demos Acrobot-v1/1",
+        "Unknown method 'gial': did you mean gtal or gail",
+    ),
     "preset": (f"{GAIL} --preset orignal", "Unknown preset 'orignal': did you mean original"),
     "setting": (f"{GAIL} --set reward.fom=logit", "Unknown setting 'reward.fom': did you mean reward.form"),
     "setting of another method": (f"{GAIL} --set bc.epochs=3", "Unknown setting 'bc.epochs'"),
     "reward form": (f"{GAIL} --set reward.form=logd", "Unknown reward form 'logd': did you mean log_d"),
     "steps of cloning": (f"{GAIL.replace('gail', 'bc')} --steps 9", "Unknown setting 'loop.steps'"),
     "study": ("study acrobat", "Unknown study 'acrobat': did you mean acrobot"),
+    "benchmark": ("benchmark clasic", "Unknown benchmark 'clasic': did you mean classic"),
+    "cell": ("benchmark classic --only CartPole-v1/bc/2", "Unknown cell 'CartPole-v1/bc/2': did you mean"),
+    "no workers": ("benchmark classic --workers 0", "Option workers is 0: expected at least 1"),
+    "no raw results": ("benchmark classic --report", "paper.jsonl' holds no raw results"),
     "case": ("study acrobot --only gail-3", "Unknown case 'gail-3': did you mean gail-"),
 }
 BAD_NUMBERS = {

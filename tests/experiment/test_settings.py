@@ -59,9 +59,20 @@ def test_paper_preset_takes_trpo_and_the_sign_of_the_environment(env, form):
     assert make_config("constant", env, preset="paper").settings["reward"].form == form
 
 
+def test_values_tuned_for_an_environment_come_before_presets_and_overrides():
+    def learning_rate(method, env, **options):
+        return make_config(method, env, **options).settings["agent"].learning_rate
+
+    usual = default_settings("gail", "ppo")["agent"].learning_rate
+    assert learning_rate("gail", ENV) == learning_rate("constant", "MountainCar-v0") == 3e-3 != usual
+    assert learning_rate("gail", "Pendulum-v1") == learning_rate("rl", ENV) == usual
+    assert learning_rate("gail", ENV, preset="original") == 1e-3
+    assert learning_rate("gail", ENV, overrides={"agent.learning_rate": 1e-4}) == 1e-4
+
+
 def test_a_preset_of_one_agent_leaves_the_other_agents_settings_alone():
     config = make_config("gail", ENV, agent="ppo", preset="paper")
-    assert config.settings["agent"] == default_settings("gail", "ppo")["agent"]
+    assert config.settings["agent"] == make_config("gail", ENV, agent="ppo").settings["agent"]
     assert config.settings["reward"].form == "log_d"
 
 
@@ -150,7 +161,7 @@ def test_borders_of_the_ranges_are_allowed():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"method": "gial"}, "Unknown method 'gial': did you mean gail"),
+        ({"method": "gial"}, "Unknown method 'gial': did you mean gtal or gail"),
         ({"agent": "pop"}, "Unknown agent 'pop': did you mean ppo"),
         ({"method": "bc", "agent": "pop"}, "Unknown agent 'pop'"),
         ({"preset": "papers"}, "Unknown preset 'papers': did you mean paper"),

@@ -181,7 +181,7 @@ def plain_loss(network, expert, rollout, entropy_weight):
 def test_gradients_are_fresh_at_every_step(key, rng):
     # Two updates are two steps by hand from freshly computed gradients. Had the second added to the first's
     # gradient instead, the parameters would differ: the test can tell the two apart.
-    found = model()
+    found = model(steps=1, learning_rate=1e-2)
     expert, rollout = make_data(rng)
     # Not from the fresh network, where the output bias's gradient is −½ + ½ and Adam scales its rounding up.
     start, _ = found.update(found.init(key), expert, rollout, key)
