@@ -77,10 +77,10 @@ def run(cells: list[Cell], options: Options, workers: int, report: Report) -> in
         for line in found.get(cell.name, {}).values():
             _check_same(cell, line, options)
     for expert in ends[::2]:
-        if (expert.name in found) != options.demonstrations(expert.env).exists():
+        if expert.name in found and not options.demonstrations(expert.env).exists():
             raise ImitaxError(
-                f"Of the results of '{expert.name}' in '{options.raw}' and of "
-                f"'{options.demonstrations(expert.env)}' only one is there: expected both or neither."
+                f"File '{options.demonstrations(expert.env)}' is missing, but '{options.raw}' holds the "
+                f"results of '{expert.name}' that made it: expected both or neither."
             )
     first = [(end, [0]) for end in ends if end.name not in found]
     wanted = set(range(options.seeds))
@@ -139,10 +139,14 @@ def demonstrations_of(cell: Cell, env: Env, options: Options) -> Demonstrations 
 
 
 def _make_expert(cell: Cell, env: Env, options: Options) -> raw.Line:
-    """Train the expert; keep its policy and its trajectories, made with sampled actions as in the paper."""
+    """Train the expert; keep its policy and its trajectories, made with sampled actions as in the paper.
+
+    Files without a line are those of a call that was interrupted here: they are written again.
+    """
     training = fit(config_of(cell, options), env)
     for path in (options.expert(cell.env), options.demonstrations(cell.env)):
         path.parent.mkdir(parents=True, exist_ok=True)
+    options.demonstrations(cell.env).unlink(missing_ok=True)
     save_policies(training.policies, options.expert(cell.env))
     shown = record(training.policy, env, max(COUNTS), seed=1)
     formats.save(shown, options.demonstrations(cell.env), spec=env.spec)

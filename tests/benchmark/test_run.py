@@ -109,8 +109,15 @@ def test_results_of_other_settings_are_not_mixed(finished, change, message):
 
 def test_an_expert_without_its_demonstrations_is_told(copy):
     copy.demonstrations("CartPole-v1").unlink()
-    with pytest.raises(ImitaxError, match="only one is there: expected both or neither"):
+    with pytest.raises(ImitaxError, match=r"CartPole-v1-paper.npz' is missing, .* expected both or neither"):
         run(CELLS, copy, 1, lambda *_: None)
+
+
+def test_a_call_interrupted_while_the_expert_was_written_can_be_repeated(copy):
+    before = formats.load(copy.demonstrations("CartPole-v1")).fingerprint()
+    copy.raw.unlink()  # the expert's files are there, its line is not
+    assert run(CELLS[:1], copy, 1, lambda *_: None) == 2 + 2
+    assert formats.load(copy.demonstrations("CartPole-v1")).fingerprint() == before
 
 
 def test_workers_are_at_least_one(finished):
