@@ -66,6 +66,12 @@ def policy_network(
     return GaussianPolicy(network, jnp.full((space.size,), -0.5, jnp.float32))
 
 
+def table_network(policy: Float[np.ndarray, "S A"]) -> MLP:
+    """The network without hidden layers whose logits at a one-hot state are log π(a | s), at least −30."""
+    logits = jnp.float32(np.log(np.maximum(policy, np.exp(-30.0))))
+    return MLP((logits,), (jnp.zeros(policy.shape[1]),))
+
+
 def scalar_network(key: Key[Array, ""], input_size: int, hidden: tuple[int, ...]) -> MLP:
     """A network to one number that is exactly 0 everywhere at the start (value, discriminator logit)."""
     return mlp(key, (input_size, *hidden, 1), 0.0)

@@ -22,10 +22,11 @@ from gymnasium import spaces
 from imitax import cli, formats
 from imitax.demonstrations import Demonstrations
 from imitax.envs import make
-from imitax.experiment import quickstart, runs, study
+from imitax.experiment import quickstart, runs
 from imitax.experiment.demonstrate import load_demonstrations
 from imitax.experiment.policy import save_policies
 from imitax.experiment.settings import config_from_dict, make_config
+from imitax.experiment.studies import acrobot
 from imitax.experiment.training import fit
 
 # Compiling is nearly all of the time these tests take, so runs share what they can: sizes, seeds, episodes.
@@ -111,6 +112,7 @@ COMMANDS = {
     "train": cli.training.train,
     "evaluate": cli.looking.evaluate,
     "watch": cli.looking.watch,
+    "transfer": cli.looking.transfer,
     "methods": cli.looking.methods,
     "envs": cli.looking.envs,
     "study": cli.training.study,
@@ -329,35 +331,71 @@ def test_study_runs_only_what_is_missing(tmp_path, monkeypatch):
 
     train = runs.train
     monkeypatch.setattr(runs, "train", small)
-    monkeypatch.setattr(study, "EPISODES", 2)
+    monkeypatch.setattr(acrobot, "EPISODES", 2)
     command = "study acrobot --seeds 2 --iterations 2 --out s".split()
     told = read(*command, "--only", "constant")
     assert list(told) == ["constant"] and len(told["constant"]["return_sampled"]["seed_means"]) == 2
     before = times(tmp_path / "s")
     assert [file.name for file in before] == ["constant.npz"]
 
-    result = study._read(tmp_path / "s/raw/constant.npz")
-    curves = {key: np.linspace(0.2, 0.8, 4).reshape(2, 2) for key in study.KEPT} | result.curves
+    with np.load(tmp_path / "s/raw/constant.npz") as data:
+        result = dict(data)
+    curves = {f"curve_{key}": np.linspace(0.2, 0.8, 4).reshape(2, 2) for key in acrobot.KEPT}
     called = []
 
     def instead(case, seeds, iterations, progress):
         called.append(case)
         assert (seeds, iterations) == (2, 2)
-        return result._replace(curves=curves)
+        return curves | result
 
-    monkeypatch.setattr(study, "run_case", instead)
-    assert list(read(*command)) == list(study.CASES)
-    assert called == [case for key, case in study.CASES.items() if key != "constant"]
+    monkeypatch.setattr(acrobot, "STUDY", acrobot.STUDY._replace(run=instead))
+    assert list(read(*command)) == list(acrobot.CASES)
+    assert called == [key for key in acrobot.CASES if key != "constant"]
     figures = {file.name for file in (tmp_path / "s/figures").iterdir()}
-    assert figures == {f"{name}{suffix}" for name, *_ in study.FIGURES for suffix in (".png", ".svg")}
+    assert figures == {f"{name}{suffix}" for name, *_ in acrobot.FIGURES for suffix in (".png", ".svg")}
     assert times(tmp_path / "s").items() >= before.items()
 
     everything = times(tmp_path / "s")
     answer = imitax(*command)
-    assert answer.code == 0 and all(key in answer.out for key in study.CASES)
-    assert len(called) == len(study.CASES) - 1 and times(tmp_path / "s") == everything
+    assert answer.code == 0 and all(key in answer.out for key in acrobot.CASES)
+    assert len(called) == len(acrobot.CASES) - 1 and times(tmp_path / "s") == everything
     refused(tmp_path, "study acrobot --seeds 3 --iterations 2 --out s", "of another study")
     refused(tmp_path, "study acrobot --seeds 2 --iterations 3 --out s", "of another study")
+
+
+def test_the_exact_part_of_the_theory_study(tmp_path):
+    told = read(*"study theory --seeds 1 --only propositions conjugates --out s".split())
+    apart = [entry["value"] for label, entry in told.items() if "proposition 3.2" in label]
+    assert len(apart) == 5 and max(apart) < 1e-4
+    figures = {file.name for file in (tmp_path / "s/figures").iterdir()}
+    assert figures == {f"{n}{s}" for n in ("d-conjugates", "e-propositions") for s in (".png", ".svg")}
+    assert "proposition 3.2, GAIL" in (tmp_path / "s/results.md").read_text()
+
+
+def test_irl_from_demonstrations_to_transfer(tmp_path):
+    made = read(*"demos make gridworld --trajectories 30 --out shown".split())
+    assert made["shown/gridworld-30.npz"]["returns"]["mean"] > 0.4
+    train = "train mce_irl gridworld --demos shown/gridworld-30.npz --episodes 5 --set mce_irl.reward=linear"
+    answer = imitax(*train.split(), "--out", "run")
+    assert (
+        answer.code == 0
+        and "learnt policy" in answer.out
+        and "up to shaping and scale" in " ".join(answer.out.split())
+    )
+    assert "mce_irl: " in answer.err
+    told = read("transfer", "run", "gridworld-moved")
+    assert told["return_planned_anew"][0] > told["return_old_policy"][0]
+    assert "planned anew with the learnt reward" in imitax("transfer", "run", "gridworld-slippery").out
+    assert read("evaluate", "run", "--episodes", 3)["episodes"] == 3
+    refused(tmp_path, "transfer run CartPole-v1", "has no table of transitions")
+    refused(tmp_path, "watch run --save a.gif", "Environment 'gridworld' cannot be rendered")
+    refused(
+        tmp_path, "train mce_irl CartPole-v1 --demos shown/gridworld-30.npz", "observations of CartPole-v1"
+    )
+
+
+def test_transfer_needs_a_learnt_reward(trained, tmp_path):
+    refused(tmp_path, ["transfer", trained("bc")[0], "gridworld"], "only mce_irl leaves one")
 
 
 def small_config(method, env, **options):

@@ -17,19 +17,27 @@ MAY_IMPORT = {
     "checks": (),
     "demonstrations": ("types", "checks"),
     "formats": ("types", "checks", "demonstrations"),
-    "envs": ("core", "types"),
+    "envs": ("core", "types", "tabular"),
     "agents": ("core", "networks", "types"),
     "rewards": ("core", "networks", "types"),
-    "methods": ("agents", "rewards", "core", "networks", "types", "demonstrations"),
+    "methods": ("agents", "rewards", "core", "networks", "types", "demonstrations", "tabular"),
     "presets": (),
     "data": (),
     "experiment": (
         *("types", "core", "networks", "demonstrations", "formats", "envs", "agents", "rewards", "methods"),
-        *("presets", "data"),
+        *("presets", "data", "tabular"),
     ),
     "tabular": ("demonstrations",),
     "benchmark": ("experiment", "methods", "envs", "formats", "demonstrations"),
-    "cli": ("benchmark", "experiment", "envs", "formats", "methods", "data"),  # what it lists and converts
+    "cli": (
+        "benchmark",
+        "experiment",
+        "envs",
+        "formats",
+        "methods",
+        "data",
+        "tabular",
+    ),  # what it lists and converts
 }
 ALSO = {"agents.rollout": ("envs.base",)}
 
@@ -40,7 +48,6 @@ MAY_USE = {
     "envs.host": ("gymnasium", "envpool"),
     "experiment.watch": ("gymnasium",),  # rendering
     "tabular.worlds": ("gymnasium",),  # the toy texts' tables
-    "tabular.sample": ("gymnasium",),  # an MDP as an environment
     "formats.minari": ("minari", "gymnasium"),  # spaces, and the registered spec that a dataset names
 }
 
@@ -48,7 +55,10 @@ WITHOUT_JAX = (
     *("experiment.stats", "experiment.figures"),
     *(f"benchmark.{name}" for name in ("grid", "raw", "paper", "summary", "views", "tables", "drawings")),
     "benchmark.report",
-    *(f"tabular.{name}" for name in ("mdp", "solve", "worlds", "regularisers", "duality", "irl", "sample")),
+    *(
+        f"tabular.{name}"
+        for name in ("mdp", "solve", "worlds", "regularisers", "duality", "irl", "demonstrated")
+    ),
 )
 JAX = ("jax", "jaxlib", "equinox", "optax")
 

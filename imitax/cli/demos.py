@@ -16,6 +16,7 @@ def make(
     format: Literal["npz", "json", "minari"] = "npz",
     out: Annotated[Path, arg(metavar="DIR")] = Path("demos"),
     deterministic: bool = False,
+    temperature: float = 0.0,
     seed: int = 0,
     backend: Backend = "auto",
     time_limit: int | None = None,
@@ -26,10 +27,12 @@ def make(
     Args:
         env: environment id
         trajectories: how many trajectories, one file for each number; smaller sets begin larger ones
-        policy: run folder of the expert; default: train one on the true reward first
+        policy: run folder of the expert; default: the exact solution of a tabular environment, and in others
+            one that is trained on the true reward first
         format: of the files
         out: folder to write to; files in it are never replaced
         deterministic: take the most likely action instead of sampling, as the paper does
+        temperature: weight of the entropy in an exact solution; default none: the best policy
         seed: of the episodes
         backend: native (JAX), gymnasium, or auto: native where there is one
         time_limit: steps after which an episode is truncated; default the environment's own
@@ -37,6 +40,7 @@ def make(
     """
     from imitax import envs
     from imitax.experiment.demonstrate import make_demonstrations, new_files
+    from imitax.experiment.planning import exact_expert
     from imitax.experiment.runs import load_policy
     from imitax.experiment.runs import train as run_training
     from imitax.experiment.settings import check_seed
@@ -47,6 +51,8 @@ def make(
     check_seed(seed)
     if policy is not None:
         chosen = load_policy(policy)
+    elif world.model is not None:
+        chosen = exact_expert(world, temperature)
     else:
         with live_bar("expert") as progress:
             chosen = run_training("rl", world, progress=progress).policy

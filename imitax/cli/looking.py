@@ -1,11 +1,11 @@
-"""Commands that look: evaluate, watch, methods, envs."""
+"""Commands that look: evaluate, watch, transfer, methods, envs."""
 
 from pathlib import Path
 from typing import Annotated
 
 from tyro.conf import arg
 
-from imitax.cli.common import RunFolder, answer, app
+from imitax.cli.common import Env, RunFolder, answer, app
 
 
 @app.command
@@ -68,6 +68,37 @@ def watch(
 
 
 @app.command
+def transfer(run: RunFolder, env: Env, time_limit: int | None = None, json: bool = False) -> None:
+    """Plan in another tabular environment with the reward that an mce_irl run has learnt.
+
+    Args:
+        run: run folder of mce_irl
+        env: environment id (see `imitax envs`)
+        time_limit: steps after which an episode is truncated; for an environment that has none of its own
+        json: print the result as JSON
+    """
+    from imitax import envs
+    from imitax.experiment.planning import transfer as plan_again
+    from imitax.experiment.runs import load_run
+    from imitax.experiment.terminal import print_table
+
+    found = plan_again(load_run(run), envs.make(env, time_limit=time_limit))
+    if json:
+        return answer(found, True)
+    rows = [
+        [label, f"{sum(values) / len(values):.4g}"]
+        for label, values in (
+            ("planned anew with the learnt reward", found["return_planned_anew"]),
+            ("the run's own policy", found["return_old_policy"] or [float("nan")]),
+            ("best", [found["return_best"]]),
+            ("random", [found["return_random"]]),
+        )
+    ]
+    title = f"Discounted return in {found['to']}, reward learnt in {found['from']}"
+    print_table(title, ["policy", "return"], rows)
+
+
+@app.command
 def methods(json: bool = False) -> None:
     """List methods and agents with their settings and defaults.
 
@@ -102,14 +133,21 @@ def methods(json: bool = False) -> None:
 
 @app.command
 def envs(json: bool = False) -> None:
-    """List native environments, Gymnasium's, and the demonstrations that ship with the package.
+    """List native and tabular environments, Gymnasium's, and the demonstrations that ship with the package.
 
     Args:
         json: print the list as JSON
     """
     from imitax.data import shipped
-    from imitax.envs import host, native
+    from imitax.envs import host, native, tabular
+    from imitax.tabular.worlds import TOY_TEXTS
 
-    listing = {"native": list(native.IDS), "gymnasium": host.ids(), "demonstrations": list(shipped())}
+    in_tables = [*tabular.IDS, *TOY_TEXTS]
+    listing = {
+        "native": list(native.IDS),
+        "tabular": in_tables,
+        "gymnasium": host.ids(),
+        "demonstrations": list(shipped()),
+    }
     lines = [f"{name}: {', '.join(values)}" for name, values in listing.items()]
     answer(listing, json, "\n".join(lines))

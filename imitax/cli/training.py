@@ -87,13 +87,14 @@ def train(
     """Learn a policy from demonstrations.
 
     Args:
-        method: bc, fem, gtal, gail or constant (see `imitax methods`)
+        method: bc, fem, gtal, gail, mce_irl or constant (see `imitax methods`)
         env: environment id (see `imitax envs`)
         demos: .npz, .json, a Minari folder or minari:ID, or a shipped set such as Acrobot-v1/7
         agent: policy optimiser; default ppo, or what the preset names
         seeds: how many seeds to train side by side, in one program
         seed: the first of them
-        iterations: cycles of collecting and updating (bc: epochs); default 100 (bc: 300)
+        iterations: cycles of collecting and updating (bc: epochs; mce_irl: steps of L-BFGS); default 100
+            (bc: 300, mce_irl: 500)
         steps: environment steps per iteration; default 5120
         trajectories: use the first so many demonstrated trajectories; default all
         subsample: keep every so-many-th pair of each trajectory, from a random offset
@@ -115,7 +116,7 @@ def _train(method, env, source, agent, seeds, seed, iterations, steps, trajector
     from imitax.experiment.demonstrate import load_demonstrations
     from imitax.experiment.runs import default_folder, overrides, train_to_folder
     from imitax.experiment.settings import make_config, parse_assignments
-    from imitax.experiment.terminal import evaluation_cells, live_bar, print_table
+    from imitax.experiment.terminal import evaluation_cells, live_bar, print_reward, print_table
 
     values = overrides(method, iterations, steps, parse_assignments(sum(assignments, ())))
     config = make_config(
@@ -135,6 +136,8 @@ def _train(method, env, source, agent, seeds, seed, iterations, steps, trajector
     ]
     rows += [[kind, *evaluation_cells(summary[kind], None)] for kind in ("expert", "random") if summary[kind]]
     print_table(f"{method} on {env}, {seeds} seed(s)", ["policy", "return", "95 % interval", "score"], rows)
+    if "irl" in summary:
+        print_reward(summary["irl"])
     print(f"{summary['seconds']:.1f} s, {summary['env_steps_per_seed']:,} environment steps per seed.")
     print(f"Written to {path}/")
 
@@ -143,7 +146,7 @@ def _train(method, env, source, agent, seeds, seed, iterations, steps, trajector
 def study(
     name: Annotated[str, Positional, arg(metavar="NAME")],
     seeds: int = 5,
-    iterations: int = 300,
+    iterations: int | None = None,
     only: tuple[str, ...] = (),
     out: Out = None,
     json: bool = False,
@@ -151,27 +154,20 @@ def study(
     """Repeat a study: every run and every figure; what is already there is not run again.
 
     Args:
-        name: acrobot, the original study of GAIL on Acrobot-v1, corrected
+        name: acrobot, the original study of GAIL on Acrobot-v1, corrected; theory, from MDPs to GAIL
         seeds: for each run, trained side by side
-        iterations: of each run, 5,000 environment steps each
+        iterations: of each run, 5,000 environment steps each; default 300 (theory: 150)
         only: names of runs, to make only these; default all
         out: folder of raw results, figures and summary; default studies/NAME
         json: print the summary as JSON
     """
-    from imitax.experiment.study import CASES
-    from imitax.experiment.study import study as run_study
+    from imitax.experiment.studies import find
+    from imitax.experiment.studies import study as run_study
     from imitax.experiment.terminal import live_bar, print_table
 
     path = out or Path("studies") / name
     summary = run_study(name, path, seeds, iterations, only, live_bar)
     if json:
         return answer(summary, True)
-    rows = []
-    for key, entry in summary.items():
-        sampled, low_high = entry["return_sampled"], entry["return_sampled"]["interval"]
-        cells = [f"{sampled['interquartile_mean']:.1f}", "[{:.1f}, {:.1f}]".format(*low_high)]
-        mode = f"{entry['return_deterministic']['interquartile_mean']:.1f}"
-        rows.append([f"{key}: {CASES[key].label}", *cells, mode, f"{entry['seconds']:.0f}"])
-    columns = ["run", "return, sampled (IQM)", "95 % interval", "deterministic (IQM)", "seconds"]
-    print_table(f"Study {name}, {seeds} seeds", columns, rows)
+    print_table(f"Study {name}, {seeds} seeds", *find(name).table(summary))
     print(f"Figures in {path}/figures/")

@@ -11,17 +11,23 @@ BACKENDS = ("auto", "native", "gymnasium")
 def make(env: str | Callable, backend: str = "auto", time_limit: int | None = None) -> Env:
     """Environment `env`: an id, or a function without arguments that makes a Gymnasium environment.
 
-    `backend` native: JAX through gymnax; gymnasium: anything with Box observations and Discrete or
-    bounded Box actions; auto: native if there is one. `time_limit`: steps, by default the environment's.
+    `backend` native: JAX through gymnax, and small worlds given as arrays; gymnasium: anything with Box or
+    Discrete observations and Discrete or bounded Box actions; auto: native if there is one. `time_limit`:
+    steps, by default the environment's.
     """
-    from imitax.envs import host, native
+    from imitax.envs import host, native, tabular
 
     if backend not in BACKENDS:
         raise unknown("backend", backend, BACKENDS)
     if time_limit is not None and time_limit < 1:
         raise ImitaxError(f"Time limit is {time_limit}: expected at least 1 step.")
-    if backend == "native" and env not in native.IDS:
-        raise unknown("native environment", str(env), native.IDS)
+    in_jax = (*native.IDS, *tabular.IDS)
+    if backend == "native" and env not in in_jax:
+        raise unknown("native environment", str(env), in_jax)
+    if isinstance(env, str) and env not in in_jax and not host.known(env):
+        raise unknown("environment", env, [*in_jax, *host.ids()])
+    if env in tabular.IDS:
+        return tabular.make(env, time_limit)
     if backend != "gymnasium" and env in native.IDS:
         return native.make(env, time_limit)
     return host.make(env, time_limit)

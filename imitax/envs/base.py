@@ -11,7 +11,10 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 
+from imitax.tabular.mdp import TabularMDP
 from imitax.types import EnvSpec, Step
+
+Model = Callable[[float], TabularMDP]  # discount -> the environment as explicit arrays
 
 
 class NativeEnv(NamedTuple):
@@ -20,6 +23,7 @@ class NativeEnv(NamedTuple):
     spec: EnvSpec
     reset: Callable[[Key[Array, ""], int], tuple[PyTree, Float[Array, "B O"]]]  # (key, batch size)
     step: Callable[[PyTree, Array, Key[Array, ""]], tuple[PyTree, Step]]  # (state, action [B, …], key)
+    model: Model | None = None  # where it is tabular
 
 
 class HostBatch(Protocol):
@@ -40,6 +44,7 @@ class HostEnv(NamedTuple):
 
     spec: EnvSpec
     open: Callable[[int], HostBatch]
+    model: Model | None = None  # where it is tabular
 
 
 Env = NativeEnv | HostEnv

@@ -1,11 +1,13 @@
 """Environments that Python steps: Gymnasium's vector environments. The only place that imports gymnasium."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
 from imitax.envs.base import HostBatch, HostEnv
-from imitax.errors import ImitaxError, unknown
+from imitax.errors import ImitaxError
+from imitax.tabular.worlds import from_table
 from imitax.types import Box, Discrete, EnvSpec, Step
 
 
@@ -13,7 +15,8 @@ def make(env: str | Callable, time_limit: int | None = None) -> HostEnv:
     """A Gymnasium environment by id, or from a function that makes one.
 
     `time_limit` in steps replaces the registered one. Errors: unknown id, no time limit, a space that is
-    not Box (observations) or bounded Box or Discrete starting at 0 (actions).
+    not Box or Discrete from 0 (observations), or bounded Box or Discrete from 0 (actions).
+    Where the environment has a table of its transitions, as Gymnasium's toy texts do, it gets a model.
     """
     env_id, make_one = _maker(env, time_limit)
     probe = make_one()
@@ -29,9 +32,11 @@ def make(env: str | Callable, time_limit: int | None = None) -> HostEnv:
             _action_space(env_id, probe.action_space),
             limit,
         )
+        toy = probe.unwrapped
     finally:
         probe.close()
-    return HostEnv(spec, lambda batch: _GymnasiumBatch(make_one, batch))
+    model = partial(from_table, toy, name=env_id) if hasattr(toy, "P") else None
+    return HostEnv(spec, lambda batch: _GymnasiumBatch(make_one, batch), model)
 
 
 def ids() -> list[str]:
@@ -39,6 +44,27 @@ def ids() -> list[str]:
     import gymnasium
 
     return sorted(gymnasium.registry)
+
+
+def known(env_id: str) -> bool:
+    """Whether Gymnasium has such an environment, or names a module that may register it ("module:id")."""
+    import gymnasium
+
+    if ":" in env_id or env_id in gymnasium.registry:
+        return True
+    try:
+        gymnasium.spec(env_id)  # an id without a version means the latest one
+    except gymnasium.error.Error:
+        return False
+    return True
+
+
+def encoder(space) -> Callable[[np.ndarray], np.ndarray]:
+    """Observations [B, …] of `space` -> new float32 rows [B, O]: Box flattened, Discrete one-hot."""
+    if hasattr(space, "n"):
+        rows = np.eye(int(space.n), dtype=np.float32)
+        return lambda obs: rows[np.asarray(obs)]
+    return lambda obs: np.array(obs, np.float32).reshape(len(obs), -1)
 
 
 class _GymnasiumBatch(HostBatch):
@@ -52,26 +78,24 @@ class _GymnasiumBatch(HostBatch):
         self._envs = SyncVectorEnv([make_one] * batch, copy=False, autoreset_mode=AutoresetMode.DISABLED)
         self._discrete = hasattr(self._envs.single_action_space, "n")
         self._shape = self._envs.single_action_space.shape
+        # It copies: the vector environment overwrites its buffer on the next step.
+        self._encode = encoder(self._envs.single_observation_space)
 
     def reset(self, seeds: Sequence[int]) -> np.ndarray:
-        return self._flat(self._envs.reset(seed=[int(seed) for seed in seeds])[0])
+        return self._encode(self._envs.reset(seed=[int(seed) for seed in seeds])[0])
 
     def step(self, action: np.ndarray) -> Step:
         if not self._discrete:
             action = action.reshape(len(action), *self._shape)
         obs, reward, terminated, truncated, _ = self._envs.step(action)
-        obs = next_obs = self._flat(obs)
+        obs = next_obs = self._encode(obs)
         ended = terminated | truncated
         if ended.any():
-            obs = self._flat(self._envs.reset(options={"reset_mask": ended})[0])
+            obs = self._encode(self._envs.reset(options={"reset_mask": ended})[0])
         return Step(next_obs, obs, reward.astype(np.float32), terminated, truncated)
 
     def close(self) -> None:
         self._envs.close()
-
-    def _flat(self, obs: np.ndarray) -> np.ndarray:
-        # A copy: the vector environment overwrites its buffer on the next step.
-        return np.array(obs, np.float32).reshape(len(obs), -1)
 
 
 def _maker(env: str | Callable, time_limit: int | None) -> tuple[str, Callable]:
@@ -85,12 +109,6 @@ def _maker(env: str | Callable, time_limit: int | None) -> tuple[str, Callable]:
         if time_limit is None:
             return env_id, env
         return env_id, lambda: TimeLimit(env(), time_limit)
-    try:
-        gymnasium.spec(env)
-    except gymnasium.error.Error as error:
-        if env in gymnasium.registry or ":" in env:
-            raise ImitaxError(f"Environment '{env}' cannot be made: {error}") from error
-        raise unknown("environment", env, gymnasium.registry) from error
     options = {} if time_limit is None else {"max_episode_steps": time_limit}
 
     def make_one():
@@ -115,10 +133,13 @@ def _time_limit(env) -> int | None:
 def _observation_size(env_id: str, space) -> int:
     from gymnasium import spaces
 
+    if isinstance(space, spaces.Discrete) and space.start == 0:
+        return int(space.n)
     if not isinstance(space, spaces.Box) or space.dtype == np.uint8:
         kind = "image" if isinstance(space, spaces.Box) else type(space).__name__
         raise ImitaxError(
-            f"Observations of '{env_id}' are {space} ({kind}): only a Box of numbers is supported yet."
+            f"Observations of '{env_id}' are {space} ({kind}): only a Box of numbers, or Discrete from 0, is "
+            "supported yet."
         )
     return int(np.prod(space.shape))
 

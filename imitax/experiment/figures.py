@@ -88,6 +88,8 @@ def _panels(metrics, summary):
         ("mean discriminator score D", scores, [(0.5, "½")]),
         ("discriminator loss (nats)", [("discriminator_loss", "loss")], [(2 * np.log(2), "2 ln 2")]),
         ("reward the agent is paid", [("reward_mean", "mean"), ("reward_std", "deviation")], []),
+        ("largest gap in feature expectations", [("feature_gap", "gap")], []),
+        ("objective of IRL (nats)", [("irl_objective", "objective")], []),
         ("policy entropy (nats)", [("entropy", "entropy")], []),
     ]
 

@@ -3,6 +3,7 @@
 config.json          settings, versions, seeds, fingerprint of the demonstrations: enough to repeat it
 metrics.jsonl        one line for each iteration and seed
 policy.safetensors   the last policy of each seed; policy.json describes it
+reward.safetensors   of mce_irl: the learnt reward [S, A] of each seed, and its parameters
 summary.json         evaluation on fresh episodes; written last, so a folder without it is incomplete
 figures/             learning curves, as PNG and SVG
 """
@@ -22,7 +23,7 @@ from imitax.demonstrations import Demonstrations
 from imitax.envs import make
 from imitax.envs.base import Env, NativeEnv
 from imitax.errors import ImitaxError
-from imitax.experiment import figures
+from imitax.experiment import figures, planning
 from imitax.experiment.evaluation import check_episodes, evaluate, evaluate_random
 from imitax.experiment.policy import Policy, load_policies, save_policies
 from imitax.experiment.settings import RunConfig, config_from_dict, make_config
@@ -62,7 +63,7 @@ def train(
     settings: dict[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Training:
-    """Train `method` ("bc", "fem", "gtal", "gail", "constant", "rl") on `env`: policies and metrics.
+    """Train `method` (see `imitax methods`) on `env`: policies and metrics.
 
     `seeds` seeds from `seed` on are trained side by side; `iterations` and `steps` (environment steps per
     iteration) replace the loop's, `settings` any other value by its key ("reward.learning_rate").
@@ -87,10 +88,9 @@ def overrides(
     method: str, iterations: int | None, steps: int | None, settings: dict | None
 ) -> dict[str, Any]:
     """Short options as settings; those of `settings` come last."""
-    loop = find_method(method).loop
     result: dict[str, Any] = {}
     if iterations is not None:
-        result["loop.iterations" if loop else f"{method}.epochs"] = iterations
+        result[find_method(method).kind.value] = iterations
     if steps is not None:
         result["loop.steps"] = steps
     return result | (settings or {})
@@ -142,6 +142,9 @@ def train_to_folder(
         training = fit(config, env, demonstrations, record)
     save_policies(training.policies, path / "policy.safetensors")
     summary = summarise(training, env, episodes)
+    if training.learnt is not None:
+        planning.save_rewards(training.learnt, path / "reward.safetensors")
+        summary["irl"] = _finite(planning.describe(training, env))
     (path / "figures").mkdir()
     figures.save(figures.learning_curves(training.metrics, summary), path / "figures" / "learning")
     write_json(path / "summary.json", summary)

@@ -23,6 +23,7 @@ _RANGES = {
     "agent.discount": (0.0, 1.0),
     "agent.trace": (0.0, 1.0),
     "bc.train_fraction": (0.0, 1.0),
+    "mce_irl.discount": (0.0, math.nextafter(1.0, 0.0)),
 }
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
 _SEED_LIMIT = 2**31 - 1

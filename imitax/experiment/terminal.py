@@ -11,6 +11,7 @@ _SHOWN = (
     ("episode_length", "length {:.0f}"),
     ("discriminator_accuracy", "accuracy {:.2f}"),
     ("validation_loss", "loss {:.3f}"),
+    ("feature_gap", "gap {:.1e}"),
 )
 
 
@@ -72,3 +73,26 @@ def evaluation_cells(described: dict, score: float | None) -> list[str]:
         f"[{low:.1f}, {high:.1f}]",
         "" if score is None or not np.isfinite(score) else f"{score:.2f}",
     ]
+
+
+def print_reward(irl: dict) -> None:
+    """What inverse reinforcement learning found, means over seeds; returns are exact and discounted."""
+    rows = [
+        [label, f"{float(np.mean(irl[key])):.4g}"]
+        for key, label in (
+            ("return_learnt", "learnt policy"),
+            ("return_expert", "demonstrations"),
+            ("return_best", "best policy"),
+            ("return_random", "random policy"),
+        )
+    ]
+    title = f"Discounted return from the model, discount {irl['discount']:g}"
+    print_table(title, ["policy", "return"], rows)
+    gap, alike = (
+        np.mean(irl["feature_gap"]),
+        np.mean([np.nan if x is None else x for x in irl["reward_correlation"]]),
+    )
+    print(
+        f"Largest gap in feature expectations {gap:.2g}; correlation of learnt and true reward, up to "
+        f"shaping and scale, {alike:.2f}."
+    )

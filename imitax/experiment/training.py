@@ -28,11 +28,13 @@ from imitax.demonstrations import Demonstrations
 from imitax.envs.base import Env, HostEnv, NativeEnv
 from imitax.errors import ImitaxError
 from imitax.experiment.compiling import jit
+from imitax.experiment.planning import plan, problem
 from imitax.experiment.policy import Policy, policies_of
 from imitax.experiment.settings import RunConfig, check_config
 from imitax.methods.adversarial import Method, act
 from imitax.methods.cloning import CloningConfig, cloning
-from imitax.methods.registry import build, find_method
+from imitax.methods.registry import Kind, build, find_method
+from imitax.tabular.irl import Learnt
 from imitax.types import Agent, EnvSpec, ExpertPairs, Learner, Rollout
 
 Progress = Callable[[int, int, dict[str, np.ndarray]], None]  # (iteration, iterations, metrics [S])
@@ -49,6 +51,7 @@ class Training:
     env_steps: int  # environment steps of each seed
     seconds: float  # wall time, compilation included
     demonstrations: Demonstrations | None = field(default=None, repr=False)
+    learnt: list[Learnt] | None = field(default=None, repr=False)  # by a planning method, for each seed
 
     @property
     def policies(self) -> list[Policy]:
@@ -74,9 +77,15 @@ def fit(
     start = time.perf_counter()
     demonstrations = prepare(config, env, demonstrations)
     seed_keys = jax.vmap(jax.random.key)(jnp.arange(config.seed, config.seed + config.seeds))
-    run = _fit_loop if find_method(config.method).loop else _fit_cloning
-    learner, metrics, steps = run(config, env, demonstrations, seed_keys, progress)
-    return Training(config, env.spec, learner, metrics, steps, time.perf_counter() - start, demonstrations)
+    kind, learnt = find_method(config.method).kind, None
+    if kind is Kind.PLANNING:
+        learner, metrics, learnt = plan(config, env, demonstrations, progress)
+        steps = 0
+    else:
+        run = _fit_loop if kind is Kind.LOOP else _fit_cloning
+        learner, metrics, steps = run(config, env, demonstrations, seed_keys, progress)
+    seconds = time.perf_counter() - start
+    return Training(config, env.spec, learner, metrics, steps, seconds, demonstrations, learnt)
 
 
 def prepare(config: RunConfig, env: Env, demonstrations: Demonstrations | None) -> Demonstrations | None:
@@ -94,8 +103,10 @@ def prepare(config: RunConfig, env: Env, demonstrations: Demonstrations | None) 
         return None
     demonstrations.validate(env.spec)
     demonstrations = choose(demonstrations, config)
-    if not entry.loop:
+    if entry.kind is Kind.SUPERVISED:
         hold_out(demonstrations, config)
+    if entry.kind is Kind.PLANNING:
+        problem(config, env, demonstrations)
     return demonstrations
 
 

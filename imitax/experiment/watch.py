@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from imitax.envs.host import encoder
 from imitax.errors import ImitaxError
 from imitax.experiment.policy import Policy
 from imitax.experiment.settings import check_seed
@@ -28,6 +29,7 @@ def watch(policy: Policy, path: Path | None = None, stochastic: bool = False, se
     except (gymnasium.error.Error, ImportError) as error:
         raise ImitaxError(f"Environment '{policy.spec.id}' cannot be rendered: {error}") from error
     act = policy.sampler(seed) if stochastic else policy
+    encode = encoder(env.observation_space)
     frames, total, length = [], 0.0, 0
     try:
         obs, _ = env.reset(seed=seed)
@@ -35,7 +37,7 @@ def watch(policy: Policy, path: Path | None = None, stochastic: bool = False, se
         while not over:
             if path is not None:
                 frames.append(env.render())
-            action = act(np.asarray(obs, np.float32).reshape(-1))
+            action = act(encode([obs])[0])
             if not isinstance(action, int):
                 action = action.reshape(env.action_space.shape).astype(env.action_space.dtype)
             obs, reward, terminated, truncated, _ = env.step(action)

@@ -1,6 +1,7 @@
 """Every method and agent by name. Tests, the command line and `--set` iterate over these tables."""
 
 from collections.abc import Callable
+from enum import Enum
 from functools import cache
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from imitax.agents.trpo import TRPOConfig, trpo
 from imitax.errors import unknown
 from imitax.methods.adversarial import LoopConfig, Method, adversarial
 from imitax.methods.cloning import Cloning, CloningConfig, cloning
+from imitax.methods.mce_irl import MCEConfig, Planning, mce_irl
 from imitax.rewards.apprenticeship import ApprenticeshipConfig, fem, gtal
 from imitax.rewards.constant import ConstantConfig, constant
 from imitax.rewards.environment import EnvironmentConfig, environment
@@ -24,14 +26,27 @@ class AgentEntry(NamedTuple):
     build: Callable
 
 
+class Kind(Enum):
+    """How a method trains, and the setting that says how long."""
+
+    LOOP = "loop.iterations"  # a reward model and an agent in the adversarial loop
+    SUPERVISED = "bc.epochs"  # from demonstrations alone
+    PLANNING = "mce_irl.iterations"  # with the environment's model, exactly
+
+
 class MethodEntry(NamedTuple):
-    """A method: a reward model for the adversarial loop, or a supervised one without it."""
+    """A method by its kind: a reward model for the adversarial loop, or one that trains without it."""
 
     summary: str
     config: type
     build: Callable
     demonstrations: bool  # whether it learns from them
-    loop: bool  # whether it runs the adversarial loop, with an agent
+    kind: Kind
+
+    @property
+    def loop(self) -> bool:
+        """Whether it runs the adversarial loop, with an agent."""
+        return self.kind is Kind.LOOP
 
 
 AGENTS = {
@@ -41,20 +56,31 @@ AGENTS = {
 
 METHODS = {
     "bc": MethodEntry(
-        "behaviour cloning: supervised, no environment steps", CloningConfig, cloning, True, False
+        "behaviour cloning: supervised, no environment steps", CloningConfig, cloning, True, Kind.SUPERVISED
     ),
-    "gail": MethodEntry("generative adversarial imitation learning", GAILConfig, gail, True, True),
+    "gail": MethodEntry("generative adversarial imitation learning", GAILConfig, gail, True, Kind.LOOP),
     "fem": MethodEntry(
-        "feature expectation matching: linear reward of unit norm", ApprenticeshipConfig, fem, True, True
+        "feature expectation matching: linear reward of unit norm", ApprenticeshipConfig, fem, True, Kind.LOOP
     ),
     "gtal": MethodEntry(
-        "game-theoretic apprenticeship learning: the worst feature", ApprenticeshipConfig, gtal, True, True
+        "game-theoretic apprenticeship learning: the worst feature",
+        ApprenticeshipConfig,
+        gtal,
+        True,
+        Kind.LOOP,
+    ),
+    "mce_irl": MethodEntry(
+        "maximum causal entropy IRL: a reward, and exact planning, in tabular environments",
+        MCEConfig,
+        mce_irl,
+        True,
+        Kind.PLANNING,
     ),
     "constant": MethodEntry(
-        "control: GAIL whose discriminator never learns", ConstantConfig, constant, False, True
+        "control: GAIL whose discriminator never learns", ConstantConfig, constant, False, Kind.LOOP
     ),
     "rl": MethodEntry(
-        "reinforcement learning on the true reward", EnvironmentConfig, environment, False, True
+        "reinforcement learning on the true reward", EnvironmentConfig, environment, False, Kind.LOOP
     ),
 }
 
@@ -81,7 +107,7 @@ def default_settings(method: str, agent: str) -> dict[str, object]:
     return {"loop": LoopConfig(), "agent": find_agent(agent).config(), "reward": entry.config()}
 
 
-def build(method: str, agent: str, spec: EnvSpec, settings: dict[str, object]) -> Method | Cloning:
+def build(method: str, agent: str, spec: EnvSpec, settings: dict[str, object]) -> Method | Cloning | Planning:
     """The method's pure functions for `spec`."""
     entry = find_method(method)
     if not entry.loop:

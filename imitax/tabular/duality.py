@@ -131,8 +131,10 @@ def rl_after_irl(mdp: TabularMDP, expert: Float[np.ndarray, "S A"], costs: CostC
     return Matched(rho, solution.policy, -found.fun)
 
 
-def closest_occupancy(mdp: TabularMDP, expert: Float[np.ndarray, "S A"], psi: Regulariser) -> Matched:
-    """The occupancy measure that minimises −H(ρ) + ψ*(ρ − ρ_E) under the flow equations and ρ ≥ 0."""
+def closest_occupancy(
+    mdp: TabularMDP, expert: Float[np.ndarray, "S A"], psi: Regulariser, entropy: float = 1.0
+) -> Matched:
+    """The occupancy measure that minimises −entropy · H(ρ) + ψ*(ρ − ρ_E) under the flow equations."""
     shape = expert.shape
     identity = np.repeat(np.eye(mdp.states), mdp.actions, axis=1)
     flow = LinearConstraint(identity - mdp.discount * mdp.transition.toarray().T, mdp.initial, mdp.initial)
@@ -140,8 +142,8 @@ def closest_occupancy(mdp: TabularMDP, expert: Float[np.ndarray, "S A"], psi: Re
     def loss(flat):
         rho = np.maximum(flat.reshape(shape), 1e-12)
         with np.errstate(divide="ignore"):
-            slope = np.log(rho / rho.sum(axis=1, keepdims=True)) + psi.best_cost(rho, expert)
-        return -causal_entropy(rho) + psi.conjugate(rho, expert), slope.reshape(-1)
+            slope = entropy * np.log(rho / rho.sum(axis=1, keepdims=True)) + psi.best_cost(rho, expert)
+        return -entropy * causal_entropy(rho) + psi.conjugate(rho, expert), slope.reshape(-1)
 
     start = occupancy(mdp, np.full(shape, 1.0 / mdp.actions)).reshape(-1)
     found = _minimise(loss, start, (flow,), [(0.0, None)] * expert.size)

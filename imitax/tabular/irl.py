@@ -18,7 +18,7 @@ from scipy.optimize import minimize
 
 from imitax.errors import ImitaxError
 from imitax.tabular.mdp import TabularMDP
-from imitax.tabular.solve import expectation, occupancy, soft_value_iteration
+from imitax.tabular.solve import expectation, occupancy, soft_policy_iteration
 
 
 class RewardClass(NamedTuple):
@@ -36,7 +36,7 @@ class Learnt(NamedTuple):
     reward: Float[np.ndarray, "S A"]
     policy: Float[np.ndarray, "S A"]
     rho: Float[np.ndarray, "S A"]
-    gaps: Float[np.ndarray, "I"]  # largest |gradient| at each iteration
+    gaps: Float[np.ndarray, "I"]  # largest |Σ (ρ − ρ_E) ∂r/∂θ| at the start and after each iteration
     objective: Float[np.ndarray, "I"]
 
 
@@ -102,7 +102,6 @@ def mce_irl(
     l2: float = 0.0,
     iterations: int = 500,
     tolerance: float = 1e-8,
-    progress: Callable[[int, float], None] | None = None,
 ) -> Learnt:
     """Fit `rewards` to the expert's occupancy measure by L-BFGS; the true reward of `mdp` is not looked at.
 
@@ -119,36 +118,53 @@ def mce_irl(
 
     def loss(theta):
         reward = rewards.reward(theta)
-        solution = soft_value_iteration(mdp, reward, tolerance=1e-11, start=last["start"])
+        solution = soft_policy_iteration(mdp, reward, start=last["start"])
         last["start"] = solution.values
         rho = occupancy(mdp, solution.policy)
-        gradient = rewards.pull(theta, rho - expert) + l2 * theta
+        gap = rewards.pull(theta, rho - expert)
+        gradient = gap + l2 * theta
         value = mdp.initial @ solution.values - expectation(expert, reward) + 0.5 * l2 * theta @ theta
-        last["gap"], last["value"] = np.max(abs(gradient)), value
+        last["gap"], last["value"] = np.max(abs(gap)), value
         return value, gradient
 
     def note(theta):
         gaps.append(last["gap"])
         objective.append(-last["value"])
-        if progress is not None:
-            progress(len(gaps), last["gap"])
 
     options = {"maxiter": iterations, "gtol": tolerance, "ftol": 1e-15, "maxcor": 20, "maxls": 50}
+    loss(rewards.initial)
+    note(rewards.initial)
     found = minimize(loss, rewards.initial, jac=True, method="L-BFGS-B", callback=note, options=options)
     reward = rewards.reward(found.x)
-    solution = soft_value_iteration(mdp, reward, tolerance=1e-11)
+    solution = soft_policy_iteration(mdp, reward, start=last["start"])
     rho = occupancy(mdp, solution.policy)
     return Learnt(found.x, reward, solution.policy, rho, np.array(gaps), np.array(objective))
 
 
-def shaping_distance(mdp: TabularMDP, reward: np.ndarray, other: np.ndarray) -> float:
-    """Root mean square of reward − other that no potential explains: r'(s, a) = r(s, a) + γ E[Φ(s')] − Φ(s).
+def shaping_residual(mdp: TabularMDP, reward: Float[np.ndarray, "S A"]) -> Float[np.ndarray, "S A"]:
+    """What of a reward no potential explains: the least Σ (r(s, a) − γ E[Φ(s')] + Φ(s))² over Φ leaves it.
 
-    0 means that both have the same soft-optimal policy in this MDP. Source: Ng et al. 1999; Cao et al. 2021.
+    Equal residuals mean the same soft-optimal policy. States out of reach do not count and get 0.
+    Source: Ng et al. 1999; Cao et al. 2021.
     """
     identity = np.repeat(np.arange(mdp.states), mdp.actions)
     stay = sparse.csr_array((np.ones(len(identity)), (np.arange(len(identity)), identity)))
-    shaping = mdp.discount * mdp.transition - stay
-    difference = (reward - other).reshape(-1)
-    potential = sparse.linalg.lsqr(shaping, difference, atol=1e-14, btol=1e-14)[0]
-    return float(np.sqrt(np.mean((difference - shaping @ potential) ** 2)))
+    counted = np.repeat(mdp.reachable(), mdp.actions)
+    shaping = (mdp.discount * mdp.transition - stay)[np.flatnonzero(counted)]
+    flat, residual = reward.reshape(-1)[counted], np.zeros(reward.size)
+    potential = sparse.linalg.lsqr(shaping, flat, atol=1e-14, btol=1e-14)[0]
+    residual[counted] = flat - shaping @ potential
+    return residual.reshape(reward.shape)
+
+
+def shaping_distance(mdp: TabularMDP, reward: np.ndarray, other: np.ndarray) -> float:
+    """Root mean square, over pairs that can be reached, of what no potential explains of reward − other."""
+    squares = shaping_residual(mdp, reward - other) ** 2
+    return float(np.sqrt(np.mean(squares[mdp.reachable()])))
+
+
+def shaping_correlation(mdp: TabularMDP, reward: np.ndarray, other: np.ndarray) -> float:
+    """Cosine of the two residuals: 1 for rewards equal up to shaping and scale; NaN where one is nothing."""
+    a, b = (shaping_residual(mdp, x).reshape(-1) for x in (reward, other))
+    size = np.linalg.norm(a) * np.linalg.norm(b)
+    return float(a @ b / size) if size > 1e-12 else float("nan")

@@ -7,7 +7,7 @@ is proportional to the number of transitions that can happen.
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy import sparse
 
 from imitax.errors import ImitaxError
@@ -33,6 +33,7 @@ class TabularMDP:
     discount: float
     termination: Float[np.ndarray, "S A"] | None = None  # None: episodes never end
     name: str = "MDP"
+    features: Float[np.ndarray, "S A F"] | None = None  # φ(s, a), what linear and neural rewards are made of
     grid: tuple[int, int] | None = field(default=None, compare=False)  # rows, columns; where states are cells
 
     def __post_init__(self):
@@ -60,6 +61,10 @@ class TabularMDP:
                 )
         if not np.all(np.isfinite(reward)):
             raise ImitaxError(f"Rewards of '{self.name}' must be finite.")
+        if self.features is not None and self.features.shape[:-1] != reward.shape:
+            raise ImitaxError(
+                f"Features of '{self.name}' have shape {self.features.shape}: expected {reward.shape} and F."
+            )
         total = transition.sum(axis=1) + ends.reshape(-1)
         if np.any(bad := abs(total - 1) > _TOLERANCE):
             row = int(np.argmax(bad))
@@ -86,6 +91,16 @@ class TabularMDP:
     def actions(self) -> int:
         """A."""
         return self.reward.shape[1]
+
+    def reachable(self) -> Bool[np.ndarray, "S"]:
+        """Which states some policy can reach."""
+        onward = self.follow(np.full(self.reward.shape, 1.0 / self.actions)).T.tocsr()
+        seen = self.initial > 0
+        while True:
+            more = seen | (onward @ seen.astype(float) > 0)
+            if (more == seen).all():
+                return seen
+            seen = more
 
     def follow(self, policy: Float[np.ndarray, "S A"]) -> sparse.csr_array:
         """The matrix [S, S] of moves between states under `policy`; less than 1 in a row where it may end."""

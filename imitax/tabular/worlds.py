@@ -1,6 +1,7 @@
-"""Tabular MDPs: grids, random ones, a discretised Mountain Car, and Gymnasium's toy texts."""
+"""Tabular MDPs: grids, random ones, a discretised Mountain Car, and Gymnasium's tables of transitions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
@@ -19,7 +20,7 @@ def gridworld(
 
     The four actions move up, right, down and left; with probability `slip` a perpendicular one happens
     instead. A move into a wall or the border stays. Reward is `step_reward` for every step and that of the
-    cell arrived in.
+    cell arrived in; the features are the probabilities of arriving in G and in H, and 1 for the step.
     """
     if not rows or len({len(row) for row in rows}) != 1:
         raise ImitaxError(f"A grid needs rows of one length, found {[len(row) for row in rows]}.")
@@ -32,7 +33,7 @@ def gridworld(
         raise ImitaxError(f"Slip is {slip}: expected a probability.")
     height, width = cells.shape
     moves = list(MOVES.values())
-    outcomes = []  # (s, a, next, probability, reward, ends)
+    outcomes = []
     for y, x in np.ndindex(height, width):
         for action in range(4):
             for turn, chance in ((0, 1 - slip), (1, slip / 2), (-1, slip / 2)):
@@ -44,8 +45,8 @@ def gridworld(
                 worth = {"G": 1.0, "H": -1.0}.get(kind, 0.0) + step_reward
                 outcomes.append((y * width + x, action, ny * width + nx, chance, worth, kind in "GH"))
     starts = (cells == "S").reshape(-1)
-    return _from_outcomes(
-        outcomes, height * width, 4, starts / starts.sum(), discount, "gridworld", cells.shape
+    return from_outcomes(
+        outcomes, height * width, 4, starts / starts.sum(), discount, "gridworld", cells.shape, cells
     )
 
 
@@ -94,8 +95,7 @@ def mountain_car(bins: int = 101, discount: float = 0.99) -> TabularMDP:
     termination = ends.reshape(bins * bins, 3).astype(float)
     return TabularMDP(
         transition, np.full((bins * bins, 3), -1.0), initial.reshape(-1) / initial.sum(), discount,
-        termination,
-        f"Mountain Car on {bins} × {bins}", (bins, bins),
+        termination, f"Mountain Car on {bins} × {bins}", grid=(bins, bins),
     )  # fmt: skip
 
 
@@ -105,33 +105,71 @@ def toy_text(env_id: str, discount: float = 0.95) -> TabularMDP:
         raise unknown("tabular environment", env_id, TOY_TEXTS)
     import gymnasium
 
-    toy = gymnasium.make(env_id).unwrapped
+    return from_table(gymnasium.make(env_id).unwrapped, discount, env_id)
+
+
+def from_table(toy, discount: float, name: str) -> TabularMDP:
+    """An environment with Gymnasium's table `P`: state -> action -> [(probability, next, reward, ends)].
+
+    Features as in `gridworld` where it has a map of letters (`desc`, as FrozenLake has), otherwise none.
+    """
     table, initial = toy.P, np.asarray(toy.initial_state_distrib, np.float64)
-    grid = toy.desc.shape if env_id.startswith("FrozenLake") else getattr(toy, "shape", None)
+    cells = np.asarray(toy.desc).astype(str) if hasattr(toy, "desc") else np.empty(0)
+    if cells.size != len(table):  # Taxi's map is a drawing, not its states
+        cells = None
     outcomes = [
         (state, action, following, chance, reward, ends)
         for state, actions in table.items()
         for action, found in actions.items()
         for chance, following, reward, ends in found
     ]
-    return _from_outcomes(
-        outcomes, len(table), len(table[0]), initial / initial.sum(), discount, env_id, grid
+    grid = getattr(toy, "shape", None) if cells is None else cells.shape
+    return from_outcomes(
+        outcomes, len(table), len(table[0]), initial / initial.sum(), discount, name, grid, cells
     )
 
 
-def _from_outcomes(outcomes, states, actions, initial, discount, name, grid=None) -> TabularMDP:
+def from_outcomes(outcomes, states, actions, initial, discount, name, grid=None, cells=None) -> TabularMDP:
+    """An MDP from (state, action, next, probability, reward, ends) tuples; `cells`: letters of a map."""
     state, action, following, chance, worth, ends = map(np.asarray, zip(*outcomes, strict=True))
     pair, ends = state * actions + action, ends.astype(bool)
     transition = sparse.csr_array(
         (chance[~ends], (pair[~ends], following[~ends])), shape=(states * actions, states)
     )
-    reward, termination = np.zeros(states * actions), np.zeros(states * actions)
-    np.add.at(reward, pair, chance * worth)
-    np.add.at(termination, pair[ends], chance[ends])
-    shape = (states, actions)
+
+    def expected(values):
+        total = np.zeros(states * actions)
+        np.add.at(total, pair, chance * values)
+        return total.reshape(states, actions)
+
+    features = None
+    if cells is not None:
+        into, new = cells.reshape(-1)[following], following != state
+        features = np.stack([expected((into == "G") & new), expected((into == "H") & new), expected(1.0)], -1)
     return TabularMDP(
-        transition, reward.reshape(shape), initial, discount, termination.reshape(shape), name, grid
-    )
+        transition, expected(worth), initial, discount, expected(ends), name, features, grid
+    )  # fmt: skip
+
+
+# What the command line calls by a name: name -> (discount -> MDP), and the steps of an episode.
+MAPS = {
+    "gridworld": ("S....#.", "..#..#.", ".##....", "....#..", ".#.H#..", ".#....G"),
+    "gridworld-moved": ("S....#.", "..#..#.", ".##..#.", "....#G.", ".#.H#..", ".#....."),
+}
+WORLDS: dict[str, Callable[[float], TabularMDP]] = {
+    "gridworld": lambda discount: gridworld(MAPS["gridworld"], 0.1, discount, -0.03),
+    "gridworld-moved": lambda discount: gridworld(MAPS["gridworld-moved"], 0.1, discount, -0.03),
+    "gridworld-slippery": lambda discount: gridworld(MAPS["gridworld"], 0.4, discount, -0.03),
+    "random-mdp": lambda discount: random_mdp(20, 4, np.random.default_rng(0), discount=discount),
+}
+TIME_LIMIT = 100
+
+
+def world(name: str, discount: float = 0.95) -> TabularMDP:
+    """One of `WORLDS` by its name."""
+    if name not in WORLDS:
+        raise unknown("tabular world", name, WORLDS)
+    return replace(WORLDS[name](discount), name=name)
 
 
 def _between(x: np.ndarray, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -224,7 +224,7 @@ def test_make_from_a_function():
     "observation_space, action_space, named",
     [
         (spaces.Dict({"x": VECTOR}), spaces.Discrete(2), "Dict"),
-        (spaces.Discrete(5), spaces.Discrete(2), "Discrete"),
+        (spaces.Discrete(5, start=1), spaces.Discrete(2), "Discrete"),
         (spaces.Box(0, 255, (8, 8, 3), np.uint8), spaces.Discrete(2), "image"),
         (VECTOR, spaces.MultiDiscrete([2, 3]), "MultiDiscrete"),
         (VECTOR, spaces.Discrete(3, start=1), "start=1"),
@@ -291,3 +291,26 @@ def test_auto_prefers_native():
     assert isinstance(make(lambda: gymnasium.make("CartPole-v1")), HostEnv)
     assert make("CartPole-v1") is make("CartPole-v1")  # so that programs compiled for it are found again
     assert make("CartPole-v1", time_limit=9).spec == make("CartPole-v1", "gymnasium", 9).spec
+
+
+def test_states_are_one_hot_and_the_table_is_the_model():
+    env = make("FrozenLake-v1")
+    assert env.spec.observation_size == 16 and env.spec.action_space == Discrete(4)
+    batch = env.open(3)
+    try:
+        assert (batch.reset([0, 1, 2]) == np.eye(16)[[0, 0, 0]]).all()
+        step = batch.step(np.array([1, 1, 1]))
+        assert (step.next_obs.sum(axis=1) == 1).all() and step.next_obs.dtype == np.float32
+    finally:
+        batch.close()
+    assert env.model(0.9).discount == 0.9 and env.model(0.9).name == "FrozenLake-v1"
+    # A map of the user's own.
+    own = make(lambda: gymnasium.make("FrozenLake-v1", map_name="8x8", is_slippery=False))
+    assert own.model(0.9).states == 64 and own.model(0.9).transition.data.min() == 1.0
+    assert make("CartPole-v1", "gymnasium").model is None
+
+
+@pytest.mark.parametrize("name, near", [("gridwrld", "gridworld"), ("FrozenLak-v1", "FrozenLake-v1")])
+def test_unknown_environments_name_the_nearest_of_every_kind(name, near):
+    with pytest.raises(ImitaxError, match=f"did you mean {near}"):
+        make(name)

@@ -16,7 +16,7 @@ from imitax.experiment import training
 from imitax.experiment.settings import make_config
 from imitax.experiment.training import compiled, expert_pairs, fit
 from imitax.methods.adversarial import act, adversarial
-from imitax.methods.registry import AGENTS, METHODS, build
+from imitax.methods.registry import AGENTS, METHODS, Kind, build
 from imitax.types import Agent, Box, Discrete, EnvSpec, ExpertPairs, Learner, RewardModel, Rollout
 
 SEEDS, ENVS, HORIZON, ITERATIONS = 2, 4, 8, 3
@@ -362,7 +362,7 @@ def test_every_combination_trains(method, agent, env_id, demonstrations):
 
 
 @pytest.mark.parametrize("env_id", [ENV_IDS[0], pytest.param(ENV_IDS[1], marks=pytest.mark.slow)])
-@pytest.mark.parametrize("method", [name for name, entry in METHODS.items() if not entry.loop])
+@pytest.mark.parametrize("method", [name for name, entry in METHODS.items() if entry.kind is Kind.SUPERVISED])
 def test_every_supervised_method_trains(method, env_id, demonstrations):
     run = fit(tiny(method, env_id), make(env_id), demonstrations[env_id])
     assert all(np.isfinite(leaf).all() for leaf in leaves((run.learner, run.metrics)))

@@ -18,6 +18,7 @@ from imitax.tabular.solve import (
     occupancy_of_steps,
     policy_of,
     soft_backward_induction,
+    soft_policy_iteration,
     soft_value_iteration,
     value_iteration,
 )
@@ -93,6 +94,30 @@ def test_a_start_nearby_saves_iterations(small):
     solution = soft_value_iteration(small)
     again = soft_value_iteration(small, small.reward + 1e-6, start=solution.values)
     assert again.iterations < solution.iterations / 2
+
+
+@pytest.mark.parametrize("tolerance", [1.0, 1e-2, 1e-5])
+def test_values_are_as_exact_as_asked(small, grid, tolerance, rng):
+    for mdp in (small, grid):
+        rewards = 10 * rng.normal(size=(4, mdp.states, mdp.actions))
+        exact = np.stack([soft_policy_iteration(mdp, reward).values for reward in rewards])
+        assert abs(soft_value_iteration(mdp, rewards, tolerance=tolerance).values - exact).max() < tolerance
+
+
+def test_policy_iteration_finds_the_same_values_in_a_few_solves(small, grid):
+    for mdp in (small, grid):
+        one, other = soft_value_iteration(mdp, tolerance=1e-11), soft_policy_iteration(mdp, mdp.reward)
+        np.testing.assert_allclose(other.values, one.values, atol=1e-9)
+        np.testing.assert_allclose(other.policy, one.policy, atol=1e-9)
+        assert other.iterations < 12 < one.iterations
+
+
+def test_policy_iteration_takes_rewards_of_any_size(small):
+    # With much reward the soft policy is nearly the best one; nothing overflows, nothing runs for ever.
+    best = value_iteration(small, 1e4 * small.reward)
+    np.testing.assert_allclose(
+        soft_policy_iteration(small, 1e4 * small.reward).policy, best.policy, atol=1e-6
+    )
 
 
 def test_backward_induction_by_brute_force(small):

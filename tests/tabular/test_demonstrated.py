@@ -1,34 +1,17 @@
-"""Episodes of an MDP, and demonstrations as occupancy measures."""
+"""Demonstrations as occupancy measures."""
 
 import numpy as np
 import pytest
 
 from imitax.demonstrations import Demonstrations
 from imitax.errors import ImitaxError
-from imitax.tabular.sample import empirical_occupancy, environment, states_of
-from imitax.tabular.solve import occupancy
+from imitax.tabular.demonstrated import empirical_occupancy, states_of
 from imitax.tabular.worlds import gridworld
 
 
 def demonstrations(states, actions, mdp, one_hot=True, **fields):
     obs = np.eye(mdp.states, dtype=np.float32)[states] if one_hot else np.float32(states)[:, None]
     return Demonstrations.from_episodes([(obs, np.array(actions))], terminated=True, **fields)
-
-
-def test_episodes_follow_the_occupancy(grid, any_policy):
-    # The mean over 4,000 episodes of Σ γ^t 1[s, a]; its deviation is below 1/√4000 · 2 ≈ 0.03 in each entry.
-    policy, rng = any_policy(grid), np.random.default_rng(1)
-    env, found = environment(grid, 100)(), np.zeros((grid.states, grid.actions))
-    for seed in range(4000):
-        state, _ = env.reset(seed=seed)
-        weight, over = 1.0, False
-        while not over:
-            action = rng.choice(grid.actions, p=policy[state])
-            found[state, action] += weight / 4000
-            state, _, ended, cut, _ = env.step(action)
-            weight, over = weight * grid.discount, ended or cut
-    assert np.max(abs(found - occupancy(grid, policy))) < 0.1
-    assert abs(found.sum() - occupancy(grid, policy).sum()) < 0.1
 
 
 @pytest.mark.parametrize("one_hot", [True, False])

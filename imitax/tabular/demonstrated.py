@@ -1,41 +1,11 @@
-"""From exact quantities to episodes and back: an MDP as an environment, demonstrations as an occupancy."""
-
-from collections.abc import Callable
+"""Demonstrations of a tabular MDP: which states they are in, and the occupancy measure that they show."""
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy import sparse
 
 from imitax.demonstrations import Demonstrations
 from imitax.errors import ImitaxError
 from imitax.tabular.mdp import TabularMDP
-
-
-def environment(mdp: TabularMDP, time_limit: int) -> Callable:
-    """A function that makes a Gymnasium environment of `mdp`, for `imitax.make`; observations are states."""
-    import gymnasium
-
-    cumulative = np.cumsum(mdp.transition.toarray(), axis=1).reshape(mdp.states, mdp.actions, mdp.states)
-
-    class Tabular(gymnasium.Env):
-        observation_space = gymnasium.spaces.Discrete(mdp.states)
-        action_space = gymnasium.spaces.Discrete(mdp.actions)
-
-        def reset(self, *, seed=None, options=None):
-            super().reset(seed=seed)
-            self.state = int(self.np_random.choice(mdp.states, p=mdp.initial))
-            return self.state, {}
-
-        def step(self, action):
-            chances = cumulative[self.state, action]
-            reward = float(mdp.reward[self.state, action])
-            following = int(np.searchsorted(chances, self.np_random.random(), side="right"))
-            ended = following == mdp.states or chances[-1] == 0.0  # beyond the row's sum it terminates
-            if not ended:
-                self.state = following
-            return self.state, reward, ended, False, {}
-
-    return lambda: gymnasium.wrappers.TimeLimit(Tabular(), time_limit)
 
 
 def states_of(mdp: TabularMDP, demonstrations: Demonstrations) -> Int[np.ndarray, "N"]:
@@ -64,7 +34,7 @@ def states_of(mdp: TabularMDP, demonstrations: Demonstrations) -> Int[np.ndarray
         )
     if actions.ndim != 1 or (actions >= mdp.actions).any():
         raise ImitaxError(f"Demonstrated actions must be numbers below {mdp.actions}, those of '{mdp.name}'.")
-    reachable = _reachable(mdp)
+    reachable = mdp.reachable()
     if not reachable[states].all():
         pair = int(np.argmin(reachable[states]))
         raise ImitaxError(
@@ -87,14 +57,3 @@ def empirical_occupancy(mdp: TabularMDP, demonstrations: Demonstrations) -> Floa
     rho = np.zeros((mdp.states, mdp.actions))
     np.add.at(rho, (states, demonstrations.actions), mdp.discount**time / len(demonstrations))
     return rho
-
-
-def _reachable(mdp: TabularMDP) -> np.ndarray:
-    """Which states [S] some policy can reach."""
-    follow = mdp.follow(np.full((mdp.states, mdp.actions), 1.0 / mdp.actions))
-    seen = mdp.initial > 0
-    while True:
-        more = seen | (sparse.csr_array(follow.T) @ seen.astype(float) > 0)
-        if (more == seen).all():
-            return seen
-        seen = more

@@ -1,21 +1,14 @@
-"""The original study of GAIL on Acrobot-v1, repeated with several seeds and with the controls it lacked.
+"""The original study of GAIL on Acrobot-v1, repeated with several seeds and with the controls it lacked."""
 
-Every run leaves one small file of raw results; a second call makes only what is missing, and the figures
-are made from the files alone.
-"""
-
-import json
 import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from imitax.data import shipped_path
-from imitax.errors import ImitaxError, unknown
 from imitax.experiment import figures
 from imitax.experiment.stats import bootstrap_interval, interquartile_mean
+from imitax.experiment.studies import Arrays, Study
 
 ENV = "Acrobot-v1"
 EPISODES = 100
@@ -50,64 +43,12 @@ CASES = {
 }
 
 
-class Result(NamedTuple):
-    """What a case leaves: curves [S, I] and the returns of fresh episodes [S, N]."""
+def run_case(key: str, seeds: int, iterations: int, progress) -> Arrays:
+    """Train a case with all seeds at once and evaluate the last policies.
 
-    curves: dict[str, np.ndarray]
-    sampled: np.ndarray
-    deterministic: np.ndarray
-    seconds: float
-
-
-def study(
-    name: str, path: Path, seeds: int, iterations: int, only: tuple[str, ...], progress_bar: Callable
-) -> dict:
-    """Run what is missing in `path`/raw, then draw every figure for which all runs are there."""
-    if name != "acrobot":
-        raise unknown("study", name, ("acrobot",))
-    for case in only:
-        if case not in CASES:
-            raise unknown("case", case, CASES)
-    for option, value in (("seeds", seeds), ("iterations", iterations)):
-        if value < 1:
-            raise ImitaxError(f"Option {option} is {value}: expected at least 1.")
-    raw = path / "raw"
-    raw.mkdir(parents=True, exist_ok=True)
-    _check_same(raw / "settings.json", {"seeds": seeds, "iterations": iterations, "steps": 5000})
-    for key in only or CASES:
-        file = raw / f"{key}.npz"
-        if not file.exists():
-            with progress_bar(key) as progress:
-                _write(file, run_case(CASES[key], seeds, iterations, progress))
-    results = {key: _read(raw / f"{key}.npz") for key in CASES if (raw / f"{key}.npz").exists()}
-    (path / "figures").mkdir(exist_ok=True)
-    for figure_name, needed, draw in FIGURES:
-        if all(key in results for key in needed):
-            figures.save(draw({key: results[key] for key in needed}), path / "figures" / figure_name)
-    summary = {key: _summarise(result) for key, result in results.items()}
-    (path / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-    (path / "results.md").write_text(results_table(summary))
-    return summary
-
-
-def results_table(summary: dict) -> str:
-    """Markdown: a row for each case, interquartile means over seeds with 95 % intervals."""
-    lines = [
-        "| run | what it is | return, sampled | 95 % interval | return, deterministic |",
-        "|---|---|---|---|---|",
-    ]
-    for key, entry in summary.items():
-        sampled, (low, high) = entry["return_sampled"], entry["return_sampled"]["interval"]
-        mode = entry["return_deterministic"]["interquartile_mean"]
-        lines.append(
-            f"| `{key}` | {CASES[key].label} | {sampled['interquartile_mean']:.1f} | [{low:.1f}, {high:.1f}] "
-            f"| {mode:.1f} |"
-        )
-    return "\n".join(lines) + "\n"
-
-
-def run_case(case: Case, seeds: int, iterations: int, progress) -> Result:
-    """Train `case` with all seeds at once and evaluate the last policies."""
+    Curves [S, I] as curve_NAME, returns of fresh episodes [S, N] as sampled and deterministic, and seconds.
+    """
+    case = CASES[key]
     from imitax.envs import make
     from imitax.experiment.demonstrate import load_demonstrations
     from imitax.experiment.evaluation import evaluate, record_random
@@ -125,47 +66,25 @@ def run_case(case: Case, seeds: int, iterations: int, progress) -> Result:
         preset=case.preset, settings=dict(case.settings), progress=progress,
     )  # fmt: skip
     seconds = time.perf_counter() - start
-    curves = {key: training.metrics[key].astype(np.float32) for key in KEPT if key in training.metrics}
-    played = [evaluate(training.policies, env, EPISODES, stochastic).returns for stochastic in (True, False)]
-    return Result(curves, *played, seconds)
+    curves = {f"curve_{name}": training.metrics[name] for name in KEPT if name in training.metrics}
+    sampled, deterministic = (
+        evaluate(training.policies, env, EPISODES, stochastic).returns for stochastic in (True, False)
+    )
+    return {"sampled": sampled, "deterministic": deterministic, "seconds": np.array(seconds)} | {
+        name: values.astype(np.float32) for name, values in curves.items()
+    }
 
 
-def _write(path: Path, result: Result) -> None:
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        np.savez_compressed(
-            file, sampled=result.sampled, deterministic=result.deterministic, seconds=result.seconds,
-            **{f"curve_{key}": values for key, values in result.curves.items()},
-        )  # fmt: skip
-    partial.rename(path)
-
-
-def _read(path: Path) -> Result:
-    with np.load(path, allow_pickle=False) as data:
-        curves = {key.removeprefix("curve_"): data[key] for key in data.files if key.startswith("curve_")}
-        return Result(curves, data["sampled"], data["deterministic"], float(data["seconds"]))
-
-
-def _check_same(path: Path, settings: dict) -> None:
-    if path.exists():
-        found = json.loads(path.read_text())
-        if found != settings:
-            raise ImitaxError(
-                f"'{path}' is of another study, {found}: expected {settings}, or another folder."
-            )
-    path.write_text(json.dumps(settings) + "\n")
-
-
-def _summarise(result: Result) -> dict:
-    means = result.sampled.mean(axis=1)
+def _summarise(result: Arrays) -> dict:
+    means = result["sampled"].mean(axis=1)
     low, high = bootstrap_interval(means, interquartile_mean)
     return {
         "return_sampled": {"interquartile_mean": float(interquartile_mean(means)), "interval": [low, high],
                            "seed_means": means.tolist()},
         "return_deterministic": {
-            "interquartile_mean": float(interquartile_mean(result.deterministic.mean(axis=1)))
+            "interquartile_mean": float(interquartile_mean(result["deterministic"].mean(axis=1)))
         },
-        "seconds": round(result.seconds, 1),
+        "seconds": round(float(result["seconds"]), 1),
     }  # fmt: skip
 
 
@@ -175,31 +94,31 @@ def expert_length() -> float:
         return float(data["episode_steps"].mean())
 
 
-def _lengths(axis, results: dict[str, Result], title: str) -> None:
+def _lengths(axis, results: dict[str, Arrays], title: str) -> None:
     for (key, result), colour in zip(results.items(), figures.COLOURS, strict=False):
-        figures.curve(axis, result.curves["episode_length"], CASES[key].label, colour)
+        figures.curve(axis, result["curve_episode_length"], CASES[key].label, colour)
     figures.level(axis, expert_length(), "expert")
     axis.set(xlabel="iteration (5,000 pairs)", ylabel="episode length (steps)", title=title, ylim=(50, 520))
     axis.legend(frameon=False, fontsize=8, loc="center right")
 
 
-def draw_lengths(results: dict[str, Result]):
+def draw_lengths(results: dict[str, Arrays]):
     """(a) Episode length while training for each number of demonstrations."""
     figure, axes = figures.new(width=6.5, height=4)
     _lengths(axes[0, 0], results, "GAIL on Acrobot-v1, by number of demonstrations")
     return figure
 
 
-def draw_scores(results: dict[str, Result]):
+def draw_scores(results: dict[str, Arrays]):
     """(b) Discriminator scores and loss."""
     figure, axes = figures.new(2, len(results), width=4.6, height=3.0)
     for column, (key, result) in enumerate(results.items()):
         top, bottom = axes[:, column]
         for name, label, colour in (("expert_score", "expert pairs", 0), ("policy_score", "policy pairs", 1)):
-            figures.curve(top, result.curves[name], label, figures.COLOURS[colour])
+            figures.curve(top, result[f"curve_{name}"], label, figures.COLOURS[colour])
         figures.level(top, 0.5, "0.5")
         top.set(ylabel="mean score D", title=_setting(key), ylim=(0, 1))
-        figures.curve(bottom, result.curves["discriminator_loss"], "loss", figures.COLOURS[2])
+        figures.curve(bottom, result["curve_discriminator_loss"], "loss", figures.COLOURS[2])
         figures.level(bottom, 2 * np.log(2), "2 ln 2")
         bottom.set(xlabel="iteration", ylabel="discriminator loss (nats)")
         for axis in (top, bottom):
@@ -207,13 +126,13 @@ def draw_scores(results: dict[str, Result]):
     return figure
 
 
-def draw_reward(results: dict[str, Result]):
+def draw_reward(results: dict[str, Arrays]):
     """(c) Deviation of the learnt reward, and how many policy pairs look like the expert's mean."""
     figure, axes = figures.new(1, 2, width=5.0)
     left, right = axes[0]
     for (key, result), colour in zip(results.items(), figures.COLOURS, strict=False):
-        figures.curve(left, result.curves["reward_std"], _setting(key), colour)
-        figures.curve(right, 5000 * result.curves["expertlike_fraction"], _setting(key), colour)
+        figures.curve(left, result["curve_reward_std"], _setting(key), colour)
+        figures.curve(right, 5000 * result["curve_expertlike_fraction"], _setting(key), colour)
     left.set(xlabel="iteration", ylabel="deviation of the reward", title="learnt reward")
     right.set(xlabel="iteration", ylabel="policy pairs of 5,000", title="pairs with D ≥ the expert's mean D")
     for axis in (left, right):
@@ -221,21 +140,21 @@ def draw_reward(results: dict[str, Result]):
     return figure
 
 
-def draw_against_ppo(results: dict[str, Result]):
+def draw_against_ppo(results: dict[str, Arrays]):
     """(d) GAIL against PPO on the true reward from the same parameters."""
     figure, axes = figures.new(width=6.5, height=4)
     _lengths(axes[0, 0], results, "GAIL and PPO on the true reward, same initial parameters")
     return figure
 
 
-def draw_pretrained(results: dict[str, Result]):
+def draw_pretrained(results: dict[str, Arrays]):
     """(e) The same with the discriminator pre-trained for 30 iterations."""
     figure, axes = figures.new(width=6.5, height=4)
     _lengths(axes[0, 0], results, "Pre-training the discriminator for 30 iterations")
     return figure
 
 
-def draw_controls(results: dict[str, Result]):
+def draw_controls(results: dict[str, Arrays]):
     """(f) Constant reward and junk demonstrations, the original's setting and ours."""
     figure, axes = figures.new(1, 2, width=5.4, height=4)
     original = {key: result for key, result in results.items() if key.startswith("original")}
@@ -258,3 +177,22 @@ FIGURES = (
     ("f-controls", ("original-gail", "original-constant", "original-junk", "gail-7", "constant", "junk"),
      draw_controls),
 )  # fmt: skip
+
+
+def summarise(results: dict[str, Arrays]) -> dict:
+    """Of each case: interquartile mean over seeds, its interval, means of the seeds."""
+    return {key: _summarise(result) for key, result in results.items()}
+
+
+def table(summary: dict) -> tuple[list[str], list[list[str]]]:
+    """A row for each case, interquartile means over seeds with 95 % intervals."""
+    rows = []
+    for key, entry in summary.items():
+        sampled, (low, high) = entry["return_sampled"], entry["return_sampled"]["interval"]
+        mode = entry["return_deterministic"]["interquartile_mean"]
+        mean = f"{sampled['interquartile_mean']:.1f}"
+        rows.append([f"`{key}`", CASES[key].label, mean, f"[{low:.1f}, {high:.1f}]", f"{mode:.1f}"])
+    return ["run", "what it is", "return, sampled", "95 % interval", "return, deterministic"], rows
+
+
+STUDY = Study("the original study", tuple(CASES), 300, run_case, FIGURES, summarise, table)
