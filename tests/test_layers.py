@@ -29,7 +29,11 @@ MAY_IMPORT = {
     ),
     "tabular": ("demonstrations",),
     "benchmark": ("experiment", "methods", "envs", "formats", "demonstrations"),
-    "cli": ("benchmark", "experiment", "envs", "formats", "methods", "data"),  # what it lists and converts
+    "report": ("experiment",),
+    "cli": (
+        *("benchmark", "report", "experiment"),
+        *("envs", "formats", "methods", "data"),  # what it lists and converts
+    ),
 }
 ALSO = {"agents.rollout": ("envs.base",)}
 
@@ -45,7 +49,9 @@ MAY_USE = {
 }
 
 WITHOUT_JAX = (
-    *("experiment.stats", "experiment.figures"),
+    *(f"experiment.{name}" for name in ("stats", "figures", "files", "visits")),
+    *(f"report.{name}" for name in ("read", "results", "words", "command", "curves", "occupancy")),
+    *("report.sections", "report.page"),
     *(f"benchmark.{name}" for name in ("grid", "raw", "paper", "summary", "views", "tables", "drawings")),
     "benchmark.report",
     *(f"tabular.{name}" for name in ("mdp", "solve", "worlds", "regularisers", "duality", "irl", "sample")),

@@ -1,9 +1,9 @@
-"""Commands that look: evaluate, watch, methods, envs."""
+"""Commands that look: evaluate, watch, report, methods, envs."""
 
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import arg
+from tyro.conf import Positional, arg
 
 from imitax.cli.common import RunFolder, answer, app
 
@@ -65,6 +65,27 @@ def watch(
     episode = show(load_policy(run, policy), save, stochastic, seed)
     where = f" Written to {save}" if save else ""
     answer(episode, json, f"Return {episode['return']:.1f} in {episode['length']} steps.{where}")
+
+
+@app.command
+def report(
+    runs: Annotated[tuple[Path, ...], Positional, arg(metavar="RUN ...")],
+    out: Annotated[Path, arg(metavar="FILE.html")] = Path("report.html"),
+    still: bool = False,
+    json: bool = False,
+) -> None:
+    """Write one HTML file about one or several runs: results, curves, where the policy goes, how it moves.
+
+    Args:
+        runs: run folders, of one environment; the first imitating method among them is the headline
+        out: new .html file; it opens without a network
+        still: leave out the animation (needs neither JAX nor a renderer then, so it is quick)
+        json: print the file and its size as JSON
+    """
+    from imitax.report.write import write_report
+
+    written = write_report(list(runs), out, still)
+    answer(written, json, f"Written to {written['file']} ({written['bytes'] / 1e6:.1f} MB)")
 
 
 @app.command
