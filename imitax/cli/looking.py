@@ -77,7 +77,7 @@ def report(
     """Write one HTML file about one or several runs: results, curves, where the policy goes, how it moves.
 
     Args:
-        runs: run folders, of one environment; the first imitating method among them is the headline
+        runs: run folders of one environment (required); the first imitating method is the headline
         out: new .html file; it opens without a network
         still: leave out the animation (needs neither JAX nor a renderer then, so it is quick)
         json: print the file and its size as JSON

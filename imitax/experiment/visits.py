@@ -4,13 +4,15 @@ Shapes: K moments of training, S seeds, N and M observations, T steps of an epis
 """
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from imitax.demonstrations import Demonstrations
 from imitax.errors import ImitaxError
+
+if TYPE_CHECKING:  # its shapes are written with JAX's array type
+    from imitax.demonstrations import Demonstrations
 
 MOMENTS = 8  # of training
 SEEDS = 3  # at most
@@ -44,7 +46,7 @@ class VisitLog:
         points = min(_points(rows[0].shape[1]), *map(len, rows))
         self._kept[iteration] = np.stack([_sample(x, points) for x in rows])
 
-    def visits(self, shown: Demonstrations | None, whole: Demonstrations | None) -> Visits:
+    def visits(self, shown: "Demonstrations | None", whole: "Demonstrations | None") -> Visits:
         """What was kept, beside the demonstrations as the method saw them and as they were before."""
         iterations = sorted(self._kept)
         policy = np.stack([self._kept[i] for i in iterations]).astype(np.float32)
@@ -67,7 +69,7 @@ def load_visits(path: Path) -> Visits | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             visits = Visits(*(data[name] for name in Visits._fields))
         moments, _, _, size = visits.policy.shape
         fits = visits.iterations.shape == (moments,) and moments > 0
@@ -89,7 +91,7 @@ def _sample(rows: np.ndarray, points: int) -> np.ndarray:
     return rows[np.sort(np.random.default_rng(0).permutation(len(rows))[:points])]
 
 
-def _whole_episode(demonstrations: Demonstrations) -> np.ndarray:
+def _whole_episode(demonstrations: "Demonstrations") -> np.ndarray:
     """Observations of the first episode of which every step is there, or none of them."""
     whole = np.flatnonzero(demonstrations.lengths == demonstrations.episode_steps)
     episode = next((list(demonstrations.episodes())[i] for i in whole), slice(0, 0))

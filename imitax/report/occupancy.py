@@ -28,13 +28,13 @@ START = {"Acrobot-v1": (4, 5), "CartPole-v1": (0, 2), "Pendulum-v1": (1, 2)}
 
 def occupancy_of(runs: list[RunData], lead: int) -> dict[str, Any] | None:
     """The figure's data, None if no run kept any. A run without demonstrations borrows another's."""
-    kept = {index: run.visits for index, run in enumerate(runs) if run.visits is not None}
+    kept = {i: run.visits for i, run in enumerate(runs) if run.visits and len(_rows(run.visits.policy))}
     if not kept:
         return None
     experts = [visits.demonstrations for visits in kept.values() if len(visits.demonstrations)]
     dimensions = _dimensions(kept.get(lead, next(iter(kept.values()))), experts)
-    project = _projection([*experts, *(visits.policy[-1] for visits in kept.values())], dimensions)
-    low, high = _extent([project(x) for v in kept.values() for x in (v.policy, v.demonstrations) if len(x)])
+    project = _projection([*experts, *(visits.policy for visits in kept.values())], dimensions)
+    low, high = _extent([project(_rows(x)) for v in kept.values() for x in (v.policy, v.demonstrations)])
     names = NAMES.get(runs[0].run["env"], ())
     labels = [names[d] if d < len(names) else f"observation {d}" for d in dimensions]
     rows = sum(visits.policy[..., 0].size + len(visits.demonstrations) for visits in kept.values())
@@ -42,7 +42,7 @@ def occupancy_of(runs: list[RunData], lead: int) -> dict[str, Any] | None:
 
     def encode(points: np.ndarray) -> str:
         points = points[np.linspace(0, len(points) - 1, max(1, round(share * len(points)))).astype(int)]
-        inside = (project(points[np.isfinite(points).all(axis=1)]) - low) / (high - low)
+        inside = (project(_rows(points)) - low) / (high - low)
         return base64.b64encode((inside * 65535).round().astype("<u2").tobytes()).decode()
 
     def one(index: int, visits: Visits) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def _distances(policy: np.ndarray, expert: np.ndarray) -> list[list[float | None
     """Mean distance over dimensions of each moment and seed, [K][S]."""
     result = []
     for moment in policy:
-        each = [distance(x[np.isfinite(x).all(axis=1)], expert) for x in moment]
+        each = [distance(rows, expert) if len(rows := _rows(x)) else np.zeros(0) for x in moment]
         known = [d[np.isfinite(d)] for d in each]
         result.append([round(float(d.mean()), 4) if d.size else None for d in known])
     return result
@@ -99,9 +99,8 @@ def _start(env: str, dimensions: list[int]) -> tuple[int, int]:
 
 
 def _projection(parts: list[np.ndarray], dimensions: list[int]):
-    """Observations [..., O] -> coordinates [..., D]: some dimensions, then two principal components."""
-    rows = np.concatenate([part.reshape(-1, part.shape[-1]) for part in parts]).astype(np.float64)
-    rows = rows[np.isfinite(rows).all(axis=1)]
+    """Observations [N, O] -> coordinates [N, D]: some dimensions, then two principal components."""
+    rows = np.concatenate([_rows(part) for part in parts])
     mean, deviation = rows.mean(axis=0), rows.std(axis=0)
     deviation[deviation < 1e-9] = 1.0
     scaled = (rows - mean) / deviation
@@ -111,17 +110,22 @@ def _projection(parts: list[np.ndarray], dimensions: list[int]):
 
     def project(points: np.ndarray) -> np.ndarray:
         components = (points - mean) / deviation @ directions
-        if components.shape[-1] < 2:
-            components = np.concatenate([components, np.zeros_like(components)], axis=-1)
-        return np.concatenate([points[..., dimensions], components], axis=-1)
+        if components.shape[1] < 2:
+            components = np.concatenate([components, np.zeros_like(components)], axis=1)
+        return np.concatenate([points[:, dimensions], components], axis=1)
 
     return project
 
 
 def _extent(parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Least and greatest coordinates [D], with a margin."""
-    rows = np.concatenate([part.reshape(-1, part.shape[-1]) for part in parts])
-    rows = rows[np.isfinite(rows).all(axis=1)]
+    rows = np.concatenate(parts)
     low, high = rows.min(axis=0), rows.max(axis=0)
     margin = np.where(high > low, 0.03 * (high - low), 1.0)
     return low - margin, high + margin
+
+
+def _rows(points: np.ndarray) -> np.ndarray:
+    """Observations [..., O] as rows [N, O]; those that are not finite are left out."""
+    rows = points.reshape(-1, points.shape[-1]).astype(np.float64)
+    return rows[np.isfinite(rows).all(axis=1)]

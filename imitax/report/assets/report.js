@@ -20,9 +20,12 @@ function element(tag, attributes = {}, ...children) {
 /** About four digits; a dash for what is not known. */
 const show = (x) => (x == null ? "–" : Number.isInteger(x) ? d3.format(",")(x) : d3.format(",.4~r")(x));
 
+let choices = 0;
+
 function choice(label, options, chosen, change) {
   const list = options.map(([value, text]) => element("option", { value, selected: value === chosen }, text));
-  return element("label", {}, label, element("select", { onchange: (event) => change(event.target.value) }, ...list));
+  const select = element("select", { id: `choice${(choices += 1)}`, onchange: (event) => change(event.target.value) }, ...list);
+  return element("span", { class: "choice" }, element("label", { for: select.id }, label), select);
 }
 
 /** Calls `draw` now and whenever the width of `box` changes. */
