@@ -45,20 +45,23 @@ def opened(env_id: str, time_limit: int | None, window: bool = False) -> Iterato
     """The Gymnasium environment, ready to be rendered; `ImitaxError` if it cannot be."""
     import gymnasium
 
-    # No episode has sound, and a machine without a sound card would be complained about.
-    os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
-    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    # No episode has sound, and only a window needs a screen: a machine without them would be complained about.
+    quiet = {"PYGAME_HIDE_SUPPORT_PROMPT": "1", "SDL_AUDIODRIVER": "dummy"}
+    quiet |= {} if window else {"SDL_VIDEODRIVER": "dummy"}
+    added = {name: value for name, value in quiet.items() if name not in os.environ}
+    os.environ.update(added)
     mode = "human" if window else "rgb_array"
+    env = None
     try:
         env = gymnasium.make(env_id, render_mode=mode, max_episode_steps=time_limit)
+        yield env
     except (gymnasium.error.Error, ImportError) as error:
         raise ImitaxError(f"Environment '{env_id}' cannot be rendered: {error}") from error
-    try:
-        yield env
-    except gymnasium.error.DependencyNotInstalled as error:
-        raise ImitaxError(f"Environment '{env_id}' cannot be rendered: {error}") from error
     finally:
-        env.close()
+        if env is not None:
+            env.close()
+        for name in added:
+            os.environ.pop(name, None)
 
 
 def play(env, act: Callable, seed: int, start: np.ndarray | None = None) -> Iterator[tuple[int, float]]:

@@ -35,12 +35,8 @@ class Reel:
         if step % self.every == 0:
             self.frames.append(_small(render()))
             if len(self.frames) > FRAMES:
-                self.thin(2 * self.every)
-
-    def thin(self, every: int) -> None:
-        """Keep the frames that are `every` steps apart."""
-        self.frames = self.frames[:: every // self.every]
-        self.every = every
+                self.frames = self.frames[::2]
+                self.every *= 2
 
 
 def films_of(runs: list[RunData]) -> dict[str, Any]:
@@ -68,14 +64,12 @@ def films_of(runs: list[RunData]) -> dict[str, Any]:
         notes.append(f"Only the first {POLICIES} policies are shown.")
     if not reels:
         return {"notes": notes}
-    every = max(reel.every for reel in reels.values())
-    films = {key: _pack(reel, every) | {"return": returns.get(key)} for key, reel in reels.items()}
+    films = {key: _pack(reel) | {"return": returns.get(key)} for key, reel in reels.items()}
     width, height = next(iter(reels.values())).frames[0].size
     return {
         "notes": notes,
         "size": [width, height, COLUMNS],
-        "every": every,
-        "fps": fps / every,
+        "fps": fps,
         "expert": films.get("expert"),
         "runs": [films.get(index) for index in range(len(runs))],
     }
@@ -103,12 +97,11 @@ def _film(env, path: Path, expert: np.ndarray | None) -> tuple[Reel, float]:
 
 def _small(frame: np.ndarray) -> Image.Image:
     image = Image.fromarray(frame)
-    return image.resize((WIDTH, round(WIDTH * image.height / image.width)), Image.Resampling.LANCZOS)
+    return image.resize((WIDTH, round(WIDTH * image.height / image.width)), Image.Resampling.BOX)
 
 
-def _pack(reel: Reel, every: int) -> dict[str, Any]:
+def _pack(reel: Reel) -> dict[str, Any]:
     """Frames row by row in one image, as a data URI."""
-    reel.thin(every)
     width, height = reel.frames[0].size
     sheet = Image.new("RGB", (COLUMNS * width, -(-len(reel.frames) // COLUMNS) * height))
     for i, frame in enumerate(reel.frames):
@@ -117,7 +110,7 @@ def _pack(reel: Reel, every: int) -> dict[str, Any]:
     if len(data) > LOSSLESS:
         data = _webp(sheet, quality=75)
     source = "data:image/webp;base64," + base64.b64encode(data).decode()
-    return {"source": source, "frames": len(reel.frames), "steps": reel.steps}
+    return {"source": source, "frames": len(reel.frames), "every": reel.every, "steps": reel.steps}
 
 
 def _webp(image: Image.Image, **options) -> bytes:

@@ -20,7 +20,7 @@ def repeat_command(run: RunData) -> str:
     options["time-limit"] = config.get("time_limit")
     options["episodes"] = run.summary["sampled"]["episodes"] // config["seeds"]
     words = [f"--{name} {shlex.quote(str(value))}" for name, value in options.items() if value is not None]
-    lines = _wrapped(["imitax", *map(shlex.quote, [*start, config["env"]]), *words])
+    lines = _wrapped(["imitax", *map(shlex.quote, [*start, config["env"]]), *words], indent="")
     for group, values in config["settings"].items():
         words = [shlex.quote(f"{group}.{name}={_text(value)}") for name, value in values.items()]
         if words:  # a method may have no settings of its own
@@ -28,13 +28,13 @@ def repeat_command(run: RunData) -> str:
     return " \\\n  ".join(lines)
 
 
-def _wrapped(words: list[str], width: int = 92) -> list[str]:
+def _wrapped(words: list[str], indent: str = "  ", width: int = 92) -> list[str]:
     lines = [words[0]]
     for word in words[1:]:
         if len(lines[-1]) + len(word) < width:
             lines[-1] += f" {word}"
         else:
-            lines.append(f"  {word}")
+            lines.append(indent + word)
     return lines
 
 

@@ -67,7 +67,7 @@ def _scale(results: Results) -> str:
     if results.expert is None:
         return ""
     chance, expert = number(results.random), number(results.expert)
-    return f" Score 0 is the random policy ({chance}), 1 the expert ({expert})."
+    return f" Score, of the most likely action: 0 is the random policy ({chance}), 1 the expert ({expert})."
 
 
 def _row(row: Row, lines: str, at) -> str:
@@ -202,7 +202,7 @@ def settings(runs: list[RunData], labels: list[str]) -> str:
     rows = []
     for name in names:
         values = [column.get(name, "") for column in columns]
-        differs = ' class="differs"' if len(set(values)) > 1 else ""
+        differs = ' class="differs"' if len(set(values) - {""}) > 1 else ""
         cells = "".join(f"<td>{text(value)}</td>" for value in values)
         rows.append(f'<tr{differs}><th scope="row">{text(name)}</th>{cells}</tr>')
     heads = "".join(f"<th>{text(capital(label))}</th>" for label in labels)
@@ -224,12 +224,10 @@ def settings(runs: list[RunData], labels: list[str]) -> str:
 def _flat(run: RunData) -> Iterable[tuple[str, str]]:
     """(name, value) of everything in config.json, groups with a point."""
     yield "folder", str(run.path)
-    parts = {**{k: v for k, v in run.run.items() if k != "settings"}, **run.run["settings"]}
-    others = ("demonstrations", "versions", "machine", "started")
-    parts |= {key: run.config.get(key) for key in others}
-    for key, value in parts.items():
-        inner = value.items() if isinstance(value, dict) else [("", value)]
-        for name, one in inner:
+    rest = [(key, run.config.get(key)) for key in ("demonstrations", "versions", "machine", "started")]
+    own = [(key, value) for key, value in run.run.items() if key != "settings"]
+    for key, value in [*own, *run.run["settings"].items(), *rest]:
+        for name, one in value.items() if isinstance(value, dict) else [("", value)]:
             if one is not None:
                 shown = ", ".join(map(str, one)) if isinstance(one, list) else str(one)
                 yield f"{key}.{name}".rstrip("."), shown

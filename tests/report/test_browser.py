@@ -173,6 +173,9 @@ def test_axes_seeds_and_policies_of_the_clouds_are_switched(opened):
     assert "pole angle" in cloud.locator("svg").last.inner_html()
     cloud.get_by_label("Up", exact=True).select_option("2nd principal component")
     assert "2nd principal component" in cloud.locator("svg").last.inner_html()
+    whole = cloud.locator("svg").last.inner_html()
+    cloud.get_by_label("View", exact=True).select_option("around the expert")
+    assert cloud.locator("svg").last.inner_html() != whole
     first = cloud.locator("svg").last.inner_html()
     cloud.get_by_label("Seed", exact=True).select_option("seed 7")
     assert cloud.locator("svg").last.inner_html() != first
@@ -259,6 +262,7 @@ def test_figures_follow_the_width(opened):
 def test_it_prints(opened):
     page = opened(color_scheme="dark")
     pdf = page.pdf(format="A4")
+    assert page.locator("#settings details").get_attribute("open") is not None  # paper does not unfold
     assert (
         pdf.startswith(b"%PDF") and len(pdf) > 30_000 and 3 <= len(re.findall(rb"/Type /Page\b", pdf)) <= 15
     )

@@ -5,7 +5,7 @@ function clouds() {
   if (!section) return;
   const runs = given.runs.map((run, i) => [run, i]).filter(([run]) => run);
   const first = runs.find(([, i]) => i === data.lead) ?? runs[0];
-  const now = { run: first[1], seed: 0, x: given.start[0], y: given.start[1] };
+  const now = { run: first[1], seed: 0, x: given.start[0], y: given.start[1], near: 0 };
   const slider = find("#training"), width = given.axes.length;
   const chosen = () => given.runs[now.run];
 
@@ -20,6 +20,13 @@ function clouds() {
     return unpacked.get(text);
   };
 
+  /** From where to where an axis goes: through all that was seen in training, or around the expert. */
+  function domain(axis, expert) {
+    if (!now.near || !expert.length) return given.ranges[axis];
+    const [low, high] = d3.extent(expert, (d) => d[axis]), margin = (high - low) / 2 || 1;
+    return [low - margin, high + margin];
+  }
+
   function draw(kind) {
     const figure = find(`[data-cloud="${kind}"]`), box = find(".drawing", figure), run = chosen();
     if (!box.clientWidth) return;
@@ -27,12 +34,12 @@ function clouds() {
     const policy = points(run.policy[slider.value][Math.min(now.seed, run.seeds.length - 1)]);
     const shown = kind === "expert" ? expert : policy;
     const name = kind === "expert" ? "Expert" : data.runs[now.run].label;
-    const place = { x: (d) => d[now.x], y: (d) => d[now.y] };
+    const place = { x: (d) => d[now.x], y: (d) => d[now.y], clip: true };
     const ghost = kind === "policy" ? [Plot.dot(expert, { ...place, r: 1.8, fill: "var(--soft)", fillOpacity: 0.35 })] : [];
     const colour = kind === "expert" ? "currentColor" : data.runs[now.run].colour;
     find("h3", figure).textContent = `${name}${kind === "policy" ? `, ${when()}` : ""}`;
     figure.hidden = kind === "expert" && !expert.length;
-    const axis = (i) => ({ label: given.axes[i], domain: given.ranges[i], labelArrow: "none", ticks: 5 });
+    const axis = (i) => ({ label: given.axes[i], domain: domain(i, expert), labelArrow: "none", ticks: 5 });
     box.replaceChildren(Plot.plot({
       width: box.clientWidth, height: Math.round(Math.min(380, box.clientWidth * 0.78)), marginTop: 30, marginLeft: 46,
       marginBottom: 40, inset: 4,
@@ -79,6 +86,8 @@ function clouds() {
     if (seeds.length > 1) parts.push(choice("Seed", seeds, String(now.seed), set("seed")));
     const axes = given.axes.map((label, i) => [String(i), label]);
     parts.push(choice("Across", axes, String(now.x), set("x")), choice("Up", axes, String(now.y), set("y")));
+    const views = [["0", "all of training"], ["1", "around the expert"]];
+    if (chosen().expert) parts.push(choice("View", views, String(now.near), set("near")));
     const focused = [...find("#cloud-choice").querySelectorAll("select")].indexOf(document.activeElement);
     find("#cloud-choice").replaceChildren(...parts);
     if (focused >= 0) find("#cloud-choice").querySelectorAll("select")[focused]?.focus();

@@ -1,4 +1,4 @@
-// The expert and a policy side by side, on one clock; frames lie row by row in one image for each film.
+// The expert and a policy side by side, on one clock that counts steps; the frames of a film lie row by row in one image.
 
 function films() {
   const given = data.films;
@@ -8,10 +8,10 @@ function films() {
   const first = runs.find(([, i]) => i === data.lead) ?? runs[0];
   const canvases = [...document.querySelectorAll("[data-film]")];
   const images = new Map();
-  let run = first?.[1], playing = false, seen = false, frame = 0, before = 0;
+  let run = first?.[1], playing = false, seen = false, step = 0, before = 0;
 
   const filmOf = (canvas) => (canvas.dataset.film === "expert" ? given.expert : given.runs[run]);
-  const frames = () => Math.max(...canvases.map((canvas) => filmOf(canvas)?.frames ?? 1));
+  const steps = () => Math.max(...canvases.map((canvas) => filmOf(canvas)?.steps ?? 0));
   const image = (film) => {
     if (!images.has(film)) {
       const made = new Image();
@@ -22,19 +22,19 @@ function films() {
     return images.get(film);
   };
 
-  function cut(context, film, k, x, y, w, h) {
-    const i = Math.min(k, film.frames - 1), source = image(film);
+  function cut(context, film, step, x, y) {
+    const i = Math.min(Math.floor(step / film.every), film.frames - 1), source = image(film);
     if (!source.complete || !source.naturalWidth) return;
-    context.drawImage(source, (i % columns) * width, Math.floor(i / columns) * height, width, height, x, y, w, h);
+    context.drawImage(source, (i % columns) * width, Math.floor(i / columns) * height, width, height, x, y, width, height);
   }
 
   function draw() {
     for (const canvas of canvases) {
       const film = filmOf(canvas);
-      if (film) cut(canvas.getContext("2d"), film, Math.floor(frame), 0, 0, width, height);
+      if (film) cut(canvas.getContext("2d"), film, step, 0, 0);
     }
-    slider.value = Math.floor(frame);
-    find("#clock").textContent = `step ${Math.min(Math.floor(frame), frames() - 1) * given.every}`;
+    slider.value = Math.floor(step);
+    find("#clock").textContent = `step ${Math.min(Math.floor(step), steps())}`;
     slider.setAttribute("aria-valuetext", find("#clock").textContent);
   }
 
@@ -43,7 +43,7 @@ function films() {
     const sheet = find(".strip"), context = sheet.getContext("2d"), shown = canvases.map(filmOf).filter(Boolean);
     [sheet.width, sheet.height] = [6 * width, shown.length * height];
     shown.forEach((film, row) => d3.range(6).forEach((k) =>
-      cut(context, film, Math.round((k / 5) * (frames() - 1)), k * width, row * height, width, height)));
+      cut(context, film, (k / 5) * steps(), k * width, row * height)));
   }
 
   function choose(index) {
@@ -57,16 +57,16 @@ function films() {
       find("figcaption", canvas.parentElement).textContent = `${name}: ${told}`;
       canvas.setAttribute("aria-label", `Animation. ${name}: ${told}`);
     }
-    slider.max = frames() - 1;
-    frame = 0;
+    slider.max = steps();
+    step = 0;
     draw();
     strip();
   }
 
   function tick(time) {
     if (!playing) return;
-    if (seen) frame += Math.min(0.25, (time - before) / 1000) * given.fps;
-    if (frame > frames() + given.fps) frame = 0;  // the last frame stays for a second
+    if (seen) step += Math.min(0.25, (time - before) / 1000) * given.fps;
+    if (step > steps() + given.fps) step = 0;  // the last frame stays for a second
     before = time;
     draw();
     requestAnimationFrame(tick);
@@ -84,7 +84,7 @@ function films() {
     find("#film-choice").append(choice("Policy", options, String(run), (value) => choose(Number(value))));
   }
   button.addEventListener("click", () => play(!playing));
-  slider.addEventListener("input", () => { play(false); frame = Number(slider.value); draw(); });
+  slider.addEventListener("input", () => { play(false); step = Number(slider.value); draw(); });
   new IntersectionObserver(([entry]) => (seen = entry.isIntersecting)).observe(find("#films"));
   choose(run);
   play(!matchMedia("(prefers-reduced-motion: reduce)").matches);

@@ -114,6 +114,7 @@ function bar(redraw) {
   box.hidden = !box.childElementCount;
 }
 
+addEventListener("beforeprint", () => find("#settings details").setAttribute("open", ""));
 addEventListener("DOMContentLoaded", () => {
   themeButton();
   copyButtons();
