@@ -45,7 +45,7 @@ def opened(env_id: str, time_limit: int | None, window: bool = False) -> Iterato
     """The Gymnasium environment, ready to be rendered; `ImitaxError` if it cannot be."""
     import gymnasium
 
-    # No episode has sound, and only a window needs a screen: a machine without them would be complained about.
+    # No episode has sound and only a window needs a screen: machines without them would be complained about.
     quiet = {"PYGAME_HIDE_SUPPORT_PROMPT": "1", "SDL_AUDIODRIVER": "dummy"}
     quiet |= {} if window else {"SDL_VIDEODRIVER": "dummy"}
     added = {name: value for name, value in quiet.items() if name not in os.environ}

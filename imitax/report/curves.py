@@ -104,7 +104,7 @@ def _curves(run: RunData, metrics: dict[str, np.ndarray], points: int) -> dict[s
     count = len(run.iterations)
     edges = np.linspace(0, count, min(points, count) + 1).round().astype(int)
     ends = edges[1:] - 1
-    loop = run.run["settings"].get("loop")
+    size = run.run["settings"].get("loop", {}).get("steps")  # of an iteration; cloning has none
     series = {}
     for name, values in metrics.items():
         if np.isfinite(values).any():
@@ -115,8 +115,8 @@ def _curves(run: RunData, metrics: dict[str, np.ndarray], points: int) -> dict[s
                 series[name] |= {"low": low, "high": high}
     return {
         "iterations": (run.iterations[ends] + 1).tolist(),
-        "steps": [int(i + 1) * loop["steps"] for i in run.iterations[ends]] if loop else None,
-        "seconds": rounded(run.seconds[ends]) if loop and run.seconds is not None else None,
+        "steps": [int(i + 1) * size for i in run.iterations[ends]] if size else None,
+        "seconds": rounded(run.seconds[ends]) if size and run.seconds is not None else None,
         "series": series,
     }
 

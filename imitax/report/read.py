@@ -1,6 +1,7 @@
 """What a report is made of: finished runs, read from their folders. Never imports JAX."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +26,10 @@ _SUMMARY = {
     "random.mean": float,
     "random.interval": list,
     **{f"{kind}.{key}": of for kind in ("deterministic", "sampled") for key, of in _ESTIMATE.items()},
+}
+_OPTIONAL = {  # may be null or absent, but not of another kind
+    **{"demonstrations": dict, "versions": dict},
+    **{"expert.mean": float, "expert.interval": list, "expert.episodes": int},
 }
 _KINDS = {str: "text", int: "a whole number", float: "a number", dict: "an object", list: "a list of numbers"}
 _OWN = ("iteration", "seed", "seconds")  # of a line of metrics; all else are metrics
@@ -77,13 +82,21 @@ def read_run(path: Path) -> RunData:
     """One run folder; `ImitaxError` names the file that is missing or damaged, and what is wrong with it."""
     check_parts(path, ("config.json", "metrics.jsonl", "summary.json"))
     config = _checked(path / "config.json", _CONFIG)
+    for group, values in config["run"]["settings"].items():
+        if not isinstance(values, dict):
+            raise ImitaxError(
+                f"File '{path / 'config.json'}' is not of a run: the settings '{group}' are {values!r}, "
+                "expected an object."
+            )
     summary = _checked(path / "summary.json", _SUMMARY)
     seeds = config["run"]["seeds"]
-    for kind in ("deterministic", "sampled"):
-        if len(summary[kind]["seed_means"]) != seeds or len(summary[kind]["interval"]) != 2:
+    for kind in ("deterministic", "sampled", "random", "expert"):
+        found = summary.get(kind) or {"interval": (0, 0)}
+        means = found["seed_means"] if kind in ("deterministic", "sampled") else range(seeds)
+        if len(means) != seeds or len(found["interval"]) != 2:
             raise ImitaxError(
                 f"File '{path / 'summary.json'}' has '{kind}' figures of another form: expected an interval "
-                f"and the means of {seeds} seed(s)."
+                f"of two numbers, and the means of {seeds} seed(s)."
             )
     iterations, metrics = _read_metrics(path / "metrics.jsonl", config["run"]["seed"], seeds)
     seconds = metrics.pop("seconds", None)
@@ -97,20 +110,27 @@ def _task(run: RunData) -> str:
 
 
 def _checked(path: Path, kinds: dict[str, type]) -> dict[str, Any]:
-    """JSON data in which every dotted key of `kinds` has a value of that kind."""
+    """JSON data whose values at the dotted keys of `kinds`, and of `_OPTIONAL` if any, are of these kinds."""
     data = read_json(path)
-    for key, kind in kinds.items():
+    for key, kind in [*kinds.items(), *_OPTIONAL.items()]:
         value: Any = data
+        if key in _OPTIONAL and data.get(key.split(".")[0]) is None:
+            continue
         for part in key.split("."):
             value = value.get(part) if isinstance(value, dict) else None
-        fits = isinstance(value, int | float if kind is float else kind) and not isinstance(value, bool)
-        if fits and kind is list:
-            fits = all(isinstance(x, int | float) for x in value)
-        if not fits:
+        if not _fits(value, kind):
             raise ImitaxError(
                 f"File '{path}' is not of a run: '{key}' is {str(value)[:60]!r}, expected {_KINDS[kind]}."
             )
     return data
+
+
+def _fits(value: Any, kind: type) -> bool:
+    if kind is list:
+        return isinstance(value, list) and all(_fits(x, float) for x in value)
+    if kind is float:
+        return _fits(value, int) or (isinstance(value, float) and math.isfinite(value))
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def _read_metrics(path: Path, first: int, seeds: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable
 
+from imitax.experiment.stats import normalised
 from imitax.report.command import repeat_command
 from imitax.report.curves import Panel
 from imitax.report.read import RunData
@@ -181,8 +182,8 @@ def seeds(runs: list[RunData], labels: list[str], results: Results) -> str:
     for index, (run, label) in enumerate(zip(runs, labels, strict=True)):
         means = (run.summary[kind]["seed_means"] for kind in ("deterministic", "sampled"))
         for seed, likely, sampled in zip(run.seeds, *means, strict=True):
-            span = None if results.expert is None else results.expert - results.random
-            points = score((likely - results.random) / span) if span else ""
+            known = results.expert not in (None, results.random)
+            points = score(float(normalised(likely, results.random, results.expert))) if known else ""
             rows.append(
                 f'<tr style="--colour:{colour(index)}"><th scope="row"><span class="key"></span>'
                 f"{text(capital(label))}</th>"
@@ -237,8 +238,9 @@ def eyebrow(runs: list[RunData]) -> str:
     """What this is, and when the latest run began."""
     started = max(str(run.config.get("started", "")) for run in runs)
     try:
-        day = time.strftime("%-d %B %Y", time.strptime(started[:10], "%Y-%m-%d"))
+        date = time.strptime(started[:10], "%Y-%m-%d")
+        day = f"{date.tm_mday} {time.strftime('%B %Y', date)}"
     except ValueError:
         day = ""
-    version = runs[0].config.get("versions", {}).get("imitax", "")
+    version = (runs[0].config.get("versions") or {}).get("imitax", "")
     return " · ".join(text(part) for part in (f"imitax {version}".strip(), runs[0].run["env"], day) if part)

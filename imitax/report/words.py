@@ -62,9 +62,9 @@ def lead(results: Results) -> str:
     others = [r for r in results.rows if r.run not in (None, results.lead)]
     if not 1 <= len(others) <= 4:
         return sentence
-    known = [f"{text(r.label)} {score(r.deterministic.score)}" for r in others]
-    known[0] = capital(known[0].replace(text(others[0].label), f"{text(others[0].label)} scores", 1))
-    return f"{sentence} {', '.join(known)}."
+    verbs = [" scores", *[""] * (len(others) - 1)]
+    known = [f"{r.label}{verb} {score(r.deterministic.score)}" for r, verb in zip(others, verbs, strict=True)]
+    return f"{sentence} {text(capital(', '.join(known)))}."
 
 
 def facts(results: Results, summary: dict[str, Any]) -> list[tuple[str, str, str]]:

@@ -65,6 +65,10 @@ def put(group, key, value):
     return lambda data: data[group].__setitem__(key, value)
 
 
+def change(**values):
+    return lambda data: data.update(values)
+
+
 DAMAGED = {
     "no run": ("config.json", remove("run"), "'run.method' is 'None', expected text"),
     "method": ("config.json", put("run", "method", 3), "'run.method' is '3', expected text"),
@@ -78,6 +82,12 @@ DAMAGED = {
         "'sampled.interval' is .* expected a list",
     ),
     "seeds": ("summary.json", put("sampled", "seed_means", [1.0]), "the means of 3 seed"),
+    "group": ("config.json", put("run", "settings", {"loop": 3}), "'loop' are 3, expected an"),
+    "demonstrations": ("config.json", change(demonstrations="x"), "'demonstrations' is 'x'"),
+    "versions": ("config.json", change(versions=[1]), "'versions' is .* expected an object"),
+    "expert": ("summary.json", change(expert={"mean": 1.0}), "'expert.interval' is 'None'"),
+    "NaN": ("summary.json", put("random", "mean", float("nan")), "'random.mean' is 'nan', expected a number"),
+    "its interval": ("summary.json", put("expert", "interval", [1.0]), "'expert' figures of another form"),
     "interval": ("summary.json", put("deterministic", "interval", [1.0]), "expected an interval"),
 }
 
