@@ -4,6 +4,7 @@ import inspect
 import io
 import itertools
 import json
+import shlex
 import shutil
 import sys
 import xml.etree.ElementTree
@@ -28,6 +29,10 @@ from imitax.experiment.policy import save_policies
 from imitax.experiment.settings import config_from_dict, make_config
 from imitax.experiment.studies import acrobot
 from imitax.experiment.training import fit
+from imitax.experiment.visits import load_visits
+from imitax.report import animation
+from imitax.report.command import repeat_command
+from imitax.report.read import read_run
 
 # Compiling is nearly all of the time these tests take, so runs share what they can: sizes, seeds, episodes.
 TINY = "--seeds 2 --iterations 2 --steps 64 --episodes 2 --set loop.envs=4 agent.hidden=8".split()
@@ -91,6 +96,14 @@ def compile_quickly():
     jax.config.update("jax_disable_most_optimizations", before)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def short_films():
+    """Every run ends with a report; a few frames of its long episodes are rendered quickly."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(animation, "FRAMES", 4)
+        yield
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """name -> run folder and summary of one of `RUNS`, trained when it is first asked for."""
@@ -113,6 +126,7 @@ COMMANDS = {
     "evaluate": cli.looking.evaluate,
     "watch": cli.looking.watch,
     "transfer": cli.looking.transfer,
+    "report": cli.looking.report,
     "methods": cli.looking.methods,
     "envs": cli.looking.envs,
     "study": cli.training.study,
@@ -183,7 +197,7 @@ def test_run_folder_holds_everything(trained, name):
     path, summary = trained(name)
     files = {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()}
     assert files == {"config.json", "metrics.jsonl", "policy.safetensors", "policy.json", "summary.json",
-                     "figures/learning.png", "figures/learning.svg"}  # fmt: skip
+                     "visits.npz", "report.html", "figures/learning.png", "figures/learning.svg"}  # fmt: skip
     config = json.loads((path / "config.json").read_text())
     run = config["run"]
     iterations = run["settings"]["bc"]["epochs"] if name == "bc" else run["settings"]["loop"]["iterations"]
@@ -194,6 +208,8 @@ def test_run_folder_holds_everything(trained, name):
     wanted = itertools.product(range(iterations), range(run["seed"], run["seed"] + run["seeds"]))
     assert [(line["iteration"], line["seed"]) for line in lines] == list(wanted)
     assert len({tuple(line) for line in lines}) == 1
+    seconds = [line["seconds"] for line in lines]
+    assert seconds == sorted(seconds) and 0 < seconds[0] and seconds[-1] <= summary["seconds"] + 0.5
     own = {"bc": {"validation_loss", "train_loss"}, "gail": {"discriminator_loss", "expert_score"}}
     loop = {"episode_return", "episode_length", "reward_mean", "policy_loss", "entropy"}
     assert set(lines[0]) >= own.get(run["method"], set()) | (set() if name == "bc" else loop)
@@ -204,6 +220,7 @@ def test_run_folder_holds_everything(trained, name):
     assert summary["env_steps_per_seed"] == (0 if name == "bc" else 128)
     assert json.loads((path / "policy.json").read_text())["seeds"] == run["seeds"]
     assert (path / "figures/learning.png").read_bytes().startswith(b"\x89PNG")
+    assert (path / "report.html").read_text().startswith("<!doctype html>")
     assert xml.etree.ElementTree.parse(path / "figures/learning.svg").getroot().tag.endswith("svg")
 
 
@@ -269,6 +286,51 @@ def test_watch_writes_a_moving_picture(trained, tmp_path):
         assert image.format == "GIF" and 1 < image.n_frames <= told["length"] + 1
     answer = imitax("watch", path, "--save", "other.gif", "--stochastic")
     assert answer.code == 0 and "Written to other.gif" in answer.out
+
+
+# Reports
+
+
+def test_report_compares_runs(trained, tmp_path):
+    paths = [trained(name)[0] for name in ("gail", "bc", "constant", "expert")]
+    told = read("report", *paths, "--out", "all.html")
+    assert told == {"file": "all.html", "bytes": (tmp_path / "all.html").stat().st_size}
+    text = (tmp_path / "all.html").read_text()
+    assert text.startswith("<!doctype html>") and "GAIL on Acrobot-v1" in text and 'id="films"' in text
+    answer = imitax("report", paths[1], "--still")
+    assert answer.code == 0 and answer.out.startswith("Written to report.html (0.")
+    assert 'id="films"' not in (tmp_path / "report.html").read_text()
+
+
+def test_a_report_that_cannot_be_made_takes_nothing_from_a_run(tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise OSError("no room")
+
+    monkeypatch.setattr("imitax.report.write.page", fail)
+    answer = imitax(*RUNS["bc"], "--out", "run")
+    assert answer.code == 0 and "no report was written: no room" in answer.err and "Report:" not in answer.out
+    assert not (tmp_path / "run/report.html").exists() and (tmp_path / "run/summary.json").exists()
+
+
+@pytest.mark.parametrize("name", ["gail", "paper", "gymnasium", "expert", "bc"])
+def test_the_command_of_a_report_repeats_the_run(trained, tmp_path, name):
+    path, _ = trained(name)
+    command = shlex.split(repeat_command(read_run(path)).replace("\\\n", " "))
+    assert command[0] == "imitax"
+    read(*command[1:], "--out", "again")
+    assert (tmp_path / "again/policy.safetensors").read_bytes() == (path / "policy.safetensors").read_bytes()
+    first, again = (json.loads((p / "config.json").read_text()) for p in (path, tmp_path / "again"))
+    assert first["run"] == again["run"] and first["demonstrations"] == again["demonstrations"]
+
+
+def test_runs_keep_where_they_went(trained):
+    visits = load_visits(trained("gail")[0] / "visits.npz")
+    assert visits.iterations.tolist() == [0, 1] and visits.policy.shape == (2, 2, 64, 6)
+    first = load_demonstrations("Acrobot-v1/4")
+    np.testing.assert_array_equal(visits.episode, first.observations[: first.lengths[0]])
+    assert 0 < len(visits.demonstrations) < first.pairs / 5  # what it saw: 2 trajectories, every 5th pair
+    assert load_visits(trained("bc")[0] / "visits.npz").policy.shape[:2] == (1, 2)
+    assert load_visits(trained("expert")[0] / "visits.npz").demonstrations.shape == (0, 6)
 
 
 # Demonstrations
@@ -420,7 +482,10 @@ def test_quickstart(small_quickstart, tmp_path):
         assert (entry["deterministic"] is None) == (name == "random")
     assert load_demonstrations("quick/demonstrations.npz").lengths.size == 2
     assert {"quickstart.png", "quickstart.svg"} == {f.name for f in (tmp_path / "quick/figures").iterdir()}
-    for name in ("bc", "gail", "constant"):
+    page = (tmp_path / "quick/report.html").read_text()
+    for label in ("GAIL on Acrobot-v1", "Behaviour cloning", "Constant reward (control)", "PPO on the true"):
+        assert label in page
+    for name in ("bc", "gail", "constant", "expert"):
         assert read("evaluate", f"quick/{name}", "--episodes", 2)["episodes"] == 4
     refused(tmp_path, "quickstart --out quick", "Output folder 'quick' exists")
 
@@ -607,6 +672,8 @@ def test_what_the_parser_refuses(tmp_path, command):
 def test_incomplete_runs_are_refused(trained, tmp_path, missing):
     shutil.copytree(trained("expert")[0], tmp_path / "run")
     (tmp_path / "run" / missing).unlink()
+    if not missing.startswith("policy"):  # of which a report only makes moving pictures
+        refused(tmp_path, "report run", f"Run folder 'run' is incomplete: {missing} is missing")
     for command in ("evaluate run", "watch run --save new.gif", "demos make Acrobot-v1 --policy run"):
         refused(tmp_path, command, f"Run folder 'run' is incomplete: {missing} is missing")
 
@@ -629,6 +696,12 @@ def test_damaged_runs_are_refused(trained, tmp_path, name, content, message):
 
 
 BAD_USES = {
+    "nothing to report": ("report", "at least one run folder, found none"),
+    "no such run to report": ("report run none", "Run folder 'none' does not exist"),
+    "the same run twice": ("report run run", "Run folder 'run' is given twice"),
+    "other environments": ("report run other", "Runs of different tasks cannot be compared: 'run' is of"),
+    "not HTML": ("report run --out new.pdf", "has the ending '.pdf': expected .html"),
+    "existing HTML": ("report run --out old.html", "File 'old.html' exists"),
     "no such run": ("evaluate none", "Run folder 'none' does not exist"),
     "episodes": ("evaluate run --episodes 0", "episodes is 0: expected at least 1"),
     "seed": ("evaluate run --seed -1", "seed is -1"),
@@ -644,7 +717,9 @@ BAD_USES = {
 @pytest.mark.parametrize("command, message", BAD_USES.values(), ids=BAD_USES.keys())
 def test_bad_uses_of_a_run_are_refused(trained, tmp_path, command, message):
     shutil.copytree(trained("expert")[0], tmp_path / "run")
-    (tmp_path / "old.gif").write_text("mine")
+    shutil.copytree(trained("gymnasium")[0], tmp_path / "other")
+    for name in ("old.gif", "old.html"):
+        (tmp_path / name).write_text("mine")
     refused(tmp_path, command, message)
 
 

@@ -29,15 +29,11 @@ MAY_IMPORT = {
     ),
     "tabular": ("demonstrations",),
     "benchmark": ("experiment", "methods", "envs", "formats", "demonstrations"),
+    "report": ("experiment",),
     "cli": (
-        "benchmark",
-        "experiment",
-        "envs",
-        "formats",
-        "methods",
-        "data",
-        "tabular",
-    ),  # what it lists and converts
+        *("benchmark", "report", "experiment"),
+        *("envs", "formats", "methods", "data", "tabular"),  # what it lists and converts
+    ),
 }
 ALSO = {"agents.rollout": ("envs.base",)}
 
@@ -52,7 +48,9 @@ MAY_USE = {
 }
 
 WITHOUT_JAX = (
-    *("experiment.stats", "experiment.figures"),
+    *(f"experiment.{name}" for name in ("stats", "figures", "files", "visits")),
+    *(f"report.{name}" for name in ("read", "results", "words", "command", "curves", "occupancy")),
+    *("report.sections", "report.page"),
     *(f"benchmark.{name}" for name in ("grid", "raw", "paper", "summary", "views", "tables", "drawings")),
     "benchmark.report",
     *(

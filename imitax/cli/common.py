@@ -1,11 +1,14 @@
 """What the commands share: the two command groups, the types of their options, the form of an answer."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 from tyro.conf import Positional, UseAppendAction, arg
+
+from imitax.errors import ImitaxError
 
 app = tyro.extras.SubcommandApp()
 demos = tyro.extras.SubcommandApp()
@@ -22,3 +25,17 @@ Out = Annotated[Path | None, arg(metavar="DIR")]
 def answer(data, as_json: bool, text: str = "") -> None:
     """The result of a command on stdout, as JSON or as text."""
     print(json.dumps(data, indent=2, ensure_ascii=False) if as_json else text)
+
+
+def add_report(runs: list[Path], folder: Path) -> str:
+    """Write folder/report.html about finished runs; a sentence that says where it is.
+
+    The runs are what matters: whatever stands in a report's way is told on stderr, and no error.
+    """
+    from imitax.report.write import write_report
+
+    try:
+        return f"Report: {write_report(runs, folder / 'report.html')['file']}"
+    except (ImitaxError, OSError) as error:
+        print(f"imitax: no report was written: {error}", file=sys.stderr)
+        return ""

@@ -1,9 +1,9 @@
-"""Commands that look: evaluate, watch, transfer, methods, envs."""
+"""Commands that look: evaluate, watch, transfer, report, methods, envs."""
 
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import arg
+from tyro.conf import Positional, arg
 
 from imitax.cli.common import Env, RunFolder, answer, app
 
@@ -96,6 +96,27 @@ def transfer(run: RunFolder, env: Env, time_limit: int | None = None, json: bool
     ]
     title = f"Discounted return in {found['to']}, reward learnt in {found['from']}"
     print_table(title, ["policy", "return"], rows)
+
+
+@app.command
+def report(
+    runs: Annotated[tuple[Path, ...], Positional, arg(metavar="RUN ...")],
+    out: Annotated[Path, arg(metavar="FILE.html")] = Path("report.html"),
+    still: bool = False,
+    json: bool = False,
+) -> None:
+    """Write one HTML file about one or several runs: results, curves, where the policy goes, how it moves.
+
+    Args:
+        runs: run folders of one environment (required); the first imitating method is the headline
+        out: new .html file; it opens without a network
+        still: leave out the animation (needs neither JAX nor a renderer then, so it is quick)
+        json: print the file and its size as JSON
+    """
+    from imitax.report.write import write_report
+
+    written = write_report(list(runs), out, still)
+    answer(written, json, f"Written to {written['file']} ({written['bytes'] / 1e6:.1f} MB)")
 
 
 @app.command

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from imitax.cli.common import Backend, Env, Out, Set, answer, app
+from imitax.cli.common import Backend, Env, Out, Set, add_report, answer, app
 
 
 @app.command
@@ -26,7 +26,8 @@ def quickstart(out: Out = None, seed: int = 0, json: bool = False) -> None:
     path = out or default_folder("quickstart")
     with contextlib.redirect_stdout(io.StringIO()) if json else contextlib.nullcontext():
         summary = run(path, seed)
-    answer(summary, json, f"{summary['seconds']} s in all. Written to {path}/")
+    told = add_report([path / name for name in ("gail", "bc", "constant", "expert")], path)
+    answer(summary, json, f"{summary['seconds']} s in all. Written to {path}/\n{told}".rstrip())
 
 
 @app.command
@@ -128,6 +129,7 @@ def _train(method, env, source, agent, seeds, seed, iterations, steps, trajector
     path = out or default_folder(f"{method}-{env.replace('/', '_')}")
     with live_bar(method) as progress:
         _, summary = train_to_folder(config, world, demonstrations, path, episodes, progress, source)
+    told = add_report([path], path)
     if as_json:
         return answer(summary, True)
     rows = [
@@ -139,7 +141,7 @@ def _train(method, env, source, agent, seeds, seed, iterations, steps, trajector
     if "irl" in summary:
         print_reward(summary["irl"])
     print(f"{summary['seconds']:.1f} s, {summary['env_steps_per_seed']:,} environment steps per seed.")
-    print(f"Written to {path}/")
+    print(f"Written to {path}/\n{told}".rstrip())
 
 
 @app.command

@@ -38,7 +38,7 @@ def curve(axis, values: np.ndarray, label: str, colour: str, smooth: int = 1) ->
 
     Gaps (iterations in which no episode ended) take the last value before them.
     """
-    values = _moving_mean(_forward_fill(np.asarray(values, np.float64)), smooth)
+    values = _moving_mean(forward_fill(np.asarray(values, np.float64)), smooth)
     middle, low, high = band(values)
     x = np.arange(1, values.shape[1] + 1)
     axis.plot(x, middle, color=colour, label=label, linewidth=1.6)
@@ -94,7 +94,8 @@ def _panels(metrics, summary):
     ]
 
 
-def _forward_fill(values: np.ndarray) -> np.ndarray:
+def forward_fill(values: np.ndarray) -> np.ndarray:
+    """Values [S, I] whose gaps take the last value before them; what is missing at the start stays NaN."""
     index = np.where(np.isfinite(values), np.arange(values.shape[1]), 0)
     np.maximum.accumulate(index, axis=1, out=index)
     return np.take_along_axis(values, index, axis=1)

@@ -8,12 +8,11 @@ from imitax import formats
 from imitax.envs import make
 from imitax.experiment import figures
 from imitax.experiment.evaluation import Evaluation, evaluate, evaluate_random, record
-from imitax.experiment.policy import save_policies
 from imitax.experiment.runs import new_folder, train_to_folder, write_json
 from imitax.experiment.settings import check_seed, make_config
 from imitax.experiment.stats import describe_returns, normalised
 from imitax.experiment.terminal import evaluation_cells, live_bar, print_table
-from imitax.experiment.training import Training, fit
+from imitax.experiment.training import Training
 
 ENV = "Acrobot-v1"
 TRAJECTORIES = 7
@@ -29,17 +28,19 @@ def quickstart(path: Path, seed: int = 0) -> dict[str, Any]:
     new_folder(path)
     env = make(ENV)
     with live_bar("expert") as progress:
-        expert = fit(make_config("rl", ENV, seed=seed), env, None, progress)
-    save_policies(expert.policies, path / "expert.safetensors")
+        expert, _ = train_to_folder(
+            make_config("rl", ENV, seed=seed), env, None, path / "expert", EPISODES, progress
+        )
     demonstrations = record(expert.policy, env, EPISODES, seed=seed + 1).choose(TRAJECTORIES)
-    formats.save(demonstrations, path / "demonstrations.npz", spec=env.spec)
+    source = str(path / "demonstrations.npz")
+    formats.save(demonstrations, source, spec=env.spec)
 
     trained: dict[str, Training] = {"expert": expert}
     for method in ("bc", "gail", "constant"):
         config = make_config(method, ENV, seed=seed)
         with live_bar(method) as progress:
             trained[method], _ = train_to_folder(
-                config, env, demonstrations, path / method, EPISODES, progress, "demonstrations.npz"
+                config, env, demonstrations, path / method, EPISODES, progress, source
             )
     summary = {"env": ENV, "seed": seed, "trajectories": TRAJECTORIES, "episodes": EPISODES}
     summary["policies"] = _evaluate_all(trained, env)

@@ -4,8 +4,9 @@ config.json          settings, versions, seeds, fingerprint of the demonstration
 metrics.jsonl        one line for each iteration and seed
 policy.safetensors   the last policy of each seed; policy.json describes it
 reward.safetensors   of mce_irl: the learnt reward [S, A] of each seed, and its parameters
-summary.json         evaluation on fresh episodes; written last, so a folder without it is incomplete
+visits.npz           observations of the policy at a few moments of training, and of the demonstrations
 figures/             learning curves, as PNG and SVG
+summary.json         evaluation on fresh episodes; written last, so a folder without it is incomplete
 """
 
 import json
@@ -24,11 +25,13 @@ from imitax.envs import make
 from imitax.envs.base import Env, NativeEnv
 from imitax.errors import ImitaxError
 from imitax.experiment import figures, planning
-from imitax.experiment.evaluation import check_episodes, evaluate, evaluate_random
+from imitax.experiment.evaluation import check_episodes, evaluate, evaluate_random, record
+from imitax.experiment.files import check_parts, read_json, write_json
 from imitax.experiment.policy import Policy, load_policies, save_policies
 from imitax.experiment.settings import RunConfig, config_from_dict, make_config
 from imitax.experiment.stats import describe_returns, normalised
 from imitax.experiment.training import Progress, Training, fit, prepare
+from imitax.experiment.visits import SEEDS, VisitLog, save_visits
 from imitax.methods.registry import find_method
 
 _PACKAGES = ("imitax", "jax", "jaxlib", "equinox", "optax", "gymnasium", "gymnax", "numpy")
@@ -129,18 +132,24 @@ def train_to_folder(
     prepare(config, env, demonstrations)
     new_folder(path)
     write_json(path / "config.json", _describe_config(config, demonstrations, source))
+    start, log = time.perf_counter(), VisitLog()
     with (path / "metrics.jsonl").open("w") as file:
 
-        def record(iteration, total, metrics):
+        def note(iteration, total, metrics):
+            seconds = round(time.perf_counter() - start, 3)  # cloning: when it was over
             for index in range(config.seeds):
-                line = {"iteration": iteration, "seed": config.seed + index}
+                line = {"iteration": iteration, "seed": config.seed + index, "seconds": seconds}
                 line |= {name: float(values[index]) for name, values in metrics.items()}
                 file.write(json.dumps(_finite(line)) + "\n")
             if progress is not None:
                 progress(iteration, total, metrics)
 
-        training = fit(config, env, demonstrations, record)
+        training = fit(config, env, demonstrations, note, log)
     save_policies(training.policies, path / "policy.safetensors")
+    if not find_method(config.method).loop:
+        shown = [record(policy, env, min(episodes, 5)).observations for policy in training.policies[:SEEDS]]
+        log.keep(training.iterations - 1, shown)
+    save_visits(log.visits(training.demonstrations, demonstrations), path / "visits.npz")
     summary = summarise(training, env, episodes)
     if training.learnt is not None:
         planning.save_rewards(training.learnt, path / "reward.safetensors")
@@ -181,13 +190,7 @@ def summarise(training: Training, env: Env, episodes: int) -> dict[str, Any]:
 
 def load_run(path: Path) -> Run:
     """Read a run folder; `ImitaxError` names the file that is missing or damaged."""
-    if not path.is_dir():
-        raise ImitaxError(f"Run folder '{path}' does not exist.")
-    for name in ("config.json", "metrics.jsonl", "summary.json", "policy.safetensors", "policy.json"):
-        if not (path / name).is_file():
-            raise ImitaxError(
-                f"Run folder '{path}' is incomplete: {name} is missing (training did not finish?)."
-            )
+    check_parts(path, ("config.json", "metrics.jsonl", "summary.json", "policy.safetensors", "policy.json"))
     config = read_json(path / "config.json")
     if not isinstance(config, dict) or not isinstance(config.get("run"), dict):
         raise ImitaxError(f"File '{path / 'config.json'}' is not of a run: it has no settings under 'run'.")
@@ -202,19 +205,6 @@ def load_policy(path: str | Path, seed: int = 0) -> Policy:
     if not 0 <= seed < len(policies):
         raise ImitaxError(f"Run '{path}' has seeds 0 … {len(policies) - 1}, not {seed}.")
     return policies[seed]
-
-
-def read_json(path: Path) -> Any:
-    """JSON data; `ImitaxError` if the file cannot be read."""
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ImitaxError(f"File '{path}' cannot be read as JSON: {error}.") from error
-
-
-def write_json(path: Path, data: Any) -> None:
-    """Indented JSON."""
-    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
 
 def versions() -> dict[str, str]:

@@ -38,6 +38,7 @@ from imitax.tabular.irl import Learnt
 from imitax.types import Agent, EnvSpec, ExpertPairs, Learner, Rollout
 
 Progress = Callable[[int, int, dict[str, np.ndarray]], None]  # (iteration, iterations, metrics [S])
+Visit = Callable[[int, int, Rollout], None]  # (iteration, iterations, rollout [S, T, B])
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ class Training:
     seconds: float  # wall time, compilation included
     demonstrations: Demonstrations | None = field(default=None, repr=False)
     learnt: list[Learnt] | None = field(default=None, repr=False)  # by a planning method, for each seed
+
+    @property
+    def iterations(self) -> int:
+        """Iterations, or epochs, of which there are metrics."""
+        return next(iter(self.metrics.values())).shape[1]
 
     @property
     def policies(self) -> list[Policy]:
@@ -69,10 +75,12 @@ def fit(
     env: Env,
     demonstrations: Demonstrations | None = None,
     progress: Progress | None = None,
+    visit: Visit | None = None,
 ) -> Training:
     """Train `config.method` on `env`; errors if it needs demonstrations and has none that fit.
 
-    `progress` is called after every iteration of the loop (cloning: once for each epoch, at the end).
+    `progress` is called after every iteration of the loop (cloning: once for each epoch, at the end),
+    `visit` before it with what the policy did (cloning: never).
     """
     start = time.perf_counter()
     demonstrations = prepare(config, env, demonstrations)
@@ -83,7 +91,7 @@ def fit(
         steps = 0
     else:
         run = _fit_loop if kind is Kind.LOOP else _fit_cloning
-        learner, metrics, steps = run(config, env, demonstrations, seed_keys, progress)
+        learner, metrics, steps = run(config, env, demonstrations, seed_keys, progress, visit)
     seconds = time.perf_counter() - start
     return Training(config, env.spec, learner, metrics, steps, seconds, demonstrations, learnt)
 
@@ -165,7 +173,7 @@ def _compiled_loop(method: str, agent: str, spec: EnvSpec, settings: tuple[tuple
     return Program(functions, init, update(functions.learn), update(functions.pretrain))
 
 
-def _fit_loop(config: RunConfig, env: Env, demonstrations, seed_keys, progress):
+def _fit_loop(config: RunConfig, env: Env, demonstrations, seed_keys, progress, visit):
     loop = config.settings["loop"]
     envs = max(n for n in range(1, min(loop.envs, loop.steps) + 1) if loop.steps % n == 0)
     program = compiled(config, env.spec)
@@ -182,6 +190,8 @@ def _fit_loop(config: RunConfig, env: Env, demonstrations, seed_keys, progress):
             keys = _fold(key_run, 2 * i + 1)
             learner, episode_return, metrics = update(learner, expert, actors.episode_return, rollout, keys)
             history.append(metrics)
+            if visit is not None:
+                visit(i, total, rollout)
             if progress is not None:
                 progress(i, total, jax.tree.map(np.asarray, metrics))
             if i + 1 < total:
@@ -271,7 +281,8 @@ def _compiled_cloning(spec: EnvSpec, settings: CloningConfig):
     )
 
 
-def _fit_cloning(config: RunConfig, env: Env, demonstrations: Demonstrations, seed_keys, progress):
+def _fit_cloning(config: RunConfig, env: Env, demonstrations: Demonstrations, seed_keys, progress, visit):
+    del visit  # there are no rollouts
     settings = config.settings["bc"]
     train, validation = hold_out(demonstrations, config)
     init, run = _compiled_cloning(env.spec, settings)

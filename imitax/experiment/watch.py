@@ -1,6 +1,8 @@
-"""Rendering an episode with Gymnasium's own renderer, in a window or to a GIF."""
+"""Rendering episodes with Gymnasium's own renderer: in a window, to a GIF, as frames for a report."""
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -10,46 +12,86 @@ from imitax.errors import ImitaxError
 from imitax.experiment.policy import Policy
 from imitax.experiment.settings import check_seed
 
+# Environment id -> the state that an observation shows, for those where it shows all of it.
+STATES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "Acrobot-v1": lambda o: np.array([np.arctan2(o[1], o[0]), np.arctan2(o[3], o[2]), o[4], o[5]]),
+    "CartPole-v1": lambda o: np.array(o, np.float64),
+    "MountainCar-v0": lambda o: np.array(o, np.float64),
+    "MountainCarContinuous-v0": lambda o: np.array(o, np.float64),
+    "Pendulum-v1": lambda o: np.array([np.arctan2(o[1], o[0]), o[2]]),
+}
+
 
 def watch(policy: Policy, path: Path | None = None, stochastic: bool = False, seed: int = 0) -> dict:
     """Play one episode and show it, or write it to `path` (.gif); returns its length and return."""
-    import gymnasium
-
     if path is not None and path.suffix.lower() != ".gif":
         raise ImitaxError(f"File '{path}' has the ending '{path.suffix}': expected .gif.")
     if path is not None and path.exists():
         raise ImitaxError(f"File '{path}' exists: choose another, nothing was written.")
     check_seed(seed)
-    mode = "human" if path is None else "rgb_array"
-    # No episode has sound, and a machine without a sound card would be complained about.
-    os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
-    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-    try:
-        env = gymnasium.make(policy.spec.id, render_mode=mode, max_episode_steps=policy.spec.time_limit)
-    except (gymnasium.error.Error, ImportError) as error:
-        raise ImitaxError(f"Environment '{policy.spec.id}' cannot be rendered: {error}") from error
     act = policy.sampler(seed) if stochastic else policy
-    encode = encoder(env.observation_space)
     frames, total, length = [], 0.0, 0
-    try:
-        obs, _ = env.reset(seed=seed)
-        over = False
-        while not over:
+    with opened(policy.spec.id, policy.spec.time_limit, path is None) as env:
+        for length, reward in play(env, act, seed):  # noqa: B007  (the last of them is the answer)
+            total += reward
             if path is not None:
                 frames.append(env.render())
-            action = act(encode([obs])[0])
-            if not isinstance(action, int):
-                action = action.reshape(env.action_space.shape).astype(env.action_space.dtype)
-            obs, reward, terminated, truncated, _ = env.step(action)
-            total, length, over = total + float(reward), length + 1, terminated or truncated
         if path is not None:
-            frames.append(env.render())
             _write_gif(path, frames, env.metadata.get("render_fps", 30))
-    except gymnasium.error.DependencyNotInstalled as error:
-        raise ImitaxError(f"Environment '{policy.spec.id}' cannot be rendered: {error}") from error
-    finally:
-        env.close()
     return {"return": total, "length": length, "file": None if path is None else str(path)}
+
+
+@contextmanager
+def opened(env_id: str, time_limit: int | None, window: bool = False) -> Iterator:
+    """The Gymnasium environment, ready to be rendered; `ImitaxError` if it cannot be."""
+    import gymnasium
+
+    # No episode has sound and only a window needs a screen: machines without them would be complained about.
+    quiet = {"PYGAME_HIDE_SUPPORT_PROMPT": "1", "SDL_AUDIODRIVER": "dummy"}
+    quiet |= {} if window else {"SDL_VIDEODRIVER": "dummy"}
+    added = {name: value for name, value in quiet.items() if name not in os.environ}
+    os.environ.update(added)
+    mode = "human" if window else "rgb_array"
+    env = None
+    try:
+        env = gymnasium.make(env_id, render_mode=mode, max_episode_steps=time_limit)
+        yield env
+    except (gymnasium.error.Error, ImportError) as error:
+        raise ImitaxError(f"Environment '{env_id}' cannot be rendered: {error}") from error
+    finally:
+        if env is not None:
+            env.close()
+        for name in added:
+            os.environ.pop(name, None)
+
+
+def play(env, act: Callable, seed: int, start: np.ndarray | None = None) -> Iterator[tuple[int, float]]:
+    """One episode: (steps so far, reward of the last step), first (0, 0.0).
+
+    `start` is an observation to begin with, for environments in `STATES`.
+    """
+    encode = encoder(env.observation_space)
+    obs, _ = env.reset(seed=seed)
+    if start is not None:
+        obs = start
+        env.unwrapped.state = STATES[env.spec.id](start)
+    length, over = 0, False
+    yield length, 0.0
+    while not over:
+        action = act(encode([obs])[0])
+        if not isinstance(action, int):
+            action = action.reshape(env.action_space.shape).astype(env.action_space.dtype)
+        obs, reward, terminated, truncated, _ = env.step(action)
+        length, over = length + 1, terminated or truncated
+        yield length, float(reward)
+
+
+def replay(env, observations: np.ndarray) -> Iterator[int]:
+    """Puts an environment of `STATES` where each of the observations [T, O] was made; yields 0 … T − 1."""
+    env.reset(seed=0)
+    for step, obs in enumerate(observations):
+        env.unwrapped.state = STATES[env.spec.id](obs)
+        yield step
 
 
 def _write_gif(path: Path, frames: list[np.ndarray], fps: float) -> None:

@@ -1,0 +1,31 @@
+"""JSON files that say what is wrong with them. Never imports JAX."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from imitax.errors import ImitaxError
+
+
+def read_json(path: Path) -> Any:
+    """JSON data; `ImitaxError` if the file cannot be read."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ImitaxError(f"File '{path}' cannot be read as JSON: {error}.") from error
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Indented JSON."""
+    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+
+
+def check_parts(path: Path, parts: tuple[str, ...]) -> None:
+    """`ImitaxError` unless the run folder `path` exists and holds the files `parts`."""
+    if not path.is_dir():
+        raise ImitaxError(f"Run folder '{path}' does not exist.")
+    for name in parts:
+        if not (path / name).is_file():
+            raise ImitaxError(
+                f"Run folder '{path}' is incomplete: {name} is missing (training did not finish?)."
+            )
