@@ -25,6 +25,7 @@ _HOME = {
     "Policy": "imitax.experiment.policy",
     "load_policy": "imitax.experiment.runs",
     "load_run": "imitax.experiment.runs",
+    "resume": "imitax.experiment.runs",
     "Demonstrations": "imitax.demonstrations",
     "load_demonstrations": "imitax.experiment.demonstrate",
     "save_demonstrations": "imitax.formats",

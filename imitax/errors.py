@@ -10,6 +10,10 @@ class ImitaxError(ValueError):
     """Bad input, told in one sentence that names what was found and what was expected."""
 
 
+class Interrupted(Exception):
+    """A run that was asked to stop did so, and is saved; the message says how to go on."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> ImitaxError:
     """An `ImitaxError` for a name that is not in `known`, with the nearest known names."""
     known = sorted(known)

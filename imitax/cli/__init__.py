@@ -9,7 +9,7 @@ from imitax.cli import training  # noqa: F401  (each module adds its commands, t
 # isort: split
 from imitax.cli import benchmarking, demos, looking  # noqa: F401
 from imitax.cli.common import app
-from imitax.errors import ImitaxError
+from imitax.errors import ImitaxError, Interrupted
 
 
 def main() -> None:
@@ -23,6 +23,9 @@ def main() -> None:
         app.cli(
             prog="imitax", description="Imitation learning in JAX.", config=(tyro.conf.FlagCreatePairsOff,)
         )
+    except Interrupted as stopped:
+        print(f"imitax: {stopped}", file=sys.stderr)
+        sys.exit(130)
     except ImitaxError as error:
         print(f"imitax: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)

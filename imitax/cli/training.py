@@ -1,11 +1,11 @@
-"""Commands that train: expert, train, quickstart, study."""
+"""Commands that train: expert, train, resume, quickstart, study."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from imitax.cli.common import Backend, Env, Out, Set, add_report, answer, app
+from imitax.cli.common import Backend, Env, Out, RunFolder, Set, add_report, answer, app
 
 
 @app.command
@@ -42,6 +42,7 @@ def expert(
     time_limit: int | None = None,
     episodes: int = 100,
     out: Out = None,
+    checkpoint_every: int | None = None,
     set: Set = (),
     json: bool = False,
 ) -> None:
@@ -58,11 +59,12 @@ def expert(
         time_limit: steps after which an episode is truncated; default the environment's own
         episodes: fresh evaluation episodes per seed, deterministic and sampled
         out: new run folder; default runs/TIME-rl-ENV
+        checkpoint_every: iterations between two checkpoints, 0 for none; default about 250,000 steps
         set: other settings, for example agent.learning_rate=3e-4 (see `imitax methods`)
         json: print the summary as JSON
     """
     _train("rl", env, None, agent, seeds, seed, iterations, steps, None, 1, None, backend, time_limit,
-           episodes, out, set, json)  # fmt: skip
+           episodes, out, checkpoint_every, set, json)  # fmt: skip
 
 
 @app.command
@@ -82,6 +84,7 @@ def train(
     time_limit: int | None = None,
     episodes: int = 100,
     out: Out = None,
+    checkpoint_every: int | None = None,
     set: Set = (),
     json: bool = False,
 ) -> None:
@@ -104,20 +107,21 @@ def train(
         time_limit: steps after which an episode is truncated; default the environment's own
         episodes: fresh evaluation episodes per seed, deterministic and sampled
         out: new run folder; default runs/TIME-METHOD-ENV
+        checkpoint_every: iterations between two checkpoints, 0 for none; default about 250,000 steps
         set: other settings, for example reward.form=logit reward.steps=5 (see `imitax methods`)
         json: print the summary as JSON
     """
     _train(method, env, demos, agent, seeds, seed, iterations, steps, trajectories, subsample, preset,
-           backend, time_limit, episodes, out, set, json)  # fmt: skip
+           backend, time_limit, episodes, out, checkpoint_every, set, json)  # fmt: skip
 
 
 def _train(method, env, source, agent, seeds, seed, iterations, steps, trajectories, subsample, preset,
-           backend, time_limit, episodes, out, assignments, as_json):  # fmt: skip
+           backend, time_limit, episodes, out, checkpoint_every, assignments, as_json):  # fmt: skip
     from imitax import envs
     from imitax.experiment.demonstrate import load_demonstrations
     from imitax.experiment.runs import default_folder, overrides, train_to_folder
     from imitax.experiment.settings import make_config, parse_assignments
-    from imitax.experiment.terminal import evaluation_cells, live_bar, print_reward, print_table
+    from imitax.experiment.terminal import live_bar
 
     values = overrides(method, iterations, steps, parse_assignments(sum(assignments, ())))
     config = make_config(
@@ -128,7 +132,34 @@ def _train(method, env, source, agent, seeds, seed, iterations, steps, trajector
     demonstrations = None if source is None else load_demonstrations(source, world.spec)
     path = out or default_folder(f"{method}-{env.replace('/', '_')}")
     with live_bar(method) as progress:
-        _, summary = train_to_folder(config, world, demonstrations, path, episodes, progress, source)
+        _, summary = train_to_folder(
+            config, world, demonstrations, path, episodes, progress, source, checkpoint_every
+        )
+    _finish(path, summary, as_json)
+
+
+@app.command
+def resume(run: RunFolder, iterations: int | None = None, json: bool = False) -> None:
+    """Go on with a run that was interrupted, from its newest checkpoint, or further with a finished one.
+
+    Args:
+        run: run folder
+        iterations: train up to so many, more than the run had; default what it had
+        json: print the summary as JSON
+    """
+    from imitax.experiment.runs import resume as go_on
+    from imitax.experiment.terminal import live_bar
+
+    with live_bar(run.name) as progress:
+        _, summary = go_on(run, iterations, progress=progress)
+    (run / "report.html").unlink(missing_ok=True)  # of before
+    _finish(run, summary, json)
+
+
+def _finish(path: Path, summary: dict, as_json: bool) -> None:
+    """The report of a run that is over, and its figures on the screen."""
+    from imitax.experiment.terminal import evaluation_cells, print_reward, print_table
+
     told = add_report([path], path)
     if as_json:
         return answer(summary, True)
@@ -137,7 +168,8 @@ def _train(method, env, source, agent, seeds, seed, iterations, steps, trajector
         for kind in ("deterministic", "sampled")
     ]
     rows += [[kind, *evaluation_cells(summary[kind], None)] for kind in ("expert", "random") if summary[kind]]
-    print_table(f"{method} on {env}, {seeds} seed(s)", ["policy", "return", "95 % interval", "score"], rows)
+    title = f"{summary['method']} on {summary['env']}, {summary['seeds']} seed(s)"
+    print_table(title, ["policy", "return", "95 % interval", "score"], rows)
     if "irl" in summary:
         print_reward(summary["irl"])
     print(f"{summary['seconds']:.1f} s, {summary['env_steps_per_seed']:,} environment steps per seed.")

@@ -1,6 +1,7 @@
 """JSON files that say what is wrong with them. Never imports JAX."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,23 @@ def read_json(path: Path) -> Any:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Indented JSON."""
-    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    """Indented JSON, written whole or not at all."""
+    write_whole(path, (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Put a file in place by a rename, once its bytes are on the disk."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the rename itself
+    finally:
+        os.close(folder)
 
 
 def check_parts(path: Path, parts: tuple[str, ...]) -> None:

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +16,7 @@ from imitax.core.distributions import distribution
 from imitax.core.statistics import Moments, empty_moments, normalise
 from imitax.errors import ImitaxError
 from imitax.experiment.compiling import jit
+from imitax.experiment.tensors import from_tensors, to_tensors
 from imitax.networks import parameter_count, policy_network
 from imitax.types import Box, Discrete, EnvSpec, Learner
 
@@ -103,8 +103,7 @@ def save_policies(policies: list[Policy], path: Path) -> None:
 
     tensors = {}
     for index, policy in enumerate(policies):
-        for name, leaf in _named_leaves(policy.params):
-            tensors[f"seed{index}.{name}"] = np.asarray(leaf)
+        tensors |= to_tensors(policy.params, f"seed{index}.")
     save_file(tensors, path)
     spec = policies[0].spec
     description = {
@@ -146,25 +145,7 @@ def load_policies(path: Path) -> list[Policy]:
         policy_network(jax.random.key(0), spec.observation_size, spec.action_space, hidden),
         empty_moments((spec.observation_size,)),
     )
-    return [Policy(spec, _fill(like, tensors, f"seed{index}.", path)) for index in range(seeds)]
-
-
-def _fill(like: PolicyParams, tensors: dict, prefix: str, path: Path) -> PolicyParams:
-    leaves = []
-    for name, leaf in _named_leaves(like):
-        found = tensors.get(prefix + name)
-        if found is None or found.shape != leaf.shape:
-            shape = "nothing" if found is None else f"shape {found.shape}"
-            raise ImitaxError(
-                f"Policy file '{path}' has {shape} for '{prefix}{name}': expected shape {leaf.shape}."
-            )
-        leaves.append(jnp.asarray(found))
-    return jax.tree.unflatten(jax.tree.structure(like), leaves)
-
-
-def _named_leaves(params: PolicyParams) -> list[tuple[str, Any]]:
-    flat, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(params, eqx.is_array))
-    return [(jax.tree_util.keystr(path, simple=True, separator="."), leaf) for path, leaf in flat]
+    return [Policy(spec, from_tensors(like, tensors, path, f"seed{index}.")) for index in range(seeds)]
 
 
 def _hidden(network) -> tuple[int, ...]:

@@ -2,6 +2,8 @@
 
 config.json          settings, versions, seeds, fingerprint of the demonstrations: enough to repeat it
 metrics.jsonl        one line for each iteration and seed
+checkpoints/         the newest states of training and the best one, from which `resume` goes on
+demonstrations.npz   what the method was shown, before `trajectories` and `subsample`
 policy.safetensors   the last policy of each seed; policy.json describes it
 reward.safetensors   of mce_irl: the learnt reward [S, A] of each seed, and its parameters
 visits.npz           observations of the policy at a few moments of training, and of the demonstrations
@@ -9,10 +11,10 @@ figures/             learning curves, as PNG and SVG
 summary.json         evaluation on fresh episodes; written last, so a folder without it is incomplete
 """
 
-import json
 import math
 import platform
 import time
+from dataclasses import replace
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from imitax import formats
 from imitax.demonstrations import Demonstrations
 from imitax.envs import make
 from imitax.envs.base import Env, NativeEnv
@@ -28,10 +31,11 @@ from imitax.experiment import figures, planning
 from imitax.experiment.evaluation import check_episodes, evaluate, evaluate_random, record
 from imitax.experiment.files import check_parts, read_json, write_json
 from imitax.experiment.policy import Policy, load_policies, save_policies
-from imitax.experiment.settings import RunConfig, config_from_dict, make_config
+from imitax.experiment.recorder import Recorder, default_interval
+from imitax.experiment.settings import RunConfig, config_from_dict, config_value, make_config, override
 from imitax.experiment.stats import describe_returns, normalised
 from imitax.experiment.training import Progress, Training, fit, prepare
-from imitax.experiment.visits import SEEDS, VisitLog, save_visits
+from imitax.experiment.visits import SEEDS, save_visits
 from imitax.methods.registry import find_method
 
 _PACKAGES = ("imitax", "jax", "jaxlib", "equinox", "optax", "gymnasium", "gymnax", "numpy")
@@ -123,38 +127,96 @@ def train_to_folder(
     episodes: int,
     progress: Progress | None = None,
     source: str | None = None,
+    checkpoint_every: int | None = None,
 ) -> tuple[Training, dict[str, Any]]:
     """Train, evaluate on `episodes` fresh episodes for each seed, and write the run folder `path`.
 
-    Bad input is an `ImitaxError` before the folder is made.
+    A checkpoint is written every `checkpoint_every` iterations (default: about 250,000 environment steps; 0:
+    only when asked to stop) and at the end. Bad input is an `ImitaxError` before the folder is made.
+
+    Raises:
+        Interrupted: Ctrl-C or SIGTERM came; the run is saved, and `resume` goes on with it.
     """
     check_episodes(episodes)
+    every = default_interval(config) if checkpoint_every is None else checkpoint_every
+    if every < 0:
+        raise ImitaxError(f"Option checkpoint-every is {every}: expected at least 0.")
     prepare(config, env, demonstrations)
     new_folder(path)
-    write_json(path / "config.json", _describe_config(config, demonstrations, source))
-    start, log = time.perf_counter(), VisitLog()
-    with (path / "metrics.jsonl").open("w") as file:
+    if demonstrations is not None:
+        formats.save(demonstrations, path / "demonstrations.npz")
+    described = _describe_config(config, demonstrations, source)
+    described |= {"episodes": episodes, "checkpoint_every": every}
+    write_json(path / "config.json", described)
+    return _train_in(path, config, env, demonstrations, episodes, every, progress)
 
-        def note(iteration, total, metrics):
-            seconds = round(time.perf_counter() - start, 3)  # cloning: when it was over
-            for index in range(config.seeds):
-                line = {"iteration": iteration, "seed": config.seed + index, "seconds": seconds}
-                line |= {name: float(values[index]) for name, values in metrics.items()}
-                file.write(json.dumps(_finite(line)) + "\n")
-            if progress is not None:
-                progress(iteration, total, metrics)
 
-        training = fit(config, env, demonstrations, note, log)
+def resume(
+    path: Path, iterations: int | None = None, env: Env | None = None, progress: Progress | None = None
+) -> tuple[Training, dict[str, Any]]:
+    """Go on with an interrupted run from its newest whole checkpoint, or with a finished one to `iterations`.
+
+    On a native environment the result is the same, bit for bit, as without the interruption. `env` is needed
+    where the environment was made by a function.
+
+    Raises:
+        ImitaxError: there is no such run, it is finished, or a file that it needs is missing or damaged.
+    """
+    check_parts(path, ("config.json",))
+    described = read_run_config(path)
+    config = config_from_dict(described["run"])
+    done = (path / "summary.json").is_file()
+    if iterations is not None:
+        key = find_method(config.method).kind.value
+        before = config_value(config, key)
+        if iterations < before:
+            raise ImitaxError(f"Option iterations is {iterations}: expected at least the run's own {before}.")
+        done = done and iterations == before
+        config = replace(config, settings=override(config.settings, key, iterations))
+    if done:
+        raise ImitaxError(f"Run '{path}' is finished: give more iterations to go further (--iterations N).")
+    demonstrations = None
+    if described.get("demonstrations") is not None:
+        env = env or make(config.env, config.backend, config.time_limit)
+        demonstrations = formats.load(path / "demonstrations.npz", env.spec)
+        if demonstrations.fingerprint() != described["demonstrations"]["fingerprint"]:
+            raise ImitaxError(
+                f"File '{path / 'demonstrations.npz'}' is not what run '{path}' was begun with."
+            )
+    env = env or make(config.env, config.backend, config.time_limit)
+    prepare(config, env, demonstrations)
+    write_json(path / "config.json", described | {"run": config.as_dict()})
+    (path / "summary.json").unlink(missing_ok=True)
+    return _train_in(
+        path, config, env, demonstrations, described["episodes"], described["checkpoint_every"], progress
+    )
+
+
+def read_run_config(path: Path) -> dict[str, Any]:
+    """config.json of a run folder; `ImitaxError` if it is not one."""
+    config = read_json(path / "config.json")
+    if not isinstance(config, dict) or not isinstance(config.get("run"), dict):
+        raise ImitaxError(f"File '{path / 'config.json'}' is not of a run: it has no settings under 'run'.")
+    return config
+
+
+def _train_in(
+    path, config, env, demonstrations, episodes, every, progress
+) -> tuple[Training, dict[str, Any]]:
+    """Train, from a checkpoint if there is one, and write what is missing in a run folder."""
+    recorder = Recorder(path, config, every, progress)
+    with recorder.recording():
+        training = fit(config, env, demonstrations, recorder.note, recorder.visits, recorder)
     save_policies(training.policies, path / "policy.safetensors")
     if not find_method(config.method).loop:
         shown = [record(policy, env, min(episodes, 5)).observations for policy in training.policies[:SEEDS]]
-        log.keep(training.iterations - 1, shown)
-    save_visits(log.visits(training.demonstrations, demonstrations), path / "visits.npz")
+        recorder.visits.keep(training.iterations - 1, shown)
+    save_visits(recorder.visits.visits(training.demonstrations, demonstrations), path / "visits.npz")
     summary = summarise(training, env, episodes)
     if training.learnt is not None:
         planning.save_rewards(training.learnt, path / "reward.safetensors")
         summary["irl"] = _finite(planning.describe(training, env))
-    (path / "figures").mkdir()
+    (path / "figures").mkdir(exist_ok=True)
     figures.save(figures.learning_curves(training.metrics, summary), path / "figures" / "learning")
     write_json(path / "summary.json", summary)
     return training, summary
@@ -191,9 +253,7 @@ def summarise(training: Training, env: Env, episodes: int) -> dict[str, Any]:
 def load_run(path: Path) -> Run:
     """Read a run folder; `ImitaxError` names the file that is missing or damaged."""
     check_parts(path, ("config.json", "metrics.jsonl", "summary.json", "policy.safetensors", "policy.json"))
-    config = read_json(path / "config.json")
-    if not isinstance(config, dict) or not isinstance(config.get("run"), dict):
-        raise ImitaxError(f"File '{path / 'config.json'}' is not of a run: it has no settings under 'run'.")
+    config = read_run_config(path)
     summary, policies = read_json(path / "summary.json"), load_policies(path / "policy.safetensors")
     return Run(path, config_from_dict(config["run"]), summary, policies)
 

@@ -107,6 +107,12 @@ def override(settings: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
     return settings | {group: dataclasses.replace(settings[group], **{name: converted})}
 
 
+def config_value(config: RunConfig, key: str) -> Any:
+    """The value of a setting such as "loop.iterations"."""
+    group, _, name = key.partition(".")
+    return getattr(config.settings[group], name)
+
+
 def _convert(key: str, value: Any, kind: Any) -> Any:
     words = {"true": True, "false": False}
     try:

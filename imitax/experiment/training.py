@@ -5,40 +5,54 @@ rollout came from a native environment or from a host, so equal rollouts give eq
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imitax.agents.rollout import (
-    Actors,
-    action_keys,
-    collect_host,
-    collect_native,
-    episode_statistics,
-    start_host,
-    start_native,
-)
-from imitax.core.actions import from_environment, to_environment
+from imitax.agents.rollout import Actors, episode_statistics
+from imitax.core.actions import from_environment
 from imitax.demonstrations import Demonstrations
-from imitax.envs.base import Env, HostEnv, NativeEnv
+from imitax.envs.base import Env
 from imitax.errors import ImitaxError
+from imitax.experiment.collecting import fold, source
 from imitax.experiment.compiling import jit
 from imitax.experiment.planning import plan, problem
 from imitax.experiment.policy import Policy, policies_of
 from imitax.experiment.settings import RunConfig, check_config
-from imitax.methods.adversarial import Method, act
+from imitax.methods.adversarial import Method
 from imitax.methods.cloning import CloningConfig, cloning
 from imitax.methods.registry import Kind, build, find_method
 from imitax.tabular.irl import Learnt
-from imitax.types import Agent, EnvSpec, ExpertPairs, Learner, Rollout
+from imitax.types import EnvSpec, ExpertPairs, Learner, Rollout
 
 Progress = Callable[[int, int, dict[str, np.ndarray]], None]  # (iteration, iterations, metrics [S])
 Visit = Callable[[int, int, Rollout], None]  # (iteration, iterations, rollout [S, T, B])
+History = list[dict[str, np.ndarray]]  # metrics [S] of every iteration
+
+
+class LoopState(NamedTuple):
+    """What the next iteration depends on, besides settings, demonstrations and the number of the iteration.
+
+    Every leaf has a leading seed axis. Random numbers follow from seed and iteration, so no key is in here.
+    """
+
+    learner: Learner
+    actors: Actors | None  # None where environments can not be taken up again
+
+
+class Keeper(Protocol):
+    """Keeps the loop's state, and gives it back to a run that was interrupted."""
+
+    def restore(self, like: LoopState) -> tuple[LoopState, History] | None:
+        """State and metrics of the iterations that are done, or None to begin; `like` has their shapes."""
+
+    def keep(self, total: int, state: LoopState, history: History) -> None:
+        """Called after every iteration; may raise to stop the run."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +90,15 @@ def fit(
     demonstrations: Demonstrations | None = None,
     progress: Progress | None = None,
     visit: Visit | None = None,
+    keeper: Keeper | None = None,
 ) -> Training:
     """Train `config.method` on `env`; errors if it needs demonstrations and has none that fit.
 
     `progress` is called after every iteration of the loop (cloning: once for each epoch, at the end),
-    `visit` before it with what the policy did (cloning: never).
+    `visit` before it with what the policy did (cloning: never). `keeper` makes a run that can be resumed.
+
+    Raises:
+        ImitaxError: as `prepare`, or a number that training depends on is no longer finite.
     """
     start = time.perf_counter()
     demonstrations = prepare(config, env, demonstrations)
@@ -91,7 +109,7 @@ def fit(
         steps = 0
     else:
         run = _fit_loop if kind is Kind.LOOP else _fit_cloning
-        learner, metrics, steps = run(config, env, demonstrations, seed_keys, progress, visit)
+        learner, metrics, steps = run(config, env, demonstrations, seed_keys, progress, visit, keeper)
     seconds = time.perf_counter() - start
     return Training(config, env.spec, learner, metrics, steps, seconds, demonstrations, learnt)
 
@@ -165,7 +183,7 @@ def _compiled_loop(method: str, agent: str, spec: EnvSpec, settings: tuple[tuple
         def one(learner, expert, episode_return, rollout, key):
             episode_return, episodes = episode_statistics(episode_return, rollout)
             learner, metrics = function(learner, expert, rollout, key)
-            return learner, episode_return, episodes | metrics
+            return learner, episode_return, episodes | metrics | {"nonfinite": nonfinite(learner, rollout)}
 
         return jit(jax.vmap(one, in_axes=(0, None, 0, 0, 0)), donate_argnums=0)
 
@@ -173,104 +191,78 @@ def _compiled_loop(method: str, agent: str, spec: EnvSpec, settings: tuple[tuple
     return Program(functions, init, update(functions.learn), update(functions.pretrain))
 
 
-def _fit_loop(config: RunConfig, env: Env, demonstrations, seed_keys, progress, visit):
+WATCHED = ("observations", "rewards", "policy", "reward model", "normaliser")
+
+
+def nonfinite(learner: Learner, rollout: Rollout) -> jax.Array:
+    """Which of `WATCHED` hold a number that is not finite: the sum of 2^index; 0 where all is well."""
+    trees = (
+        (rollout.obs, rollout.next_obs),
+        rollout.reward,
+        learner.agent,
+        learner.reward,
+        learner.normaliser,
+    )
+
+    def broken(tree):
+        leaves = [x for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.inexact)]
+        return ~jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in leaves])) if leaves else False
+
+    return sum((jnp.where(broken(tree), 2.0**i, 0.0) for i, tree in enumerate(trees)), jnp.float32(0))
+
+
+def _check_finite(metrics: dict[str, np.ndarray], config: RunConfig, iteration: int) -> dict[str, np.ndarray]:
+    """Metrics without the mark of `nonfinite`; `ImitaxError` says what is not finite, and since when."""
+    marks = metrics.pop("nonfinite").astype(int)
+    bad = [name for i, name in enumerate(WATCHED) if (marks >> i & 1).any()]
+    # Means over the episodes that ended are unknown where none did.
+    losses = {name: values for name, values in metrics.items() if not name.startswith("episode_")}
+    bad += [name for name, values in losses.items() if not np.isfinite(values).all()]
+    if bad:
+        wrong = (marks > 0) | ~np.isfinite(np.stack(list(losses.values()))).all(axis=0)
+        seeds = ", ".join(str(config.seed + i) for i in np.flatnonzero(wrong))
+        raise ImitaxError(
+            f"Training of '{config.method}' on '{config.env}' broke down in iteration {iteration + 1}, seed "
+            f"{seeds}: no longer finite are {', '.join(bad)}."
+        )
+    return metrics
+
+
+def _fit_loop(config: RunConfig, env: Env, demonstrations, seed_keys, progress, visit, keeper):
     loop = config.settings["loop"]
     envs = max(n for n in range(1, min(loop.envs, loop.steps) + 1) if loop.steps % n == 0)
     program = compiled(config, env.spec)
     expert = None if demonstrations is None else expert_pairs(demonstrations, env.spec)
-    key_init, key_run = _fold(seed_keys, 0), _fold(seed_keys, 1)
+    key_init, key_run = fold(seed_keys, 0), fold(seed_keys, 1)
     learner = program.init(key_init, expert)
-    history: list[dict[str, jax.Array]] = []
     total = loop.pretrain + loop.iterations
-    rollouts = _rollouts(env, program.method.agent, learner, envs, loop.steps // envs, key_run)
+    rollouts = source(env, program.method.agent, config.seeds, envs, loop.steps // envs)
     try:
-        rollout, actors = next(rollouts)
-        for i in range(total):
+        actors = rollouts.start(fold(key_run, 0))
+        history: History = []
+        like = LoopState(learner, actors if rollouts.whole else None)
+        if keeper is not None and (kept := keeper.restore(like)):
+            (learner, taken_up), history = kept
+            # Other environments begin new episodes, other ones than those of the beginning.
+            actors = taken_up if rollouts.whole else rollouts.start(fold(fold(key_run, 0), len(history)))
+        for i in range(len(history), total):
+            actors, rollout = rollouts.collect(learner, actors, fold(key_run, 2 * i + 2))
             update = program.pretrain if i < loop.pretrain else program.learn
-            keys = _fold(key_run, 2 * i + 1)
+            keys = fold(key_run, 2 * i + 1)
             learner, episode_return, metrics = update(learner, expert, actors.episode_return, rollout, keys)
-            history.append(metrics)
+            actors = actors._replace(episode_return=episode_return)
+            history.append(_check_finite(jax.tree.map(np.asarray, metrics), config, i))
             if visit is not None:
                 visit(i, total, rollout)
             if progress is not None:
-                progress(i, total, jax.tree.map(np.asarray, metrics))
-            if i + 1 < total:
-                rollout, actors = rollouts.send((learner, episode_return))
+                progress(i, total, history[-1])
+            if keeper is not None:
+                keeper.keep(total, LoopState(learner, actors if rollouts.whole else None), history)
     finally:
         rollouts.close()
     history = history[loop.pretrain :]  # iteration 0 is the first policy update
-    metrics = {name: np.stack([np.asarray(m[name]) for m in history], axis=1) for name in history[0]}
+    metrics = {name: np.stack([m[name] for m in history], axis=1) for name in history[0]}
     return jax.block_until_ready(learner), metrics, total * loop.steps
-
-
-@cache
-def _fold_program():
-    return jit(jax.vmap(jax.random.fold_in, in_axes=(0, None)))
-
-
-def _fold(keys, number: int):
-    """The keys of every seed, made different by `number`."""
-    return _fold_program()(keys, number)
-
-
-def _rollouts(
-    env: Env, agent: Agent, learner: Learner, envs: int, horizon: int, keys
-) -> Iterator[tuple[Rollout, Actors]]:
-    """Rollouts [S, T, B] without end; send it (learner, episode_return) for each next one."""
-    native = isinstance(env, NativeEnv)
-    source = _native_rollouts if native else _host_rollouts
-    start, collect, close = source(env, agent, envs, horizon)
-    try:
-        actors = start(_fold(keys, 0), learner.normaliser.count.shape[0])
-        i = 0
-        while True:
-            i += 1
-            actors, rollout = collect(learner, actors, _fold(keys, 2 * i))
-            learner, episode_return = yield rollout, actors
-            actors = actors._replace(episode_return=episode_return)
-    finally:
-        close()
-
-
-@lru_cache(maxsize=16)
-def _native_functions(env: NativeEnv, agent: Agent, envs: int, horizon: int):
-    def collect(learner, actors, key):
-        return collect_native(env, lambda obs, k: act(agent, learner, obs, k), actors, horizon, key)
-
-    start = jit(jax.vmap(lambda key: start_native(env, envs, key)))
-    return start, jit(jax.vmap(collect))
-
-
-def _native_rollouts(env: NativeEnv, agent: Agent, envs: int, horizon: int):
-    start, collect = _native_functions(env, agent, envs, horizon)
-    return lambda keys, seeds: start(keys), collect, lambda: None
-
-
-@lru_cache(maxsize=16)
-def _host_act(spec: EnvSpec, agent: Agent):
-    def both(learner, obs, key):
-        action = act(agent, learner, obs, key)
-        return action, to_environment(spec.action_space, action)
-
-    return jit(jax.vmap(both))
-
-
-def _host_rollouts(env: HostEnv, agent: Agent, envs: int, horizon: int):
-    both = _host_act(env.spec, agent)
-    batch = None
-
-    def start(keys, seeds):
-        nonlocal batch
-        batch = env.open(seeds * envs)
-        drawn = jax.vmap(lambda k: jax.random.randint(k, (envs,), 0, 2**31 - 1))(keys)
-        return start_host(batch, np.asarray(drawn))
-
-    def collect(learner, actors, keys):
-        step_keys = jnp.swapaxes(jax.vmap(lambda k: action_keys(k, horizon))(keys), 0, 1)  # [T, S]
-        actors, rollout = collect_host(batch, lambda obs, k: both(learner, obs, k), actors, step_keys)
-        return actors, jax.tree.map(lambda x: np.moveaxis(x, 0, 1), rollout)  # [S, T, B, …]
-
-    return start, collect, lambda: batch.close() if batch is not None else None
 
 
 @lru_cache(maxsize=16)
@@ -281,14 +273,16 @@ def _compiled_cloning(spec: EnvSpec, settings: CloningConfig):
     )
 
 
-def _fit_cloning(config: RunConfig, env: Env, demonstrations: Demonstrations, seed_keys, progress, visit):
-    del visit  # there are no rollouts
+def _fit_cloning(
+    config: RunConfig, env: Env, demonstrations: Demonstrations, seed_keys, progress, visit, keeper
+):
+    del visit, keeper  # there are no rollouts, and it is over soon
     settings = config.settings["bc"]
     train, validation = hold_out(demonstrations, config)
     init, run = _compiled_cloning(env.spec, settings)
     pairs = expert_pairs(train, env.spec)
     learner, history = run(
-        init(seed_keys, pairs), pairs, expert_pairs(validation, env.spec), _fold(seed_keys, 1)
+        init(seed_keys, pairs), pairs, expert_pairs(validation, env.spec), fold(seed_keys, 1)
     )
     metrics = {name: np.asarray(values) for name, values in history.items()}
     if progress is not None:

@@ -46,6 +46,14 @@ class VisitLog:
         points = min(_points(rows[0].shape[1]), *map(len, rows))
         self._kept[iteration] = np.stack([_sample(x, points) for x in rows])
 
+    def kept(self) -> dict[int, Float32[np.ndarray, "S N O"]]:
+        """Iteration -> what was kept of it."""
+        return dict(self._kept)
+
+    def restore(self, kept: dict[str, np.ndarray]) -> None:
+        """Take up what an interrupted run had kept."""
+        self._kept = {int(iteration): observations for iteration, observations in kept.items()}
+
     def visits(self, shown: "Demonstrations | None", whole: "Demonstrations | None") -> Visits:
         """What was kept, beside the demonstrations as the method saw them and as they were before."""
         iterations = sorted(self._kept)
