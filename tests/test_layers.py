@@ -28,17 +28,21 @@ MAY_IMPORT = {
         *("presets", "data"),
     ),
     "tabular": ("demonstrations",),
+    "recording": ("types", "checks", "demonstrations", "formats", "envs"),
     "benchmark": ("experiment", "methods", "envs", "formats", "demonstrations"),
-    "cli": ("benchmark", "experiment", "envs", "formats", "methods", "data"),  # what it lists and converts
+    # what it lists and converts
+    "cli": ("benchmark", "recording", "experiment", "envs", "formats", "methods", "data"),
 }
 ALSO = {"agents.rollout": ("envs.base",)}
 
 # Outside libraries that have one import site each: module -> what of them it may import.
-GUARDED = ("gymnax", "gymnasium", "envpool", "minari")
+GUARDED = ("gymnax", "gymnasium", "envpool", "minari", "pygame")
 MAY_USE = {
     "envs.native": ("gymnax",),
     "envs.host": ("gymnasium", "envpool"),
     "experiment.watch": ("gymnasium",),  # rendering
+    "recording.game": ("gymnasium",),  # pictures
+    "recording.window": ("pygame",),
     "tabular.worlds": ("gymnasium",),  # the toy texts' tables
     "tabular.sample": ("gymnasium",),  # an MDP as an environment
     "formats.minari": ("minari", "gymnasium"),  # spaces, and the registered spec that a dataset names
