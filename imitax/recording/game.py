@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import gymnasium
 import numpy as np
@@ -25,7 +27,6 @@ class Game:
     """
 
     def __init__(self, env_id: str, time_limit: int | None = None):
-        _quiet_sdl()
         self.spec = host.make(env_id, time_limit).spec
         made: list[_Drawn] = []
 
@@ -36,6 +37,8 @@ class Game:
         self._batch = host.make(make_one).open(1)
         self._drawn = made[-1]
         self.fps = float(self._drawn.metadata.get("render_fps") or DEFAULT_FPS)
+        with _quiet_sdl():
+            self.reset(0)  # draws for the first time
 
     def reset(self, seed: int) -> Float32[np.ndarray, "O"]:
         """Start an episode."""
@@ -62,12 +65,19 @@ def has_display() -> bool:
     return not sys.platform.startswith("linux") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
 
 
-def _quiet_sdl() -> None:
+@contextmanager
+def _quiet_sdl() -> Iterator[None]:
     """Keeps pygame, which draws most environments, from greeting and from looking for what is not there."""
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
-    if not has_display():
-        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    if has_display() or "SDL_VIDEODRIVER" in os.environ:
+        yield
+        return
+    os.environ["SDL_VIDEODRIVER"] = "dummy"
+    try:
+        yield
+    finally:
+        del os.environ["SDL_VIDEODRIVER"]  # so that nobody takes an invisible window for a real one
 
 
 class _Drawn(gymnasium.Wrapper):

@@ -22,9 +22,9 @@ from imitax.recording.keys import (
     rest_of,
     show,
 )
+from imitax.recording.session import PACES
 from imitax.types import Box, Discrete, EnvSpec
 
-SLOWEST, FASTEST = 0.5, 240  # steps per second
 _SPARE = [name for name in NAMES if name not in DIGITS and name not in ARROWS and "button" not in name]
 _PAIRS = (("left", "right"), ("down", "up"), ("a", "d"), ("s", "w"), ("j", "l"), ("k", "i"))
 _ALIKE = {"FrozenLake8x8": "FrozenLake", "CliffWalkingSlippery": "CliffWalking"}
@@ -104,8 +104,8 @@ def to_toml(keymap: KeyMap, title: str) -> str:
 
 def check_fps(what: str, value: Any) -> float:
     """`value` as steps per second, or `ImitaxError`."""
-    if not _is_number(value) or not SLOWEST <= value <= FASTEST:
-        raise ImitaxError(f"{what} is {brief(value)}: expected steps per second, {SLOWEST} … {FASTEST}.")
+    if not _is_number(value) or not PACES[0] <= value <= PACES[-1]:
+        raise ImitaxError(f"{what} is {brief(value)}: expected steps per second, {PACES[0]} … {PACES[-1]}.")
     return float(value)
 
 

@@ -7,6 +7,7 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
+from itertools import chain
 from socketserver import TCPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -144,11 +145,12 @@ class _Handler(BaseHTTPRequestHandler):
         return page, saw
 
     def _stream(self, page: str) -> None:
-        self._head(200, "text/event-stream")
-        self.close_connection = True
         messages = self.server.link.messages(page)
         try:
-            for message in messages:
+            first = next(messages)  # before anything is answered: what the page then posts must be taken
+            self.close_connection = True
+            self._head(200, "text/event-stream")
+            for message in chain([first], messages):
                 text = ":" if message is None else f"data: {json.dumps(message)}"
                 self.wfile.write(f"{text}\n\n".encode())
         finally:

@@ -17,6 +17,7 @@ from imitax.recording.keys import CONTROLS, Action, KeyMap
 from imitax.types import EnvSpec
 
 Phase = Literal["paused", "playing", "deciding", "over"]
+# Steps per second.
 PACES = (0.5, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 120, 160, 200, 240)
 
 

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 
 import numpy as np
@@ -40,7 +41,9 @@ class Recording:
 
     def until(self, **wanted):
         """Reads the stream until the view is as wanted."""
+        end = time.monotonic() + 60
         for line in self.stream:
+            assert time.monotonic() < end, f"never {wanted}"
             if line.startswith(b"data: ") and "view" in (message := json.loads(line[6:])):
                 self._post({"page": "one", "saw": message["number"]})
                 if wanted.items() <= message["view"].items():

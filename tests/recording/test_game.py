@@ -109,8 +109,7 @@ def test_the_last_picture_is_of_the_end_not_of_the_next_start(registered):
 def test_environments_that_cannot_be_drawn_are_refused(registered, name, entry, options, told):
     registered(name, entry, max_episode_steps=9, **options)
     with pytest.raises(ImitaxError) as error:
-        game = Game(name)
-        game.reset(0)
+        Game(name)
     assert told in str(error.value)
 
 

@@ -74,9 +74,10 @@ def record(tmp_path):
 
     yield start
     for recording in started:
-        if recording.process.poll() is None:
-            recording.process.kill()
-            recording.process.communicate()
+        recording.process.kill()
+        recording.process.wait()
+        recording.process.stdout.close()
+        recording.process.stderr.close()
 
 
 @contextmanager

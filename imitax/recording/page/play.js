@@ -11,6 +11,7 @@ const CONTROLS = ["enter", "backspace", "escape", "p", "+", "-"];
 const RETRY = 1000; // milliseconds
 
 let page, part, stream; // this connection's name, the number of its next post, its stream
+let greeted = false; // what is posted before the program has greeted us would be lost
 let meant = new Set(); // keys and axes that mean something here
 let phase = "";
 let shown = 0, told = 0, telling = false; // message shown, message that we told of, whether we are telling
@@ -21,6 +22,7 @@ const down = new Map(); // physical key -> our name for it, while it is held
 function connect() {
   page = Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(16)).join("");
   part = shown = told = 0;
+  greeted = false;
   forget();
   stream = new EventSource(`events?page=${page}`);
   let before = Promise.resolve(); // one message after another: decoding a picture takes a moment
@@ -66,6 +68,7 @@ async function draw(picture) {
 // What is shown
 
 function greet(hello) {
+  greeted = true;
   document.title = `${hello.env}: recording`;
   $("env").textContent = hello.env;
   $("file").textContent = hello.file;
@@ -157,7 +160,7 @@ const moves = new Map(); // axis -> what is to be told with the next picture or 
 function post(acts) {
   const all = [...Array.from(moves, ([axis, position]) => ["move", axis, position]), ...acts];
   moves.clear();
-  if (all.length) send({ page, part: part++, acts: all }, 3);
+  if (greeted && all.length) send({ page, part: part++, acts: all }, 3);
 }
 
 // No key is held and no axis moved, as far as we told.
