@@ -131,6 +131,7 @@ COMMANDS = {
     "envs": cli.looking.envs,
     "study": cli.training.study,
     "demos make": cli.demos.make,
+    "demos record": cli.demos.record,
     "demos inspect": cli.demos.inspect,
     "demos convert": cli.demos.convert,
 }
@@ -356,6 +357,17 @@ def test_demonstrations_are_made_inspected_and_converted(trained, tmp_path, form
         assert converted["file"] == target and converted["fingerprint"] == two.fingerprint()
         assert read("demos", "convert", target, f"back{index}{suffix}")["pairs"] == two.pairs
         assert load_demonstrations(f"back{index}{suffix}").fingerprint() == two.fingerprint()
+
+
+def test_keys_are_shown_as_the_file_that_changes_them(tmp_path):
+    shown = imitax("demos", "record", "Pendulum-v1", "--show-keys")
+    assert shown.code == 0 and "gamepad-0" in shown.out and shown.err == ""
+    (tmp_path / "mine.toml").write_text(shown.out.replace("fps = 20", "fps = 7"))
+    assert read("demos", "record", "Pendulum-v1", "--show-keys", "--keys", "mine.toml")["fps"] == 7
+    (tmp_path / "mine.toml").write_text("[keys]\nleft = 3.0")
+    bad = "demos record Pendulum-v1 --browser --no-open --keys mine.toml"
+    refused(tmp_path, bad, "In 'mine.toml': key 'left' is 3.0: expected 1 number(s) within [-2] … [2]")
+    refused(tmp_path, f"{bad} --show-keys", "In 'mine.toml': key 'left' is 3.0")
 
 
 def test_demonstrations_in_words(tmp_path):

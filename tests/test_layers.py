@@ -28,21 +28,24 @@ MAY_IMPORT = {
         *("presets", "data", "tabular"),
     ),
     "tabular": ("demonstrations",),
+    "recording": ("types", "checks", "demonstrations", "formats", "envs"),
     "benchmark": ("experiment", "methods", "envs", "formats", "demonstrations"),
     "report": ("experiment",),
     "cli": (
-        *("benchmark", "report", "experiment"),
+        *("benchmark", "report", "recording", "experiment"),
         *("envs", "formats", "methods", "data", "tabular"),  # what it lists and converts
     ),
 }
 ALSO = {"agents.rollout": ("envs.base",)}
 
 # Outside libraries that have one import site each: module -> what of them it may import.
-GUARDED = ("gymnax", "gymnasium", "envpool", "minari")
+GUARDED = ("gymnax", "gymnasium", "envpool", "minari", "pygame")
 MAY_USE = {
     "envs.native": ("gymnax",),
     "envs.host": ("gymnasium", "envpool"),
     "experiment.watch": ("gymnasium",),  # rendering
+    "recording.game": ("gymnasium",),  # pictures
+    "recording.window": ("pygame",),
     "tabular.worlds": ("gymnasium",),  # the toy texts' tables
     "formats.minari": ("minari", "gymnasium"),  # spaces, and the registered spec that a dataset names
 }

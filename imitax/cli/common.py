@@ -12,7 +12,7 @@ from imitax.errors import ImitaxError
 
 app = tyro.extras.SubcommandApp()
 demos = tyro.extras.SubcommandApp()
-demos.__doc__ = "Make, inspect and convert demonstrations."  # shown by --help
+demos.__doc__ = "Make, record, inspect and convert demonstrations."  # shown by --help
 
 Backend = Literal["auto", "native", "gymnasium"]
 # A tuple for each time the option is given: without this, a second --set would undo the first.

@@ -1,4 +1,4 @@
-"""Commands for demonstrations: make, inspect, convert."""
+"""Commands for demonstrations: make, record, inspect, convert."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -64,6 +64,54 @@ def make(
         for path, d in files.items()
     ]
     answer(listing, json, "\n".join(lines))
+
+
+@demos.command
+def record(
+    env: Env,
+    out: Annotated[Path | None, arg(metavar="FILE.npz")] = None,
+    browser: bool = False,
+    keys: Annotated[Path | None, arg(metavar="FILE.toml")] = None,
+    show_keys: bool = False,
+    episodes: int | None = None,
+    fps: float | None = None,
+    seed: int = 0,
+    time_limit: int | None = None,
+    port: int = 0,
+    no_open: bool = False,
+    json: bool = False,
+) -> None:
+    """Play episodes yourself, in a window or in the browser, and keep those that you like.
+
+    Args:
+        env: environment id
+        out: file to add to, or to make; default demos/ENV-by-hand.npz
+        browser: play in a page that only this machine can reach, instead of a window
+        keys: mapping of keys (and axes) to actions; default one that comes along
+        show_keys: only print the mapping, as a file to start from
+        episodes: end after so many kept ones; default when you finish, or press Ctrl-C
+        fps: steps per second at the start; default the mapping's, or the environment's
+        seed: of the episodes' first states
+        time_limit: steps after which an episode is truncated; default the environment's own
+        port: of the page; 0 takes a free one
+        no_open: do not open the page, only print its address
+        json: print what was kept, or the mapping, as JSON
+    """
+    import sys
+    from dataclasses import asdict
+
+    from imitax import envs, recording
+
+    if show_keys:
+        keymap = recording.mapping_for(envs.make(env, "gymnasium", time_limit).spec, keys)
+        return answer(asdict(keymap), json, recording.to_toml(keymap, f"Keys of {env}"))
+    result = recording.record(
+        env, out, browser=browser, keys=keys, episodes=episodes, seed=seed, time_limit=time_limit, fps=fps,
+        port=port, open_page=not no_open, tell=lambda text: print(text, file=sys.stderr, flush=True),
+    )  # fmt: skip
+    kept = f"Kept {result['kept']} episode(s), {result['pairs']} pairs"
+    text = f"{kept}: {result['file']} holds {result['episodes']}." if result["kept"] else "Nothing was kept."
+    answer(result, json, text)
 
 
 @demos.command

@@ -1,15 +1,16 @@
 """Demonstrations from and to files: npz, the original system's JSON, and Minari.
 
 A format is one reader and one writer. Whatever is wrong with a file ends in one `ImitaxError` that
-names the file; a file that is already there is never written over. Nothing is unpickled and no object is
-built by name. Observations are float32 in memory, so a file with float64 is rounded on reading.
+names the file; a file that is already there is never written over, and only `append` adds to one. Nothing
+is unpickled and no object is built by name. Observations are float32 in memory, so a file with float64 is
+rounded on reading.
 """
 
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from imitax.checks import MAX_BYTES
@@ -61,19 +62,88 @@ def save(
         demonstrations.validate(spec)
     if os.path.lexists(path):
         raise ImitaxError(f"'{path}' exists already and is not written over: choose another name.")
+    _write_whole(path, lambda scratch: write(demonstrations, scratch, spec))
+
+
+def append(demonstrations: Demonstrations, path: str | os.PathLike[str], spec: EnvSpec) -> Demonstrations:
+    """Adds episodes to the npz file `path`, or makes it; returns all that it now holds.
+
+    When this returns, the episodes are on the disk; when it does not, the file is as it was. Two
+    processes that add to one file at a time both succeed (where the system can lock a folder).
+
+    Raises:
+        ImitaxError: not a .npz file, one that is damaged or not of the environment `spec`, or it
+            cannot be written.
+    """
+    path = Path(os.path.realpath(path))  # a link stays a link
+    with _only_writer(path.parent):
+        before = load_to_append(path, spec)
+        demonstrations.validate(spec)
+        whole = Demonstrations.concatenate([demonstrations] if before is None else [before, demonstrations])
+
+        def write(scratch: Path) -> None:
+            npz.write(whole, scratch, spec)
+            if before is not None:
+                shutil.copymode(path, scratch)
+
+        _write_whole(path, write)
+    return whole
+
+
+def load_to_append(path: str | os.PathLike[str], spec: EnvSpec) -> Demonstrations | None:
+    """What the npz file `path` holds, after checking that episodes of `spec` may be added; None: no file.
+
+    Raises:
+        ImitaxError: as `append`.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".npz":
+        raise ImitaxError(f"'{path}' has the suffix '{path.suffix}'; expected .npz.")
+    if not path.exists():
+        return None
+    found = load(path, spec)
+    if found.env_id not in ("", spec.id):
+        raise ImitaxError(f"In '{path}': found demonstrations of {found.env_id}; expected {spec.id}.")
+    return found
+
+
+def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Lets `write` make a file or folder beside `path`, and puts it there once it is on the disk."""
     scratch = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Made beside the target, so that the last step is a rename within one file system.
         scratch = Path(tempfile.mkdtemp(prefix=".imitax-", dir=path.parent))
-        write(demonstrations, scratch / path.name, spec)
+        write(scratch / path.name)
         _to_disk(scratch / path.name)
-        os.rename(scratch / path.name, path)
+        os.replace(scratch / path.name, path)
+        _folder_to_disk(path.parent)
     except (OSError, ImportError) as error:
         raise ImitaxError(f"'{path}' cannot be written: {_one_line(error)}.") from error
     finally:
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def _only_writer(folder: Path) -> Iterator[None]:
+    """Waits until no other process adds to a file of `folder`. The lock ends with the process, however."""
+    try:
+        import fcntl
+
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    except ImportError:  # no such locks on this system
+        yield
+        return
+    except OSError as error:
+        raise ImitaxError(f"'{folder}' cannot be written to: {_one_line(error)}.") from error
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _format_to_read(name: str) -> str:
@@ -132,3 +202,15 @@ def _to_disk(path: Path) -> None:
     for file in [path] if path.is_file() else filter(Path.is_file, path.rglob("*")):
         with open(file, "rb") as handle:
             os.fsync(handle.fileno())
+
+
+def _folder_to_disk(path: Path) -> None:
+    """Waits until a rename in a folder is on the disk, where the system lets folders be opened."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
