@@ -10,6 +10,11 @@ class ImitaxError(ValueError):
     """Bad input, told in one sentence that names what was found and what was expected."""
 
 
+def missing(what: str, extra: str) -> ImitaxError:
+    """An `ImitaxError` for something that needs an extra of this package."""
+    return ImitaxError(f"{what} needs a package that is not installed: pip install 'imitax[{extra}]'.")
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> ImitaxError:
     """An `ImitaxError` for a name that is not in `known`, with the nearest known names."""
     known = sorted(known)

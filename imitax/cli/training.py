@@ -5,28 +5,34 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from imitax.cli.common import Backend, Env, Out, Set, answer, app
+from imitax.cli.common import Backend, Env, Log, Out, Quiet, Set, Verbose, answer, app, verbosity
 
 
 @app.command
-def quickstart(out: Out = None, seed: int = 0, json: bool = False) -> None:
+def quickstart(
+    out: Out = None, seed: int = 0, json: bool = False, quiet: Quiet = False, verbose: Verbose = False
+) -> None:
     """Train an Acrobot-v1 expert, clone and imitate it with GAIL, and compare all with the controls.
 
     Args:
         out: new folder to write; default runs/TIME-quickstart
         seed: of training
         json: print the summary as JSON instead of the table
+        quiet: no progress, and of the result only the folder
+        verbose: more of the progress
     """
-    import contextlib
-    import io
-
+    from imitax.experiment.quickstart import comparison_table
     from imitax.experiment.quickstart import quickstart as run
     from imitax.experiment.runs import default_folder
+    from imitax.experiment.terminal import print_table
+    from imitax.experiment.units import duration
 
     path = out or default_folder("quickstart")
-    with contextlib.redirect_stdout(io.StringIO()) if json else contextlib.nullcontext():
-        summary = run(path, seed)
-    answer(summary, json, f"{summary['seconds']} s in all. Written to {path}/")
+    summary = run(path, seed, verbosity(quiet, verbose))
+    if json or quiet:
+        return answer(summary, json, f"{path}")
+    print_table(*comparison_table(summary))
+    print(f"{duration(summary['seconds'])} in all. Written to {path}/")
 
 
 @app.command
@@ -42,7 +48,10 @@ def expert(
     episodes: int = 100,
     out: Out = None,
     set: Set = (),
+    log: Log = (),
     json: bool = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Train a policy on the true reward.
 
@@ -58,10 +67,13 @@ def expert(
         episodes: fresh evaluation episodes per seed, deterministic and sampled
         out: new run folder; default runs/TIME-rl-ENV
         set: other settings, for example agent.learning_rate=3e-4 (see `imitax methods`)
+        log: tensorboard or wandb, while it trains; may be given twice
         json: print the summary as JSON
+        quiet: no progress, and of the result only the folder
+        verbose: the settings, every seed, and every iteration where stderr is no terminal
     """
     _train("rl", env, None, agent, seeds, seed, iterations, steps, None, 1, None, backend, time_limit,
-           episodes, out, set, json)  # fmt: skip
+           episodes, out, set, log, json, verbosity(quiet, verbose))  # fmt: skip
 
 
 @app.command
@@ -82,7 +94,10 @@ def train(
     episodes: int = 100,
     out: Out = None,
     set: Set = (),
+    log: Log = (),
     json: bool = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Learn a policy from demonstrations.
 
@@ -103,19 +118,23 @@ def train(
         episodes: fresh evaluation episodes per seed, deterministic and sampled
         out: new run folder; default runs/TIME-METHOD-ENV
         set: other settings, for example reward.form=logit reward.steps=5 (see `imitax methods`)
+        log: tensorboard or wandb, while it trains; may be given twice
         json: print the summary as JSON
+        quiet: no progress, and of the result only the folder
+        verbose: the settings, every seed, and every iteration where stderr is no terminal
     """
     _train(method, env, demos, agent, seeds, seed, iterations, steps, trajectories, subsample, preset,
-           backend, time_limit, episodes, out, set, json)  # fmt: skip
+           backend, time_limit, episodes, out, set, log, json, verbosity(quiet, verbose))  # fmt: skip
 
 
 def _train(method, env, source, agent, seeds, seed, iterations, steps, trajectories, subsample, preset,
-           backend, time_limit, episodes, out, assignments, as_json):  # fmt: skip
+           backend, time_limit, episodes, out, assignments, log, as_json, level):  # fmt: skip
     from imitax import envs
     from imitax.experiment.demonstrate import load_demonstrations
+    from imitax.experiment.loggers import Logging, make_loggers
     from imitax.experiment.runs import default_folder, overrides, train_to_folder
     from imitax.experiment.settings import make_config, parse_assignments
-    from imitax.experiment.terminal import evaluation_cells, live_bar, print_table
+    from imitax.experiment.terminal import Verbosity, live_bar, print_settings
 
     values = overrides(method, iterations, steps, parse_assignments(sum(assignments, ())))
     config = make_config(
@@ -125,18 +144,34 @@ def _train(method, env, source, agent, seeds, seed, iterations, steps, trajector
     world = envs.make(env, backend, time_limit)
     demonstrations = None if source is None else load_demonstrations(source, world.spec)
     path = out or default_folder(f"{method}-{env.replace('/', '_')}")
-    with live_bar(method) as progress:
+    loggers = make_loggers(log, path)
+    if level == Verbosity.VERBOSE:
+        print_settings(config)
+    with (
+        live_bar(method, config.iteration_steps, level, seed) as bar,
+        Logging(loggers, config, bar) as progress,
+    ):
         _, summary = train_to_folder(config, world, demonstrations, path, episodes, progress, source)
-    if as_json:
-        return answer(summary, True)
+        progress.evaluation(summary)
+    if as_json or level == Verbosity.QUIET:
+        return answer(summary, as_json, f"{path}")
+    _print_summary(f"{method} on {env}, {seeds} seed{'s' * (seeds > 1)}", summary)
+    print(f"Written to {path}/")
+
+
+def _print_summary(title: str, summary: dict) -> None:
+    from imitax.experiment.terminal import evaluation_cells, print_table
+    from imitax.experiment.units import count, duration
+
     rows = [
         [kind, *evaluation_cells(summary[kind], summary[kind].get("normalised"))]
         for kind in ("deterministic", "sampled")
     ]
     rows += [[kind, *evaluation_cells(summary[kind], None)] for kind in ("expert", "random") if summary[kind]]
-    print_table(f"{method} on {env}, {seeds} seed(s)", ["policy", "return", "95 % interval", "score"], rows)
-    print(f"{summary['seconds']:.1f} s, {summary['env_steps_per_seed']:,} environment steps per seed.")
-    print(f"Written to {path}/")
+    print_table(title, ["policy", "return", "95 % interval", "score"], rows)
+    steps = summary["env_steps_per_seed"]
+    told = f", {count(steps)} environment steps for each seed" if steps else ""
+    print(f"Trained in {duration(summary['seconds'])}{told}.")
 
 
 @app.command
@@ -147,6 +182,8 @@ def study(
     only: tuple[str, ...] = (),
     out: Out = None,
     json: bool = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Repeat a study: every run and every figure; what is already there is not run again.
 
@@ -157,21 +194,27 @@ def study(
         only: names of runs, to make only these; default all
         out: folder of raw results, figures and summary; default studies/NAME
         json: print the summary as JSON
+        quiet: no progress, and of the result only the folder
+        verbose: more of the progress
     """
-    from imitax.experiment.study import CASES
+    from functools import partial
+
+    from imitax.experiment.study import CASES, STEPS
     from imitax.experiment.study import study as run_study
     from imitax.experiment.terminal import live_bar, print_table
+    from imitax.experiment.units import duration
 
     path = out or Path("studies") / name
-    summary = run_study(name, path, seeds, iterations, only, live_bar)
-    if json:
-        return answer(summary, True)
+    bar = partial(live_bar, steps=STEPS, verbosity=verbosity(quiet, verbose))
+    summary = run_study(name, path, seeds, iterations, only, bar)
+    if json or quiet:
+        return answer(summary, json, f"{path}")
     rows = []
     for key, entry in summary.items():
         sampled, low_high = entry["return_sampled"], entry["return_sampled"]["interval"]
         cells = [f"{sampled['interquartile_mean']:.1f}", "[{:.1f}, {:.1f}]".format(*low_high)]
         mode = f"{entry['return_deterministic']['interquartile_mean']:.1f}"
-        rows.append([f"{key}: {CASES[key].label}", *cells, mode, f"{entry['seconds']:.0f}"])
-    columns = ["run", "return, sampled (IQM)", "95 % interval", "deterministic (IQM)", "seconds"]
+        rows.append([f"{key}: {CASES[key].label}", *cells, mode, duration(entry["seconds"])])
+    columns = ["run", "return, sampled (IQM)", "95 % interval", "deterministic (IQM)", "time"]
     print_table(f"Study {name}, {seeds} seeds", columns, rows)
     print(f"Figures in {path}/figures/")

@@ -11,6 +11,7 @@ import json
 import math
 import platform
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -24,6 +25,7 @@ from imitax.envs.base import Env, NativeEnv
 from imitax.errors import ImitaxError
 from imitax.experiment import figures
 from imitax.experiment.evaluation import check_episodes, evaluate, evaluate_random
+from imitax.experiment.loggers import Logger, Logging
 from imitax.experiment.policy import Policy, load_policies, save_policies
 from imitax.experiment.settings import RunConfig, config_from_dict, make_config
 from imitax.experiment.stats import describe_returns, normalised
@@ -61,11 +63,13 @@ def train(
     preset: str | None = None,
     settings: dict[str, Any] | None = None,
     progress: Progress | None = None,
+    loggers: Sequence[Logger] = (),
 ) -> Training:
     """Train `method` ("bc", "fem", "gtal", "gail", "constant", "rl") on `env`: policies and metrics.
 
     `seeds` seeds from `seed` on are trained side by side; `iterations` and `steps` (environment steps per
     iteration) replace the loop's, `settings` any other value by its key ("reward.learning_rate").
+    `progress` and `loggers` (`TensorBoard`, `WandB`, or your own) are told every iteration's metrics.
     """
     config = make_config(
         method,
@@ -80,7 +84,10 @@ def train(
         backend="native" if isinstance(env, NativeEnv) else "gymnasium",
         time_limit=env.spec.time_limit,
     )
-    return fit(config, env, demonstrations, progress)
+    if not loggers:
+        return fit(config, env, demonstrations, progress)
+    with Logging(loggers, config, progress) as log:
+        return fit(config, env, demonstrations, log)
 
 
 def overrides(

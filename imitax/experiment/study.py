@@ -19,6 +19,7 @@ from imitax.experiment.stats import bootstrap_interval, interquartile_mean
 
 ENV = "Acrobot-v1"
 EPISODES = 100
+STEPS = 5000  # of an iteration
 KEPT = ("episode_length", "expert_score", "policy_score", "discriminator_loss", "discriminator_accuracy",
         "reward_mean", "reward_std", "expertlike_fraction", "entropy")  # fmt: skip
 
@@ -73,7 +74,7 @@ def study(
             raise ImitaxError(f"Option {option} is {value}: expected at least 1.")
     raw = path / "raw"
     raw.mkdir(parents=True, exist_ok=True)
-    _check_same(raw / "settings.json", {"seeds": seeds, "iterations": iterations, "steps": 5000})
+    _check_same(raw / "settings.json", {"seeds": seeds, "iterations": iterations, "steps": STEPS})
     for key in only or CASES:
         file = raw / f"{key}.npz"
         if not file.exists():
@@ -121,7 +122,7 @@ def run_case(case: Case, seeds: int, iterations: int, progress) -> Result:
         demonstrations = load_demonstrations(case.demonstrations, env.spec)
     start = time.perf_counter()
     training = train(
-        case.method, env, demonstrations, seeds=seeds, iterations=iterations, steps=5000,
+        case.method, env, demonstrations, seeds=seeds, iterations=iterations, steps=STEPS,
         preset=case.preset, settings=dict(case.settings), progress=progress,
     )  # fmt: skip
     seconds = time.perf_counter() - start
