@@ -34,7 +34,7 @@ MAY_IMPORT = {
 ALSO = {"agents.rollout": ("envs.base",)}
 
 # Outside libraries that have one import site each: module -> what of them it may import.
-GUARDED = ("gymnax", "gymnasium", "envpool", "minari")
+GUARDED = ("gymnax", "gymnasium", "envpool", "minari", "tensorboardX", "wandb", "onnx", "onnxruntime")
 MAY_USE = {
     "envs.native": ("gymnax",),
     "envs.host": ("gymnasium", "envpool"),
@@ -42,6 +42,9 @@ MAY_USE = {
     "tabular.worlds": ("gymnasium",),  # the toy texts' tables
     "tabular.sample": ("gymnasium",),  # an MDP as an environment
     "formats.minari": ("minari", "gymnasium"),  # spaces, and the registered spec that a dataset names
+    "formats.minari_list": ("minari",),
+    "experiment.loggers": ("tensorboardX", "wandb"),
+    "experiment.export": ("onnx", "onnxruntime"),
 }
 
 WITHOUT_JAX = (
