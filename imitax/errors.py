@@ -14,6 +14,11 @@ class Interrupted(Exception):
     """A run that was asked to stop did so, and is saved; the message says how to go on."""
 
 
+def missing(what: str, extra: str) -> ImitaxError:
+    """An `ImitaxError` for something that needs an extra of this package."""
+    return ImitaxError(f"{what} needs a package that is not installed: pip install 'imitax[{extra}]'.")
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> ImitaxError:
     """An `ImitaxError` for a name that is not in `known`, with the nearest known names."""
     known = sorted(known)

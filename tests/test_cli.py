@@ -130,6 +130,9 @@ COMMANDS = {
     "methods": cli.looking.methods,
     "envs": cli.looking.envs,
     "study": cli.training.study,
+    "export": cli.exporting.export,
+    "doctor": cli.helping.doctor,
+    "demos list": cli.datasets.list_demonstrations,
     "demos make": cli.demos.make,
     "demos record": cli.demos.record,
     "demos inspect": cli.demos.inspect,
@@ -282,11 +285,109 @@ def test_watch_writes_a_moving_picture(trained, tmp_path):
 
     path, _ = trained("gymnasium")
     told = read("watch", path, "--save", "episode.gif", "--policy", 1)
-    assert told["file"] == "episode.gif" and told["length"] == told["return"] > 1
+    assert told["file"] == "episode.gif" and told["lengths"] == told["returns"] and told["lengths"][0] > 1
     with Image.open(tmp_path / "episode.gif") as image:
-        assert image.format == "GIF" and 1 < image.n_frames <= told["length"] + 1
-    answer = imitax("watch", path, "--save", "other.gif", "--stochastic")
-    assert answer.code == 0 and "Written to other.gif" in answer.out
+        assert image.format == "GIF" and 1 < image.n_frames <= told["lengths"][0] + 1
+    answer = imitax("watch", path, "--save", "other.gif", "--stochastic", "--episodes", 2)
+    assert answer.code == 0 and answer.out.count("Return") == 2
+    assert answer.out.endswith("Written to other.gif\n")
+
+
+def test_watch_in_a_window(trained):
+    told = read("watch", trained("gymnasium")[0])  # a window that nobody sees
+    assert told["file"] is None and told["lengths"] == told["returns"]
+
+
+def test_export(trained, tmp_path):
+    import onnxruntime
+
+    path, _ = trained("gymnasium")
+    told = read("export", path, "--out", "policy.onnx", "--seed-index", 1)
+    assert told["file"] == "policy.onnx" and told["observations"] > 512 and told["ties"] == 0
+    assert told["largest_difference"]["logits"] < 1e-4
+    observations = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
+    session = onnxruntime.InferenceSession("policy.onnx")
+    (actions,) = session.run(["action"], {"observation": observations})
+    np.testing.assert_array_equal(actions, runs.load_policy(path, 1)(observations))
+    assert "checked on" in imitax("export", path, "--out", "first.onnx").out
+
+    assert read("export", path, "--format", "safetensors", "--out", "all.safetensors")["policies"] == 2
+    answer = imitax("export", path, "--format", "safetensors", "--out", "b.safetensors", "--seed-index", 1)
+    assert answer.code == 0 and "1 of 2 policies" in answer.out
+    same = runs.load_policy("b.safetensors")(observations)
+    np.testing.assert_array_equal(same, runs.load_policy("all.safetensors", 1)(observations))
+
+
+def test_export_where_the_environment_is_missing(trained, tmp_path):
+    shutil.copytree(trained("expert")[0], tmp_path / "run")
+    for name in ("config.json", "policy.json"):
+        text = (tmp_path / "run" / name).read_text()
+        (tmp_path / "run" / name).write_text(text.replace("Acrobot-v1", "Elsewhere-v0"))
+    assert read("export", "run", "--out", "policy.onnx")["observations"] == 512
+    assert "0 of them from episodes" in imitax("export", "run", "--out", "other.onnx").out
+
+
+# Logging and levels
+
+
+def test_logging(tmp_path):
+    answer = imitax(*RUNS["bc"], "--out", "run", "--log", "tensorboard", "--log", "tensorboard", "--json")
+    assert answer.code == 0 and json.loads(answer.out)["method"] == "bc"
+    found = sorted(str(f.parent.relative_to(tmp_path)) for f in tmp_path.rglob("events.out.tfevents.*"))
+    assert found == [f"run/tensorboard/{name}" for name in ("mean", "seed0", "seed1")]
+
+
+def test_quiet_and_verbose(tmp_path):
+    assert imitax(*RUNS["bc"], "--out", "run", "--quiet") == Answer(0, "run\n", "")
+    answer = imitax(*RUNS["bc"], "--out", "again", "-v")
+    assert [f"bc: {i}/3" in answer.err for i in (1, 2, 3)] == [True] * 3
+    assert "hidden=(8,)" in answer.err and "Written to again/" in answer.out
+    with_json = imitax(*RUNS["bc"], "--out", "third", "-q", "--json")
+    assert json.loads(with_json.out)["method"] == "bc" and with_json.err == ""
+
+
+@pytest.mark.parametrize("command", [GAIL, "expert Acrobot-v1", "quickstart", "study acrobot"])
+def test_both_levels_at_once_are_refused(tmp_path, command):
+    refused(tmp_path, f"{command} --quiet --verbose", "contradict each other")
+
+
+# The installation
+
+
+def test_doctor(monkeypatch):
+    from imitax.experiment import doctor
+
+    data = read("doctor")
+    assert data["works"] and {"versions", "extras", "machine", "cache", "renderers", "minari"} < set(data)
+    monkeypatch.setattr(doctor, "probe", lambda: [{"stage": "JAX", "error": "it [exploded]"}])
+    answer = imitax("doctor")
+    assert answer.code == 1 and "it [exploded]" in answer.out and "cannot run" in answer.out
+    monkeypatch.setattr(doctor, "probe", lambda: [])
+    assert imitax("doctor").code == 0
+
+
+def test_completion():
+    answer = imitax("completion", "bash")
+    assert answer.code == 0 and answer.err == ""
+    assert answer.out.rstrip().endswith("complete -o default -F _imitax imitax")
+    assert imitax("completion", "powershell").code == 2
+
+
+def test_demonstrations_are_listed(monkeypatch, tmp_path):
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
+    data = read("demos", "list")
+    assert data["local"] == [] and "remote" not in data
+    assert data["shipped"]["Acrobot-v1/4"]["episodes"] == 4
+    shutil.copytree(_minari_dataset(tmp_path), tmp_path / "minari/imitax/acrobot-v1-v0/data")
+    assert read("demos", "list")["local"][0]["id"] == "imitax/acrobot-v1-v0"
+    text = imitax("demos", "list").out
+    assert "Acrobot-v1/10" in text and "minari:imitax/acrobot-v1-v0" in text
+    assert read("demos", "inspect", "minari:imitax/acrobot-v1-v0")["episodes"] == 4
+
+
+def _minari_dataset(folder):
+    formats.save(load_demonstrations("Acrobot-v1/4"), folder / "shown")
+    return folder / "shown"
 
 
 # Reports
@@ -500,6 +601,9 @@ def test_quickstart(small_quickstart, tmp_path):
     for name in ("bc", "gail", "constant", "expert"):
         assert read("evaluate", f"quick/{name}", "--episodes", 2)["episodes"] == 4
     refused(tmp_path, "quickstart --out quick", "Output folder 'quick' exists")
+    _, columns, rows = quickstart.comparison_table(told)
+    assert [row[0] for row in rows] == ["random", "expert", "", "bc", "", "gail", "", "constant", ""]
+    assert {len(row) for row in rows} == {len(columns)} and rows[0][1] == "sampled"
 
 
 # Bad input
@@ -722,6 +826,11 @@ BAD_USES = {
     "seed to watch": ("watch run --save new.gif --seed -1", "seed is -1"),
     "not a GIF": ("watch run --save new.mp4", "has the ending '.mp4': expected .gif"),
     "existing GIF": ("watch run --save old.gif", "File 'old.gif' exists"),
+    "export that exists": ("export run --out old.onnx", "File 'old.onnx' exists"),
+    "export to a wrong ending": ("export run --out a.pt", "has the ending '.pt': expected .onnx"),
+    "no such seed to export": ("export run --out a.onnx --seed-index 2", "has seeds 0 … 1, not 2"),
+    "export to nowhere": ("export run --out old.gif/a.onnx", "old.gif/a.onnx' cannot be written"),
+    "no episodes to watch": ("watch run --save new.gif --episodes 0", "episodes is 0: expected at least 1"),
     "another environment": ("demos make CartPole-v1 --policy run", "policy is for 'Acrobot-v1'"),
 }
 
@@ -730,7 +839,7 @@ BAD_USES = {
 def test_bad_uses_of_a_run_are_refused(trained, tmp_path, command, message):
     shutil.copytree(trained("expert")[0], tmp_path / "run")
     shutil.copytree(trained("gymnasium")[0], tmp_path / "other")
-    for name in ("old.gif", "old.html"):
+    for name in ("old.gif", "old.html", "old.onnx"):
         (tmp_path / name).write_text("mine")
     refused(tmp_path, command, message)
 

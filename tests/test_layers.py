@@ -39,7 +39,10 @@ MAY_IMPORT = {
 ALSO = {"agents.rollout": ("envs.base",)}
 
 # Outside libraries that have one import site each: module -> what of them it may import.
-GUARDED = ("gymnax", "gymnasium", "envpool", "minari", "pygame")
+GUARDED = (
+    *("gymnax", "gymnasium", "envpool", "minari", "pygame"),
+    *("tensorboardX", "wandb", "onnx", "onnxruntime"),
+)
 MAY_USE = {
     "envs.native": ("gymnax",),
     "envs.host": ("gymnasium", "envpool"),
@@ -48,6 +51,9 @@ MAY_USE = {
     "recording.window": ("pygame",),
     "tabular.worlds": ("gymnasium",),  # the toy texts' tables
     "formats.minari": ("minari", "gymnasium"),  # spaces, and the registered spec that a dataset names
+    "formats.minari_list": ("minari",),
+    "experiment.loggers": ("tensorboardX", "wandb"),
+    "experiment.export": ("onnx", "onnxruntime"),
 }
 
 WITHOUT_JAX = (

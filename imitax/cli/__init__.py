@@ -2,13 +2,14 @@
 
 import sys
 
-import tyro
-
-from imitax.cli import training  # noqa: F401  (each module adds its commands, these first)
+from imitax.cli import training  # noqa: F401  (each module adds its commands, in this order)
 
 # isort: split
 from imitax.cli import benchmarking, demos, looking  # noqa: F401
-from imitax.cli.common import app
+
+# isort: split
+from imitax.cli import datasets, exporting, helping  # noqa: F401
+from imitax.cli.common import run
 from imitax.errors import ImitaxError, Interrupted
 
 
@@ -20,9 +21,7 @@ def main() -> None:
         print(f"imitax {version('imitax')}")
         return
     try:
-        app.cli(
-            prog="imitax", description="Imitation learning in JAX.", config=(tyro.conf.FlagCreatePairsOff,)
-        )
+        run()
     except Interrupted as stopped:
         print(f"imitax: {stopped}", file=sys.stderr)
         sys.exit(130)

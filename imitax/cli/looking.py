@@ -44,27 +44,32 @@ def evaluate(
 def watch(
     run: RunFolder,
     save: Annotated[Path | None, arg(metavar="FILE.gif")] = None,
+    episodes: int = 1,
     stochastic: bool = False,
     policy: int = 0,
     seed: int = 0,
     json: bool = False,
 ) -> None:
-    """Render an episode with Gymnasium's own renderer, in a window or to a file.
+    """Watch a policy play, with Gymnasium's own renderer, in a window or in a file.
 
     Args:
         run: run folder
-        save: new .gif file; default: a window
+        save: new .gif file; default: a window, until it is closed or Escape is pressed
+        episodes: one after the other
         stochastic: sample actions instead of taking the most likely
         policy: which of the run's seeds, from 0
-        seed: of the episode
-        json: print the episode's return and length as JSON
+        seed: of the first episode; each next one has the next
+        json: print the episodes' returns and lengths as JSON
     """
     from imitax.experiment.runs import load_policy
     from imitax.experiment.watch import watch as show
 
-    episode = show(load_policy(run, policy), save, stochastic, seed)
-    where = f" Written to {save}" if save else ""
-    answer(episode, json, f"Return {episode['return']:.1f} in {episode['length']} steps.{where}")
+    played = show(load_policy(run, policy), save, stochastic, seed, episodes)
+    pairs = zip(played["returns"], played["lengths"], strict=True)
+    lines = [f"Return {total:.1f} in {length} steps." for total, length in pairs]
+    if save:
+        lines[-1] += f" Written to {save}"
+    answer(played, json, "\n".join(lines))
 
 
 @app.command

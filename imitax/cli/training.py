@@ -5,29 +5,48 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from imitax.cli.common import Backend, Env, Out, RunFolder, Set, add_report, answer, app
+from imitax.cli.common import (
+    Backend,
+    Env,
+    Log,
+    Out,
+    Quiet,
+    RunFolder,
+    Set,
+    Verbose,
+    add_report,
+    answer,
+    app,
+    verbosity,
+)
 
 
 @app.command
-def quickstart(out: Out = None, seed: int = 0, json: bool = False) -> None:
+def quickstart(
+    out: Out = None, seed: int = 0, json: bool = False, quiet: Quiet = False, verbose: Verbose = False
+) -> None:
     """Train an Acrobot-v1 expert, clone and imitate it with GAIL, and compare all with the controls.
 
     Args:
         out: new folder to write; default runs/TIME-quickstart
         seed: of training
         json: print the summary as JSON instead of the table
+        quiet: no progress, and of the result only the folder
+        verbose: more of the progress
     """
-    import contextlib
-    import io
-
+    from imitax.experiment.quickstart import comparison_table
     from imitax.experiment.quickstart import quickstart as run
     from imitax.experiment.runs import default_folder
+    from imitax.experiment.terminal import print_table
+    from imitax.experiment.units import duration
 
     path = out or default_folder("quickstart")
-    with contextlib.redirect_stdout(io.StringIO()) if json else contextlib.nullcontext():
-        summary = run(path, seed)
+    summary = run(path, seed, verbosity(quiet, verbose))
     told = add_report([path / name for name in ("gail", "bc", "constant", "expert")], path)
-    answer(summary, json, f"{summary['seconds']} s in all. Written to {path}/\n{told}".rstrip())
+    if json or quiet:
+        return answer(summary, json, f"{path}")
+    print_table(*comparison_table(summary))
+    print(f"{duration(summary['seconds'])} in all. Written to {path}/\n{told}".rstrip())
 
 
 @app.command
@@ -44,7 +63,10 @@ def expert(
     out: Out = None,
     checkpoint_every: int | None = None,
     set: Set = (),
+    log: Log = (),
     json: bool = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Train a policy on the true reward.
 
@@ -61,10 +83,13 @@ def expert(
         out: new run folder; default runs/TIME-rl-ENV
         checkpoint_every: iterations between two checkpoints, 0 for none; default about 250,000 steps
         set: other settings, for example agent.learning_rate=3e-4 (see `imitax methods`)
+        log: tensorboard or wandb, while it trains; may be given twice
         json: print the summary as JSON
+        quiet: no progress, and of the result only the folder
+        verbose: the settings, every seed, and every iteration where stderr is no terminal
     """
     _train("rl", env, None, agent, seeds, seed, iterations, steps, None, 1, None, backend, time_limit,
-           episodes, out, checkpoint_every, set, json)  # fmt: skip
+           episodes, out, checkpoint_every, set, log, json, verbosity(quiet, verbose))  # fmt: skip
 
 
 @app.command
@@ -86,7 +111,10 @@ def train(
     out: Out = None,
     checkpoint_every: int | None = None,
     set: Set = (),
+    log: Log = (),
     json: bool = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Learn a policy from demonstrations.
 
@@ -109,19 +137,25 @@ def train(
         out: new run folder; default runs/TIME-METHOD-ENV
         checkpoint_every: iterations between two checkpoints, 0 for none; default about 250,000 steps
         set: other settings, for example reward.form=logit reward.steps=5 (see `imitax methods`)
+        log: tensorboard or wandb, while it trains; may be given twice
         json: print the summary as JSON
+        quiet: no progress, and of the result only the folder
+        verbose: the settings, every seed, and every iteration where stderr is no terminal
     """
     _train(method, env, demos, agent, seeds, seed, iterations, steps, trajectories, subsample, preset,
-           backend, time_limit, episodes, out, checkpoint_every, set, json)  # fmt: skip
+           backend, time_limit, episodes, out, checkpoint_every, set, log, json,
+           verbosity(quiet, verbose))  # fmt: skip
 
 
 def _train(method, env, source, agent, seeds, seed, iterations, steps, trajectories, subsample, preset,
-           backend, time_limit, episodes, out, checkpoint_every, assignments, as_json):  # fmt: skip
+           backend, time_limit, episodes, out, checkpoint_every, assignments, log, as_json,
+           level):  # fmt: skip
     from imitax import envs
     from imitax.experiment.demonstrate import load_demonstrations
+    from imitax.experiment.loggers import Logging, make_loggers
     from imitax.experiment.runs import default_folder, overrides, train_to_folder
     from imitax.experiment.settings import make_config, parse_assignments
-    from imitax.experiment.terminal import live_bar
+    from imitax.experiment.terminal import Verbosity, live_bar, print_settings
 
     values = overrides(method, iterations, steps, parse_assignments(sum(assignments, ())))
     config = make_config(
@@ -131,48 +165,68 @@ def _train(method, env, source, agent, seeds, seed, iterations, steps, trajector
     world = envs.make(env, backend, time_limit)
     demonstrations = None if source is None else load_demonstrations(source, world.spec)
     path = out or default_folder(f"{method}-{env.replace('/', '_')}")
-    with live_bar(method) as progress:
+    loggers = make_loggers(log, path)
+    if level == Verbosity.VERBOSE:
+        print_settings(config)
+    with (
+        live_bar(method, config.iteration_steps, level, seed) as bar,
+        Logging(loggers, config, bar) as progress,
+    ):
         _, summary = train_to_folder(
             config, world, demonstrations, path, episodes, progress, source, checkpoint_every
         )
-    _finish(path, summary, as_json)
+        progress.evaluation(summary)
+    _finish(path, summary, as_json, level)
 
 
 @app.command
-def resume(run: RunFolder, iterations: int | None = None, json: bool = False) -> None:
+def resume(
+    run: RunFolder,
+    iterations: int | None = None,
+    json: bool = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
     """Go on with a run that was interrupted, from its newest checkpoint, or further with a finished one.
 
     Args:
         run: run folder
         iterations: train up to so many, more than the run had; default what it had
         json: print the summary as JSON
+        quiet: no progress, and of the result only the folder
+        verbose: every seed, and every iteration where stderr is no terminal
     """
     from imitax.experiment.runs import resume as go_on
     from imitax.experiment.terminal import live_bar
 
-    with live_bar(run.name) as progress:
+    level = verbosity(quiet, verbose)
+    with live_bar(run.name, None, level) as progress:
         _, summary = go_on(run, iterations, progress=progress)
     (run / "report.html").unlink(missing_ok=True)  # of before
-    _finish(run, summary, json)
+    _finish(run, summary, json, level)
 
 
-def _finish(path: Path, summary: dict, as_json: bool) -> None:
+def _finish(path: Path, summary: dict, as_json: bool, level: int) -> None:
     """The report of a run that is over, and its figures on the screen."""
-    from imitax.experiment.terminal import evaluation_cells, print_reward, print_table
+    from imitax.experiment.terminal import Verbosity, evaluation_cells, print_reward, print_table
+    from imitax.experiment.units import count, duration
 
     told = add_report([path], path)
-    if as_json:
-        return answer(summary, True)
+    if as_json or level == Verbosity.QUIET:
+        return answer(summary, as_json, f"{path}")
     rows = [
         [kind, *evaluation_cells(summary[kind], summary[kind].get("normalised"))]
         for kind in ("deterministic", "sampled")
     ]
     rows += [[kind, *evaluation_cells(summary[kind], None)] for kind in ("expert", "random") if summary[kind]]
-    title = f"{summary['method']} on {summary['env']}, {summary['seeds']} seed(s)"
+    seeds = summary["seeds"]
+    title = f"{summary['method']} on {summary['env']}, {seeds} seed{'s' * (seeds > 1)}"
     print_table(title, ["policy", "return", "95 % interval", "score"], rows)
     if "irl" in summary:
         print_reward(summary["irl"])
-    print(f"{summary['seconds']:.1f} s, {summary['env_steps_per_seed']:,} environment steps per seed.")
+    steps = summary["env_steps_per_seed"]
+    paced = f", {count(steps)} environment steps for each seed" if steps else ""
+    print(f"Trained in {duration(summary['seconds'])}{paced}.")
     print(f"Written to {path}/\n{told}".rstrip())
 
 
@@ -184,6 +238,8 @@ def study(
     only: tuple[str, ...] = (),
     out: Out = None,
     json: bool = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Repeat a study: every run and every figure; what is already there is not run again.
 
@@ -194,14 +250,19 @@ def study(
         only: names of runs, to make only these; default all
         out: folder of raw results, figures and summary; default studies/NAME
         json: print the summary as JSON
+        quiet: no progress, and of the result only the folder
+        verbose: more of the progress
     """
+    from functools import partial
+
     from imitax.experiment.studies import find
     from imitax.experiment.studies import study as run_study
     from imitax.experiment.terminal import live_bar, print_table
 
     path = out or Path("studies") / name
-    summary = run_study(name, path, seeds, iterations, only, live_bar)
-    if json:
-        return answer(summary, True)
+    bar = partial(live_bar, steps=find(name).steps, verbosity=verbosity(quiet, verbose))
+    summary = run_study(name, path, seeds, iterations, only, bar)
+    if json or quiet:
+        return answer(summary, json, f"{path}")
     print_table(f"Study {name}, {seeds} seeds", *find(name).table(summary))
     print(f"Figures in {path}/figures/")

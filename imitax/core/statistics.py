@@ -5,6 +5,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+LIMIT = 10.0  # deviations from the mean, at most
+
 
 class Moments(NamedTuple):
     """Count, mean and population variance of what was seen so far."""
@@ -36,8 +38,13 @@ def merge_moments(moments: Moments, batch: Float[Array, "n *d"], memory: float =
     )
 
 
-def normalise(moments: Moments, x: Float[Array, "*b d"], limit: float = 10.0) -> Float[Array, "*b d"]:
-    """(x − mean) / deviation, clipped to ±limit; a dimension that never varied is only centred."""
+def scale(moments: Moments) -> Float[Array, "*d"]:
+    """The deviation, or 1 for a dimension that never varied."""
     deviation = jnp.sqrt(moments.variance)
     varies = deviation > 1e-6 * (1.0 + jnp.abs(moments.mean))  # more than rounding can make of a constant
-    return jnp.clip((x - moments.mean) / jnp.where(varies, deviation, 1.0), -limit, limit)
+    return jnp.where(varies, deviation, 1.0)
+
+
+def normalise(moments: Moments, x: Float[Array, "*b d"], limit: float = LIMIT) -> Float[Array, "*b d"]:
+    """(x − mean) / deviation, clipped to ±limit; a dimension that never varied is only centred."""
+    return jnp.clip((x - moments.mean) / scale(moments), -limit, limit)

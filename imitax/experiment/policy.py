@@ -49,10 +49,22 @@ class Policy:
                 spec.action_space, agent_action(spec, params, obs, key, deterministic)
             )
         )
+        self._network = jit(lambda params, obs: params.network(normalise(params.normaliser, obs)))
         self._key = jax.random.key(0)
 
     def __call__(self, observation: np.ndarray) -> np.ndarray | int:
         return self._act(observation, self._key, True)
+
+    def distribution(self, observations: np.ndarray) -> dict[str, np.ndarray]:
+        """Parameters of what actions are drawn from, for observations [N, O].
+
+        Discrete: logits [N, n]. Box: mean and log_std [N, A] of the action scaled so that its bounds are ±1,
+        before it is clipped.
+        """
+        obs = self._checked(observations)
+        output = self._network(self.params, np.atleast_2d(obs))
+        names = ("logits",) if isinstance(self.spec.action_space, Discrete) else ("mean", "log_std")
+        return dict(zip(names, map(np.asarray, output if len(names) > 1 else (output,)), strict=True))
 
     def sampler(self, seed: int = 0) -> Callable[[np.ndarray], np.ndarray | int]:
         """The stochastic policy as a callable of the same form, with its own stream of random numbers."""
@@ -69,13 +81,17 @@ class Policy:
         """Write the policy to `path` (.safetensors) and its description beside it; see `load_policy`."""
         save_policies([self], Path(path))
 
-    def _act(self, observation, key, deterministic):
+    def _checked(self, observation) -> np.ndarray:
         obs = np.asarray(observation, np.float32)
         if obs.ndim == 0 or obs.shape[-1] != self.spec.observation_size or obs.ndim > 2:
             raise ImitaxError(
                 f"Observation has shape {obs.shape}: the policy for '{self.spec.id}' expects "
                 f"({self.spec.observation_size},) or (N, {self.spec.observation_size})."
             )
+        return obs
+
+    def _act(self, observation, key, deterministic):
+        obs = self._checked(observation)
         action = np.asarray(self._apply(self.params, np.atleast_2d(obs), key, deterministic))
         if obs.ndim == 2:
             return action

@@ -1,6 +1,7 @@
 """The main job from nothing: expert, demonstrations, cloning, GAIL, the control, one table."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +12,25 @@ from imitax.experiment.evaluation import Evaluation, evaluate, evaluate_random, 
 from imitax.experiment.runs import new_folder, train_to_folder, write_json
 from imitax.experiment.settings import check_seed, make_config
 from imitax.experiment.stats import describe_returns, normalised
-from imitax.experiment.terminal import evaluation_cells, live_bar, print_table
+from imitax.experiment.terminal import Verbosity, evaluation_cells, live_bar
 from imitax.experiment.training import Training
+from imitax.experiment.units import duration
 
 ENV = "Acrobot-v1"
 TRAJECTORIES = 7
 EPISODES = 100
-COLUMNS = ["policy", "return, deterministic", "95 % interval", "score", "return, sampled", "95 % interval",
-           "score", "seconds", "env steps"]  # fmt: skip
+COLUMNS = ["policy", "actions", "return", "95 % interval", "score", "time"]  # 80 characters wide
 
 
-def quickstart(path: Path, seed: int = 0) -> dict[str, Any]:
-    """Train everything, print the table, write the folder `path`; returns what summary.json holds."""
+def quickstart(path: Path, seed: int = 0, verbosity: Verbosity = Verbosity.QUIET) -> dict[str, Any]:
+    """Train everything and write the folder `path`; returns what summary.json holds."""
     start = time.perf_counter()
     check_seed(seed)
     new_folder(path)
     env = make(ENV)
-    with live_bar("expert") as progress:
-        expert, _ = train_to_folder(
-            make_config("rl", ENV, seed=seed), env, None, path / "expert", EPISODES, progress
-        )
+    config = make_config("rl", ENV, seed=seed)
+    with live_bar("expert", config.iteration_steps, verbosity, seed) as progress:
+        expert, _ = train_to_folder(config, env, None, path / "expert", EPISODES, progress)
     demonstrations = record(expert.policy, env, EPISODES, seed=seed + 1).choose(TRAJECTORIES)
     source = str(path / "demonstrations.npz")
     formats.save(demonstrations, source, spec=env.spec)
@@ -38,7 +38,7 @@ def quickstart(path: Path, seed: int = 0) -> dict[str, Any]:
     trained: dict[str, Training] = {"expert": expert}
     for method in ("bc", "gail", "constant"):
         config = make_config(method, ENV, seed=seed)
-        with live_bar(method) as progress:
+        with live_bar(method, config.iteration_steps, verbosity, seed) as progress:
             trained[method], _ = train_to_folder(
                 config, env, demonstrations, path / method, EPISODES, progress, source
             )
@@ -48,9 +48,15 @@ def quickstart(path: Path, seed: int = 0) -> dict[str, Any]:
     (path / "figures").mkdir()
     figures.save(_comparison(trained, summary["policies"]), path / "figures" / "quickstart")
     write_json(path / "summary.json", summary)
-    print_table(f"{ENV}, {TRAJECTORIES} demonstrated trajectories, {EPISODES} fresh episodes each", COLUMNS,
-                [_row(name, entry) for name, entry in summary["policies"].items()])  # fmt: skip
     return summary
+
+
+def comparison_table(summary: dict[str, Any]) -> tuple[str, list[str], list[list[str]]]:
+    """Title, columns and rows: two for each policy, deterministic and sampled."""
+    shown, episodes = summary["trajectories"], summary["episodes"]
+    title = f"{ENV}, {shown} demonstrated trajectories, {episodes} fresh episodes each"
+    rows = [row for name, entry in summary["policies"].items() for row in _rows(name, entry)]
+    return title, COLUMNS, rows
 
 
 def _evaluate_all(trained: dict[str, Training], env) -> dict[str, dict]:
@@ -76,12 +82,12 @@ def _evaluate_all(trained: dict[str, Training], env) -> dict[str, dict]:
     return result
 
 
-def _row(name: str, entry: dict) -> list[str]:
-    cells = [name]
+def _rows(name: str, entry: dict) -> Iterator[list[str]]:
+    time_taken = duration(entry["seconds"]) if entry["seconds"] else ""
     for kind in ("deterministic", "sampled"):
-        described = entry[kind]
-        cells += evaluation_cells(described, described["normalised"]) if described else ["", "", ""]
-    return [*cells, f"{entry['seconds']:.1f}", f"{entry['env_steps']:,}"]
+        if described := entry[kind]:
+            yield [name, kind, *evaluation_cells(described, described["normalised"]), time_taken]
+            name, time_taken = "", ""  # told once
 
 
 def _comparison(trained: dict[str, Training], policies: dict):

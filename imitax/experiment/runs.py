@@ -14,6 +14,7 @@ summary.json         evaluation on fresh episodes; written last, so a folder wit
 import math
 import platform
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from importlib import metadata
@@ -30,6 +31,7 @@ from imitax.errors import ImitaxError
 from imitax.experiment import figures, planning
 from imitax.experiment.evaluation import check_episodes, evaluate, evaluate_random, record
 from imitax.experiment.files import check_parts, read_json, write_json
+from imitax.experiment.loggers import Logger, Logging
 from imitax.experiment.policy import Policy, load_policies, save_policies
 from imitax.experiment.recorder import Recorder, default_interval
 from imitax.experiment.settings import RunConfig, config_from_dict, config_value, make_config, override
@@ -69,11 +71,13 @@ def train(
     preset: str | None = None,
     settings: dict[str, Any] | None = None,
     progress: Progress | None = None,
+    loggers: Sequence[Logger] = (),
 ) -> Training:
     """Train `method` (see `imitax methods`) on `env`: policies and metrics.
 
     `seeds` seeds from `seed` on are trained side by side; `iterations` and `steps` (environment steps per
     iteration) replace the loop's, `settings` any other value by its key ("reward.learning_rate").
+    `progress` and `loggers` (`TensorBoard`, `WandB`, or your own) are told every iteration's metrics.
     """
     config = make_config(
         method,
@@ -88,7 +92,10 @@ def train(
         backend="native" if isinstance(env, NativeEnv) else "gymnasium",
         time_limit=env.spec.time_limit,
     )
-    return fit(config, env, demonstrations, progress)
+    if not loggers:
+        return fit(config, env, demonstrations, progress)
+    with Logging(loggers, config, progress) as log:
+        return fit(config, env, demonstrations, log)
 
 
 def overrides(

@@ -45,6 +45,11 @@ class RunConfig:
     preset: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)  # group -> dataclass of the method
 
+    @property
+    def iteration_steps(self) -> int | None:
+        """Environment steps of an iteration, for each seed; None for cloning."""
+        return self.settings["loop"].steps if "loop" in self.settings else None
+
     def as_dict(self) -> dict:
         """Plain data for JSON."""
         return dataclasses.asdict(self)

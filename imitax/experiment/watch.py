@@ -1,14 +1,17 @@
 """Rendering episodes with Gymnasium's own renderer: in a window, to a GIF, as frames for a report."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from imitax.envs.host import encoder
 from imitax.errors import ImitaxError
+from imitax.experiment.evaluation import check_episodes
 from imitax.experiment.policy import Policy
 from imitax.experiment.settings import check_seed
 
@@ -22,23 +25,38 @@ STATES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def watch(policy: Policy, path: Path | None = None, stochastic: bool = False, seed: int = 0) -> dict:
-    """Play one episode and show it, or write it to `path` (.gif); returns its length and return."""
+def watch(
+    policy: Policy, path: Path | None = None, stochastic: bool = False, seed: int = 0, episodes: int = 1
+) -> dict[str, Any]:
+    """Play episodes and show them, or write them to `path` (.gif), one after the other.
+
+    Returns the returns and lengths of the whole episodes; a window that is closed ends the last one early.
+    The first episode has `seed`, each next one the next.
+    """
     if path is not None and path.suffix.lower() != ".gif":
         raise ImitaxError(f"File '{path}' has the ending '{path.suffix}': expected .gif.")
     if path is not None and path.exists():
         raise ImitaxError(f"File '{path}' exists: choose another, nothing was written.")
-    check_seed(seed)
+    if path is not None and not path.parent.is_dir():
+        raise ImitaxError(f"File '{path}' cannot be written: there is no folder '{path.parent}'.")
+    check_seed(seed, episodes)
+    check_episodes(episodes)
     act = policy.sampler(seed) if stochastic else policy
-    frames, total, length = [], 0.0, 0
+    film, returns, lengths = _Film(), [], []
     with opened(policy.spec.id, policy.spec.time_limit, path is None) as env:
-        for length, reward in play(env, act, seed):  # noqa: B007  (the last of them is the answer)
-            total += reward
-            if path is not None:
-                frames.append(env.render())
+        for episode in range(episodes):
+            total, length = 0.0, 0
+            for length, reward in play(env, act, seed + episode):  # noqa: B007  (the last is the answer)
+                total += reward
+                if path is not None:
+                    film.add(env.render())
+                elif _closed():
+                    return {"returns": returns, "lengths": lengths, "file": None}
+            returns.append(total)
+            lengths.append(length)
         if path is not None:
-            _write_gif(path, frames, env.metadata.get("render_fps", 30))
-    return {"return": total, "length": length, "file": None if path is None else str(path)}
+            film.save(path, env.metadata.get("render_fps", 30))
+    return {"returns": returns, "lengths": lengths, "file": None if path is None else str(path)}
 
 
 @contextmanager
@@ -46,23 +64,33 @@ def opened(env_id: str, time_limit: int | None, window: bool = False) -> Iterato
     """The Gymnasium environment, ready to be rendered; `ImitaxError` if it cannot be."""
     import gymnasium
 
+    if window and sys.platform == "linux" and not any(map(os.environ.get, _DISPLAYS)):
+        raise ImitaxError("There is no display to open a window on: write a file instead, --save FILE.gif.")
     # No episode has sound and only a window needs a screen: machines without them would be complained about.
     quiet = {"PYGAME_HIDE_SUPPORT_PROMPT": "1", "SDL_AUDIODRIVER": "dummy"}
     quiet |= {} if window else {"SDL_VIDEODRIVER": "dummy"}
     added = {name: value for name, value in quiet.items() if name not in os.environ}
     os.environ.update(added)
-    mode = "human" if window else "rgb_array"
     env = None
     try:
-        env = gymnasium.make(env_id, render_mode=mode, max_episode_steps=time_limit)
+        try:  # a renderer that does not work raises what it likes, at the first picture at the latest
+            env = gymnasium.make(
+                env_id, render_mode="human" if window else "rgb_array", max_episode_steps=time_limit
+            )
+            env.reset(seed=0)
+            env.render()
+        except Exception as error:
+            said = " ".join(str(error).split())
+            raise ImitaxError(f"Environment '{env_id}' cannot be rendered: {said}") from error
         yield env
-    except (gymnasium.error.Error, ImportError) as error:
-        raise ImitaxError(f"Environment '{env_id}' cannot be rendered: {error}") from error
     finally:
         if env is not None:
             env.close()
         for name in added:
             os.environ.pop(name, None)
+
+
+_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")  # the last: who sets it knows what he does
 
 
 def play(env, act: Callable, seed: int, start: np.ndarray | None = None) -> Iterator[tuple[int, float]]:
@@ -94,10 +122,38 @@ def replay(env, observations: np.ndarray) -> Iterator[int]:
         yield step
 
 
-def _write_gif(path: Path, frames: list[np.ndarray], fps: float) -> None:
-    from PIL import Image
+def _closed() -> bool:
+    """Whether the user closed a pygame window or pressed Escape; the environments do not look."""
+    pygame = sys.modules.get("pygame")
+    if pygame is None or not pygame.display.get_init():
+        return False
+    events = pygame.event.get((pygame.QUIT, pygame.KEYDOWN))
+    return any(event.type == pygame.QUIT or event.key == pygame.K_ESCAPE for event in events)
 
-    # One palette for all frames, so that colours do not flicker and the file stays small.
-    palette = Image.fromarray(frames[0]).quantize(64)
-    images = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
-    images[0].save(path, save_all=True, append_images=images[1:], duration=round(1000 / fps), loop=0)
+
+class _Film:
+    """Frames with one palette for all, so that colours do not flicker and an hour fits into memory."""
+
+    def __init__(self):
+        self._frames: list = []
+        self._palette = None
+
+    def add(self, frame: np.ndarray) -> None:
+        from PIL import Image
+
+        image = Image.fromarray(frame)
+        if self._palette is None:
+            self._palette = image.quantize(64)
+        self._frames.append(image.quantize(palette=self._palette, dither=Image.Dither.NONE))
+
+    def save(self, path: Path, fps: float) -> None:
+        """Whole or not at all."""
+        partial = path.with_name(f".{path.name}.partial")
+        try:
+            self._frames[0].save(
+                partial, format="GIF", save_all=True, append_images=self._frames[1:],
+                duration=round(1000 / fps), loop=0,
+            )  # fmt: skip
+            os.rename(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)

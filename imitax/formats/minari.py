@@ -1,4 +1,4 @@
-"""Minari datasets; the only place that imports minari.
+"""Minari datasets; the only place that imports minari, beside `minari_list`.
 
 An episode there has T actions and T + 1 observations, of which the last one belongs to no pair.
 """
@@ -93,7 +93,7 @@ def read(name: str, spec: EnvSpec | None) -> Demonstrations:
 
     folder, metadata = _folder(name)
     dataset = minari.MinariDataset(folder)
-    _check_spaces(dataset.observation_space, dataset.action_space)
+    check_spaces(dataset.observation_space, dataset.action_space)
     discrete = dataset.action_space.shape == ()
     episodes, terminated, returns = [], [], []
     for episode in dataset.iterate_episodes():
@@ -130,7 +130,10 @@ def _folder(name: str) -> tuple[Path, dict[str, Any]]:
         dataset_id = name.removeprefix(PREFIX)
         folder = Path(get_dataset_path(dataset_id))
         if not dataset_id or not folder.is_dir():
-            raise ImitaxError(f"found no such dataset on this machine; try 'minari download {dataset_id}'.")
+            raise ImitaxError(
+                "found no such dataset on this machine; `imitax demos list` shows what there is, "
+                f"`minari download {dataset_id}` gets it (pip install 'imitax[minari]')."
+            )
     if (folder / "data" / "metadata.json").is_file():
         folder = folder / "data"
     if not (folder / "metadata.json").is_file():
@@ -159,7 +162,8 @@ def _check_sizes(folder: Path, metadata: dict[str, Any]) -> None:
         raise ImitaxError(f"found {sum(sizes)} bytes claimed by the arrays; expected at most {MAX_BYTES}.")
 
 
-def _check_spaces(observation_space: Any, action_space: Any) -> None:
+def check_spaces(observation_space: Any, action_space: Any) -> None:
+    """`ImitaxError` unless observations are vectors, and actions vectors or indices."""
     from gymnasium import spaces
 
     if not isinstance(observation_space, spaces.Box) or len(observation_space.shape) != 1:

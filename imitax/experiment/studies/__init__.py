@@ -22,6 +22,7 @@ class Study(NamedTuple):
     title: str
     cases: tuple[str, ...]
     iterations: int  # of each run, by default
+    steps: int  # environment steps of an iteration
     run: Callable[[str, int, int, Any], Arrays]  # (case, seeds, iterations, progress) -> what a case leaves
     figures: tuple[tuple[str, tuple[str, ...], Callable], ...]  # (name, cases that it needs, drawing of them)
     summarise: Callable[[dict[str, Arrays]], dict]  # case -> plain data, of the cases that are there
@@ -52,7 +53,7 @@ def study(
             raise ImitaxError(f"Option {option} is {value}: expected at least 1.")
     raw = path / "raw"
     raw.mkdir(parents=True, exist_ok=True)
-    _check_same(raw / "settings.json", {"seeds": seeds, "iterations": iterations, "steps": 5000})
+    _check_same(raw / "settings.json", {"seeds": seeds, "iterations": iterations, "steps": found.steps})
     for case in only or found.cases:
         file = raw / f"{case}.npz"
         if not file.exists():

@@ -12,6 +12,7 @@ from imitax.experiment.studies import Arrays, Study
 
 ENV = "Acrobot-v1"
 EPISODES = 100
+STEPS = 5000  # of an iteration
 KEPT = ("episode_length", "expert_score", "policy_score", "discriminator_loss", "discriminator_accuracy",
         "reward_mean", "reward_std", "expertlike_fraction", "entropy")  # fmt: skip
 
@@ -62,7 +63,7 @@ def run_case(key: str, seeds: int, iterations: int, progress) -> Arrays:
         demonstrations = load_demonstrations(case.demonstrations, env.spec)
     start = time.perf_counter()
     training = train(
-        case.method, env, demonstrations, seeds=seeds, iterations=iterations, steps=5000,
+        case.method, env, demonstrations, seeds=seeds, iterations=iterations, steps=STEPS,
         preset=case.preset, settings=dict(case.settings), progress=progress,
     )  # fmt: skip
     seconds = time.perf_counter() - start
@@ -195,4 +196,4 @@ def table(summary: dict) -> tuple[list[str], list[list[str]]]:
     return ["run", "what it is", "return, sampled", "95 % interval", "return, deterministic"], rows
 
 
-STUDY = Study("the original study", tuple(CASES), 300, run_case, FIGURES, summarise, table)
+STUDY = Study("the original study", tuple(CASES), 300, STEPS, run_case, FIGURES, summarise, table)

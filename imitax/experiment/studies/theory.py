@@ -16,6 +16,7 @@ from imitax.tabular.worlds import random_mdp, world
 TEMPERATURE = 0.01  # of the grid's expert; more, and it would rather stay alive for the entropy
 TRAJECTORIES = (1, 4, 16, 64)
 EPISODES = 400  # of the sampled case's expert
+STEPS = 5000  # of an iteration of the sampled case
 SEED = 100  # of the first sampled run; the trust region was chosen on seeds 0 to 2
 
 
@@ -200,6 +201,7 @@ def sampled_gail(seeds: int, iterations: int, progress) -> Arrays:
     for length in lengths:
         run = train(
             "gail", env, demonstrations, agent="trpo", seed=SEED, seeds=seeds, iterations=length,
+            steps=STEPS,
             settings={"agent.max_kl": 0.003}, progress=progress,
         )  # fmt: skip
         found = [solve.occupancy(mdp, probabilities(policy)) for policy in run.policies]
@@ -279,4 +281,4 @@ FIGURES = (
     ("f-gail", ("gail",), draw.sampled),
 )
 CASES = ("grid", "transfer", "conjugates", "propositions", "gail")
-STUDY = Study("from MDPs to GAIL", CASES, 150, run_case, FIGURES, summarise, table)
+STUDY = Study("from MDPs to GAIL", CASES, 150, STEPS, run_case, FIGURES, summarise, table)
