@@ -200,8 +200,13 @@ def metrics_of(path):
 def test_run_folder_holds_everything(trained, name):
     path, summary = trained(name)
     files = {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()}
-    assert files == {"config.json", "metrics.jsonl", "policy.safetensors", "policy.json", "summary.json",
-                     "visits.npz", "report.html", "figures/learning.png", "figures/learning.svg"}  # fmt: skip
+    wanted = {"config.json", "metrics.jsonl", "policy.safetensors", "policy.json", "summary.json",
+              "visits.npz", "report.html", "figures/learning.png", "figures/learning.svg"}  # fmt: skip
+    if "--demos" in RUNS[name]:
+        wanted.add("demonstrations.npz")
+    if name != "bc":
+        wanted |= {"checkpoints/best.safetensors", "checkpoints/iteration-00000002.safetensors"}
+    assert files == wanted
     config = json.loads((path / "config.json").read_text())
     run = config["run"]
     iterations = run["settings"]["bc"]["epochs"] if name == "bc" else run["settings"]["loop"]["iterations"]

@@ -27,8 +27,7 @@ def make(
     Args:
         env: environment id
         trajectories: how many trajectories, one file for each number; smaller sets begin larger ones
-        policy: run folder of the expert; default: the exact solution of a tabular environment, and in others
-            one that is trained on the true reward first
+        policy: run folder of the expert; default: trained first, or solved exactly where that can be
         format: of the files
         out: folder to write to; files in it are never replaced
         deterministic: take the most likely action instead of sampling, as the paper does

@@ -125,8 +125,7 @@ def train(
         agent: policy optimiser; default ppo, or what the preset names
         seeds: how many seeds to train side by side, in one program
         seed: the first of them
-        iterations: cycles of collecting and updating (bc: epochs; mce_irl: steps of L-BFGS); default 100
-            (bc: 300, mce_irl: 500)
+        iterations: cycles of collecting and updating (bc: epochs); default 100 (bc: 300, mce_irl: 500)
         steps: environment steps per iteration; default 5120
         trajectories: use the first so many demonstrated trajectories; default all
         subsample: keep every so-many-th pair of each trajectory, from a random offset

@@ -145,10 +145,10 @@ def train_to_folder(
         Interrupted: Ctrl-C or SIGTERM came; the run is saved, and `resume` goes on with it.
     """
     check_episodes(episodes)
+    prepare(config, env, demonstrations)
     every = default_interval(config) if checkpoint_every is None else checkpoint_every
     if every < 0:
         raise ImitaxError(f"Option checkpoint-every is {every}: expected at least 0.")
-    prepare(config, env, demonstrations)
     new_folder(path)
     if demonstrations is not None:
         formats.save(demonstrations, path / "demonstrations.npz")

@@ -27,10 +27,10 @@ def from_tensors(like: Any, tensors: dict[str, np.ndarray], path: Path, prefix: 
         found = tensors.get(prefix + name)
         wanted = np.shape(leaf), np.dtype(leaf.dtype).kind
         if found is None or (found.shape, found.dtype.kind) != wanted:
-            has = "nothing" if found is None else f"{found.dtype.name} of shape {found.shape}"
+            has = "nothing" if found is None else f"shape {found.shape} ({found.dtype.name})"
             raise ImitaxError(
-                f"File '{path}' has {has} for '{prefix}{name}': expected {leaf.dtype.name} of shape "
-                f"{leaf.shape}."
+                f"File '{path}' has {has} for '{prefix}{name}': expected shape {leaf.shape} "
+                f"({leaf.dtype.name})."
             )
         leaves.append(found if isinstance(leaf, np.ndarray) else jnp.asarray(found))
     arrays, rest = eqx.partition(like, eqx.is_array)
