@@ -1,4 +1,4 @@
-"""Commands about the installation: doctor, completion."""
+"""Commands about the package itself: cite, completion, doctor."""
 
 from typing import Annotated, Literal
 
@@ -24,6 +24,18 @@ function _imitax_takes_files
 end
 complete --command imitax --condition _imitax_takes_files --force-files""",
 }
+
+
+@app.command
+def cite(name: Annotated[str, Positional, arg(metavar="METHOD")] = "imitax") -> None:
+    """Print the BibTeX of a method or an agent.
+
+    Args:
+        name: gail, bc, fem, gtal, mce_irl, ppo, trpo, …; default imitax itself
+    """
+    from imitax.data.citations import cite as entries
+
+    print(entries(name))
 
 
 @app.command
