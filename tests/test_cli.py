@@ -132,6 +132,9 @@ COMMANDS = {
     "study": cli.training.study,
     "export": cli.exporting.export,
     "doctor": cli.helping.doctor,
+    "diagnose": cli.checking.diagnose,
+    "control": cli.checking.control,
+    "resume": cli.training.resume,
     "demos list": cli.datasets.list_demonstrations,
     "demos make": cli.demos.make,
     "demos record": cli.demos.record,
@@ -393,6 +396,29 @@ def test_demonstrations_are_listed(monkeypatch, tmp_path):
 def _minari_dataset(folder):
     formats.save(load_demonstrations("Acrobot-v1/4"), folder / "shown")
     return folder / "shown"
+
+
+# What a result is worth
+
+
+def test_diagnose_and_control(trained, tmp_path):
+    path, summary = trained("gail")
+    found = read("diagnose", path)
+    assert {"severity", "title", "numbers", "advice"} == set(found[0])
+    assert "Few seeds" in {finding["title"] for finding in found}
+    text = imitax("diagnose", path).out
+    assert "Try: --seeds 5" in text and "Looked for: result, discriminator won" in text
+    told = read("control", path, "--out", "controls")
+    assert told["run"]["return"] == summary["sampled"]["mean"] and told["verdict"].startswith("The run scores")
+    refused(tmp_path, ["control", trained("bc")[0]], "controls are for gail, fem and gtal")
+
+
+def test_data_is_checked_first(tmp_path):
+    shown = load_demonstrations("Acrobot-v1/4")
+    wrong = replace(shown, observations=100 * shown.observations)
+    formats.save(wrong, tmp_path / "wrong.npz")
+    command = "train gail Acrobot-v1 --demos wrong.npz --check --out run"
+    refused(tmp_path, command, "Demonstrated episodes begin where the environment does not")
 
 
 # Reports

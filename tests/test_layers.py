@@ -57,9 +57,9 @@ MAY_USE = {
 }
 
 WITHOUT_JAX = (
-    *(f"experiment.{name}" for name in ("stats", "figures", "files", "visits")),
+    *(f"experiment.{name}" for name in ("stats", "figures", "files", "visits", "findings")),
     *(f"report.{name}" for name in ("read", "results", "words", "command", "curves", "occupancy")),
-    *("report.sections", "report.page"),
+    *("report.sections", "report.page", "report.diagnosis"),
     *(f"benchmark.{name}" for name in ("grid", "raw", "paper", "summary", "views", "tables", "drawings")),
     "benchmark.report",
     *(

@@ -8,7 +8,7 @@ from imitax.cli import training  # noqa: F401  (each module adds its commands, i
 from imitax.cli import benchmarking, demos, looking  # noqa: F401
 
 # isort: split
-from imitax.cli import datasets, exporting, helping  # noqa: F401
+from imitax.cli import checking, datasets, exporting, helping  # noqa: F401
 from imitax.cli.common import run
 from imitax.errors import ImitaxError, Interrupted
 

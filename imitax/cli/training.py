@@ -110,6 +110,7 @@ def train(
     episodes: int = 100,
     out: Out = None,
     checkpoint_every: int | None = None,
+    check: bool = False,
     set: Set = (),
     log: Log = (),
     json: bool = False,
@@ -135,6 +136,7 @@ def train(
         episodes: fresh evaluation episodes per seed, deterministic and sampled
         out: new run folder; default runs/TIME-METHOD-ENV
         checkpoint_every: iterations between two checkpoints, 0 for none; default about 250,000 steps
+        check: look first whether the demonstrations can be of the environment; a problem ends it
         set: other settings, for example reward.form=logit reward.steps=5 (see `imitax methods`)
         log: tensorboard or wandb, while it trains; may be given twice
         json: print the summary as JSON
@@ -143,12 +145,12 @@ def train(
     """
     _train(method, env, demos, agent, seeds, seed, iterations, steps, trajectories, subsample, preset,
            backend, time_limit, episodes, out, checkpoint_every, set, log, json,
-           verbosity(quiet, verbose))  # fmt: skip
+           verbosity(quiet, verbose), check)  # fmt: skip
 
 
 def _train(method, env, source, agent, seeds, seed, iterations, steps, trajectories, subsample, preset,
            backend, time_limit, episodes, out, checkpoint_every, assignments, log, as_json,
-           level):  # fmt: skip
+           level, check=False):  # fmt: skip
     from imitax import envs
     from imitax.experiment.demonstrate import load_demonstrations
     from imitax.experiment.loggers import Logging, make_loggers
@@ -163,6 +165,8 @@ def _train(method, env, source, agent, seeds, seed, iterations, steps, trajector
     )  # fmt: skip
     world = envs.make(env, backend, time_limit)
     demonstrations = None if source is None else load_demonstrations(source, world.spec)
+    if check and demonstrations is not None:
+        _check(demonstrations, world)
     path = out or default_folder(f"{method}-{env.replace('/', '_')}")
     loggers = make_loggers(log, path)
     if level == Verbosity.VERBOSE:
@@ -176,6 +180,20 @@ def _train(method, env, source, agent, seeds, seed, iterations, steps, trajector
         )
         progress.evaluation(summary)
     _finish(path, summary, as_json, level)
+
+
+def _check(demonstrations, world) -> None:
+    """What the data check finds, on stderr; a problem is an error."""
+    import sys
+
+    from imitax.errors import ImitaxError
+    from imitax.experiment.data_check import check_data
+
+    found = check_data(demonstrations, world)
+    if found and found[0].severity == "problem":
+        raise ImitaxError(str(found[0]))
+    for finding in found:
+        print(f"imitax: {finding.severity}: {finding}", file=sys.stderr)
 
 
 @app.command
