@@ -409,7 +409,9 @@ def test_diagnose_and_control(trained, tmp_path):
     text = imitax("diagnose", path).out
     assert "Try: --seeds 5" in text and "Looked for: result, discriminator won" in text
     told = read("control", path, "--out", "controls")
-    assert told["run"]["return"] == summary["sampled"]["mean"] and told["verdict"].startswith("The run scores")
+    assert told["run"]["return"] == summary["sampled"]["mean"] and told["verdict"].startswith(
+        "The run scores"
+    )
     refused(tmp_path, ["control", trained("bc")[0]], "controls are for gail, fem and gtal")
 
 

@@ -44,7 +44,14 @@ def link_repository(folder: Path) -> None:
         shutil.copytree(ROOT / name, folder / name)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def pages():
+    """The README's commands run in every run of the tests, those of the other pages with the slow ones."""
+    for page in PAGES:
+        marks = [] if page.name == "README.md" and page.parent == ROOT else [pytest.mark.slow]
+        yield pytest.param(page, marks=marks, id=str(page.relative_to(ROOT)))
+
+
+@pytest.mark.parametrize("page", pages())
 def test_the_commands_of_a_page_run(page, tmp_path):
     found = [block for block in blocks(page) if not block.slow]
     if not found:
