@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from imitax.errors import ImitaxError
+from imitax.errors import ImitaxError, brief_text
 
 MAX_BYTES = 2 << 30  # refuse to read more: demonstrations are small, so such a file is broken or hostile
 
@@ -17,8 +17,7 @@ def first_true(bad: np.ndarray) -> int | None:
 
 def brief(value: Any) -> str:
     """A value for an error message: its repr on one line, cut at 80 characters."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return brief_text(repr(value))
 
 
 def as_array(name: str, value: Any, kinds: str, what: str, *shapes: tuple[int | str, ...]) -> np.ndarray:

@@ -14,6 +14,12 @@ class Interrupted(Exception):
     """A run that was asked to stop did so, and is saved; the message says how to go on."""
 
 
+def brief_text(value: object) -> str:
+    """A value as text for an error message: one line, cut at 80 characters."""
+    text = " ".join(str(value).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
 def missing(what: str, extra: str) -> ImitaxError:
     """An `ImitaxError` for something that needs an extra of this package."""
     return ImitaxError(f"{what} needs a package that is not installed: pip install 'imitax[{extra}]'.")
@@ -22,6 +28,7 @@ def missing(what: str, extra: str) -> ImitaxError:
 def unknown(kind: str, name: str, known: Iterable[str]) -> ImitaxError:
     """An `ImitaxError` for a name that is not in `known`, with the nearest known names."""
     known = sorted(known)
+    name = brief_text(name)
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
     known_names = f"known: {', '.join(known[:_LISTED])}{more}."

@@ -15,8 +15,9 @@ MAY_IMPORT = {
     "core": ("types",),
     "networks": ("core", "types"),
     "checks": (),
+    "reading": ("checks",),
     "demonstrations": ("types", "checks"),
-    "formats": ("types", "checks", "demonstrations"),
+    "formats": ("types", "checks", "reading", "demonstrations"),
     "envs": ("core", "types", "tabular"),
     "agents": ("core", "networks", "types"),
     "rewards": ("core", "networks", "types"),
@@ -25,12 +26,12 @@ MAY_IMPORT = {
     "data": (),
     "experiment": (
         *("types", "core", "networks", "demonstrations", "formats", "envs", "agents", "rewards", "methods"),
-        *("presets", "data", "tabular"),
+        *("presets", "data", "tabular", "checks", "reading"),
     ),
     "tabular": ("demonstrations",),
-    "recording": ("types", "checks", "demonstrations", "formats", "envs"),
-    "benchmark": ("experiment", "methods", "envs", "formats", "demonstrations"),
-    "report": ("experiment",),
+    "recording": ("types", "checks", "reading", "demonstrations", "formats", "envs"),
+    "benchmark": ("experiment", "reading", "methods", "envs", "formats", "demonstrations"),
+    "report": ("experiment", "reading"),
     "cli": (
         *("benchmark", "report", "recording", "experiment"),
         *("envs", "formats", "methods", "data", "tabular"),  # what it lists and converts
@@ -57,7 +58,7 @@ MAY_USE = {
 }
 
 WITHOUT_JAX = (
-    *(f"experiment.{name}" for name in ("stats", "figures", "files", "visits", "findings")),
+    *(f"experiment.{name}" for name in ("stats", "figures", "files", "shape", "visits", "findings")),
     *(f"report.{name}" for name in ("read", "results", "words", "command", "curves", "occupancy")),
     *("report.sections", "report.page", "report.diagnosis"),
     *(f"benchmark.{name}" for name in ("grid", "raw", "paper", "summary", "views", "tables", "drawings")),

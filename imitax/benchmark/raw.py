@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from imitax.errors import ImitaxError
+from imitax.reading import check_file, is_number, one_line, parse_json
 
 Line = dict[str, Any]
 Results = dict[str, dict[int, Line]]  # name of the cell -> seed -> line
@@ -38,7 +39,11 @@ def read(path: Path) -> Results:
     results: Results = {}
     if not path.exists():
         return results
-    whole, newline, torn = path.read_bytes().rpartition(b"\n")
+    try:
+        check_file(path)
+        whole, newline, torn = path.read_bytes().rpartition(b"\n")
+    except (OSError, ValueError) as error:
+        raise ImitaxError(f"File '{path}' cannot be read: {one_line(error)}.") from error
     if torn:
         os.truncate(path, len(whole) + len(newline))
     for number, text in enumerate(whole.split(b"\n") if newline else [], start=1):
@@ -70,7 +75,7 @@ def plain(values) -> list:
 
 def _check(text: bytes, where: str) -> Line:
     try:
-        line = json.loads(text)
+        line = parse_json(text)
     except ValueError as error:
         raise ImitaxError(f"{where}: expected a JSON object, found '{_brief(text)}'.") from error
     if not isinstance(line, dict):
@@ -78,20 +83,17 @@ def _check(text: bytes, where: str) -> Line:
     for name, kind in _KINDS.items():
         if name not in line:
             raise ImitaxError(f"{where}: has no '{name}', expected a line of raw results.")
-        if not isinstance(line[name], kind) or isinstance(line[name], bool):
+        odd = isinstance(line[name], int | float) and not is_number(line[name])
+        if not isinstance(line[name], kind) or odd:
             raise ImitaxError(f"{where}: '{name}' is {line[name]!r:.60}, expected {_expected(kind)}.")
     for name in ("deterministic", "sampled"):
-        if not all(map(_is_number, line[name])):
+        if not all(map(is_number, line[name])):
             raise ImitaxError(f"{where}: '{name}' holds something else than numbers.")
-    if not all(x is None or _is_number(x) for x in line["curve"]):
+    if not all(x is None or is_number(x) for x in line["curve"]):
         raise ImitaxError(f"{where}: 'curve' holds something else than numbers and null.")
     if not line["deterministic"] and not line["sampled"]:
         raise ImitaxError(f"{where}: holds no returns.")
     return line
-
-
-def _is_number(x) -> bool:
-    return isinstance(x, int | float) and not isinstance(x, bool)
 
 
 def _expected(kind) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from imitax.errors import ImitaxError
 from imitax.experiment.files import write_whole
+from imitax.reading import one_line, read_tensors
 
 KEPT = 3  # of the newest; the best one is kept besides
 BEST = "best.safetensors"
@@ -67,22 +68,15 @@ def newest(folder: Path, tell: Callable[[str], None]) -> Checkpoint | None:
 
 def load(path: Path) -> Checkpoint:
     """Read a checkpoint; `ImitaxError` if it is missing or not whole."""
-    from safetensors import SafetensorError, safe_open
-
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise ValueError(f"{path.stat().st_size} bytes")
-        with safe_open(path, "numpy") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-            metadata = file.metadata() or {}
+        tensors, metadata = read_tensors(path, _MOST_BYTES)
         iteration = int(metadata["iteration"])
         if metadata["sha256"] != _digest(iteration, tensors):
             raise ValueError("its checksum is another")
     except FileNotFoundError as error:
         raise ImitaxError(f"Checkpoint '{path}' is missing.") from error
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        what = " ".join(str(error).split())[:200]
-        raise ImitaxError(f"Checkpoint '{path}' is damaged ({what}).") from error
+    except Exception as error:
+        raise ImitaxError(f"Checkpoint '{path}' is damaged ({one_line(error)}).") from error
     return Checkpoint(iteration, tensors)
 
 

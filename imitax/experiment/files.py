@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from imitax.errors import ImitaxError
+from imitax.reading import one_line, parse_json, read_text
 
 
 def read_json(path: Path) -> Any:
     """JSON data; `ImitaxError` if the file cannot be read."""
     try:
-        return json.loads(path.read_text())
+        return parse_json(read_text(path))
     except (OSError, ValueError) as error:
-        raise ImitaxError(f"File '{path}' cannot be read as JSON: {error}.") from error
+        raise ImitaxError(f"File '{path}' cannot be read as JSON: {one_line(error)}.") from error
 
 
 def write_json(path: Path, data: Any) -> None:

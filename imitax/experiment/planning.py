@@ -14,12 +14,15 @@ from imitax.experiment.policy import Policy, PolicyParams
 from imitax.experiment.settings import RunConfig
 from imitax.methods.cloning import CloningState
 from imitax.methods.mce_irl import MCEConfig
-from imitax.methods.registry import build
+from imitax.methods.registry import Kind, build, find_method
 from imitax.networks import table_network
+from imitax.reading import one_line, read_tensors
 from imitax.tabular import irl, solve
 from imitax.tabular.demonstrated import empirical_occupancy
 from imitax.tabular.mdp import TabularMDP
 from imitax.types import Learner
+
+_MOST = 1e9  # of a parameter; larger rewards leave no digits for what tells actions apart
 
 
 def model_of(env: Env, discount: float) -> TabularMDP:
@@ -106,24 +109,37 @@ def save_rewards(learnt: list[irl.Learnt], path: Path) -> None:
     save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, path)
 
 
+def load_rewards(path: Path, seeds: int) -> list[np.ndarray]:
+    """The parameters [P] of each seed's reward, from `save_rewards`; `ImitaxError` if the file is damaged."""
+    try:
+        tensors, _ = read_tensors(path)
+        learnt = [tensors[f"seed{index}.parameters"] for index in range(seeds)]
+        if not all(theta.dtype == np.float64 and np.all(abs(theta) <= _MOST) for theta in learnt):
+            raise ValueError(f"expected float64 numbers of at most {_MOST:g}")
+    except Exception as error:
+        raise ImitaxError(f"File '{path}' is damaged ({one_line(error)}).") from error
+    return learnt
+
+
 def transfer(run, env: Env) -> dict:
     """Plan anew in `env` with the rewards that a run has learnt: true returns there, discounted.
 
     A linear or neural reward is computed from the features of `env`, a table needs its states and actions.
     `return_old_policy`, the run's own policy in `env`, is None where it does not fit.
     """
-    from safetensors.numpy import load_file
-
     config = run.config
-    if not (run.path / "reward.safetensors").is_file():
+    if (
+        not (run.path / "reward.safetensors").is_file()
+        or find_method(config.method).kind is not Kind.PLANNING
+    ):
         raise ImitaxError(f"Run folder '{run.path}' has no reward.safetensors: only mce_irl leaves one.")
+    learnt = load_rewards(run.path / "reward.safetensors", len(run.policies))
     method = build(config.method, config.agent, env.spec, config.settings)
     mdp = model_of(env, config.settings[config.method].discount)
-    tensors = load_file(run.path / "reward.safetensors")
     uniform = np.full((mdp.states, mdp.actions), 1.0 / mdp.actions)
     old, planned = [], []
     for index, policy in enumerate(run.policies):
-        rewards, theta = method.rewards(mdp, config.seed + index), tensors[f"seed{index}.parameters"]
+        rewards, theta = method.rewards(mdp, config.seed + index), learnt[index]
         if theta.shape != rewards.initial.shape:
             raise ImitaxError(
                 f"The reward of run '{run.path}' has {theta.size} parameters, but '{mdp.name}' needs "

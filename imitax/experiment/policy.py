@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from imitax.errors import ImitaxError
 from imitax.experiment.compiling import jit
 from imitax.experiment.tensors import from_tensors, to_tensors
 from imitax.networks import parameter_count, policy_network
+from imitax.reading import LARGEST, one_line, parse_json, read_tensors, read_text
 from imitax.types import Box, Discrete, EnvSpec, Learner
 
 
@@ -142,21 +144,16 @@ def save_policies(policies: list[Policy], path: Path) -> None:
 
 def load_policies(path: Path) -> list[Policy]:
     """The inverse of `save_policies`; `ImitaxError` if a file is missing or damaged."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
     try:
-        description = json.loads(path.with_suffix(".json").read_text())
-        tensors = load_file(path)
+        description = parse_json(read_text(path.with_suffix(".json")))
+        tensors, _ = read_tensors(path)
         spec = _spec(description["env"])
-        hidden, seeds = tuple(map(int, description["hidden"])), int(description["seeds"])
-        sizes = (seeds, spec.observation_size, spec.action_space.size, *hidden)
-        if min(sizes) < 1:
-            raise ValueError(f"sizes of {sizes}")
+        hidden, seeds = tuple(map(_count, description["hidden"])), _count(description["seeds"])
+        _check_values(tensors, seeds, (spec.observation_size, *hidden, spec.action_space.size))
     except FileNotFoundError as error:
         raise ImitaxError(f"Policy file '{error.filename or path}' is missing.") from error
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise ImitaxError(f"Policy file '{path}' or its .json cannot be read: {error}.") from error
+    except Exception as error:
+        raise ImitaxError(f"Policy file '{path}' or its .json cannot be read: {one_line(error)}.") from error
     like = PolicyParams(
         policy_network(jax.random.key(0), spec.observation_size, spec.action_space, hidden),
         empty_moments((spec.observation_size,)),
@@ -169,11 +166,33 @@ def _hidden(network) -> tuple[int, ...]:
     return tuple(weight.shape[1] for weight in mean.weights[:-1])
 
 
+def _check_values(tensors: dict[str, np.ndarray], seeds: int, sizes: tuple[int, ...]) -> None:
+    """Refuses numbers that are not finite, and sizes of networks that the file cannot hold."""
+    for name, tensor in tensors.items():
+        if not np.isfinite(tensor).all():
+            raise ImitaxError(f"found numbers that are not finite in {name!r:.80}")
+        if name.endswith("normaliser.variance") and tensor.min(initial=0.0) < 0:
+            raise ImitaxError(f"found a negative number in {name!r:.80}")
+    claimed = seeds * sum((rows + 1) * columns for rows, columns in pairwise(sizes))
+    if claimed > (held := sum(tensor.size for tensor in tensors.values())):
+        raise ImitaxError(f"found networks of {claimed} parameters described, and {held} in the file")
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or value < 1:
+        raise ImitaxError(f"found {value!r:.80} for a size; expected a whole number from 1")
+    return value
+
+
 def _spec(data: dict) -> EnvSpec:
-    space = dict(data["action_space"])
-    kind = space.pop("kind")
-    if kind == "Discrete":
-        actions = Discrete(int(space["n"]))
+    space = data["action_space"]
+    if space["kind"] == "Discrete":
+        actions = Discrete(_count(space["n"]))
     else:
         actions = Box(tuple(map(float, space["low"])), tuple(map(float, space["high"])))
-    return EnvSpec(str(data["id"]), int(data["observation_size"]), actions, int(data["time_limit"]))
+        bounds = zip(actions.low, actions.high, strict=True)
+        if not all(-LARGEST < low < high < LARGEST for low, high in bounds):
+            raise ImitaxError("found bounds of actions that enclose nothing")
+    if not isinstance(data["id"], str) or not data["id"].isprintable():
+        raise ImitaxError(f"found {data['id']!r:.80} for the id of an environment")
+    return EnvSpec(data["id"], _count(data["observation_size"]), actions, _count(data["time_limit"]))

@@ -35,6 +35,7 @@ from imitax.experiment.loggers import Logger, Logging
 from imitax.experiment.policy import Policy, load_policies, save_policies
 from imitax.experiment.recorder import Recorder, default_interval
 from imitax.experiment.settings import RunConfig, config_from_dict, config_value, make_config, override
+from imitax.experiment.shape import read_summary
 from imitax.experiment.stats import describe_returns, normalised
 from imitax.experiment.training import Progress, Training, fit, prepare
 from imitax.experiment.visits import SEEDS, save_visits
@@ -260,9 +261,12 @@ def summarise(training: Training, env: Env, episodes: int) -> dict[str, Any]:
 def load_run(path: Path) -> Run:
     """Read a run folder; `ImitaxError` names the file that is missing or damaged."""
     check_parts(path, ("config.json", "metrics.jsonl", "summary.json", "policy.safetensors", "policy.json"))
-    config = read_run_config(path)
-    summary, policies = read_json(path / "summary.json"), load_policies(path / "policy.safetensors")
-    return Run(path, config_from_dict(config["run"]), summary, policies)
+    config = config_from_dict(read_run_config(path)["run"])
+    summary = read_summary(path / "summary.json", config.seeds)
+    policies = load_policies(path / "policy.safetensors")
+    if len(policies) != config.seeds:
+        raise ImitaxError(f"Run '{path}' has {len(policies)} policies, but {config.seeds} seed(s).")
+    return Run(path, config, summary, policies)
 
 
 def load_policy(path: str | Path, seed: int = 0) -> Policy:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
-from imitax.errors import ImitaxError, unknown
+from imitax.checks import brief
+from imitax.errors import ImitaxError, brief_text, unknown
 from imitax.methods.registry import default_settings, find_agent, find_method
 
 # Least and greatest values of settings where they are not those of their kind: whole numbers count from 1,
@@ -131,12 +132,12 @@ def _convert(key: str, value: Any, kind: Any) -> Any:
         return kind(value)
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         expected = _KINDS.get(kind, "whole numbers with commas")
-        raise ImitaxError(f"Setting '{key}' is '{value}': expected {expected}.") from error
+        raise ImitaxError(f"Setting '{key}' is '{brief_text(value)}': expected {expected}.") from error
 
 
 def check_config(config: RunConfig) -> None:
     """`ImitaxError` if a number lies outside its range."""
-    for name in ("seeds", "subsample", "trajectories"):
+    for name in ("seeds", "subsample", "trajectories", "time_limit"):
         if getattr(config, name) is not None:
             _check_range(f"Option {name}", getattr(config, name), 1)
     check_seed(config.seed, config.seeds)
@@ -194,10 +195,23 @@ def config_from_dict(data: dict) -> RunConfig:
     try:
         if extra := sorted(set(data) - names):
             raise unknown("configuration key", extra[0], names)
+        _check_kinds(data)
         settings = default_settings(data["method"], data["agent"])
         for group, values in data["settings"].items():
             for name, value in values.items():
                 settings = override(settings, f"{group}.{name}", value)
-        return RunConfig(**{**data, "settings": settings})
+        config = RunConfig(**{**data, "settings": settings})
     except (KeyError, TypeError, AttributeError) as error:
-        raise ImitaxError(f"The configuration is damaged: {error!r}.") from error
+        raise ImitaxError(f"The configuration is damaged: {brief(error)}.") from error
+    check_config(config)
+    return config
+
+
+def _check_kinds(data: dict) -> None:
+    """That the fields but the settings, which `override` converts, are of the kinds of `RunConfig`."""
+    for name, kind in typing.get_type_hints(RunConfig).items():
+        if name in data and name != "settings":
+            value = data[name]
+            odd = not isinstance(value, kind) or isinstance(value, bool)
+            if odd or (isinstance(value, str) and not value.isprintable()):
+                raise ImitaxError(f"The configuration is damaged: '{name}' is {brief(value)}.")

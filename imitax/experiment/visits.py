@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from imitax.errors import ImitaxError
+from imitax.reading import check_file, one_line, read_arrays
 
 if TYPE_CHECKING:  # its shapes are written with JAX's array type
     from imitax.demonstrations import Demonstrations
@@ -77,16 +78,21 @@ def load_visits(path: Path) -> Visits | None:
     if not path.exists():
         return None
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-            visits = Visits(*(data[name] for name in Visits._fields))
-        moments, _, _, size = visits.policy.shape
-        fits = visits.iterations.shape == (moments,) and moments > 0
+        check_file(path)
+        with path.open("rb") as file:
+            data = read_arrays(file)
+        visits = Visits(*(data[name] for name in Visits._fields))
+        moments, seeds, points, size = visits.policy.shape
+        fits = visits.iterations.shape == (moments,) and min(moments, seeds, points, size) > 0
+        fits &= visits.iterations.dtype == np.int64
+        fits &= all(x.dtype == np.float32 and bool(np.isfinite(x).all()) for x in visits[1:])
         fits &= visits.demonstrations.shape[1:] == visits.episode.shape[1:] == (size,)
         if not fits:
             raise ValueError("arrays that do not fit one another")
-    except Exception as error:  # NumPy, zipfile and zlib raise half a dozen types on damaged input
-        what = " ".join(str(error).split())[:200]
-        raise ImitaxError(f"File '{path}' is damaged ({what}): remove it to do without.") from error
+    except Exception as error:
+        raise ImitaxError(
+            f"File '{path}' is damaged ({one_line(error)}): remove it to do without."
+        ) from error
     return visits
 
 

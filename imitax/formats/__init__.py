@@ -17,6 +17,7 @@ from imitax.checks import MAX_BYTES
 from imitax.demonstrations import Demonstrations
 from imitax.errors import ImitaxError, unknown
 from imitax.formats import minari, npz, original_json
+from imitax.reading import MAX_TEXT, one_line
 from imitax.types import EnvSpec
 
 EXPECTED = "demonstrations (.npz, .json, a Minari folder, or minari:NAMESPACE/NAME-v0)"
@@ -119,7 +120,7 @@ def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
         os.replace(scratch / path.name, path)
         _folder_to_disk(path.parent)
     except (OSError, ImportError) as error:
-        raise ImitaxError(f"'{path}' cannot be written: {_one_line(error)}.") from error
+        raise ImitaxError(f"'{path}' cannot be written: {one_line(error)}.") from error
     finally:
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -137,7 +138,7 @@ def _only_writer(folder: Path) -> Iterator[None]:
         yield
         return
     except OSError as error:
-        raise ImitaxError(f"'{folder}' cannot be written to: {_one_line(error)}.") from error
+        raise ImitaxError(f"'{folder}' cannot be written to: {one_line(error)}.") from error
     try:
         with suppress(OSError):  # a file system without locks
             fcntl.flock(handle, fcntl.LOCK_EX)
@@ -156,10 +157,11 @@ def _format_to_read(name: str) -> str:
         return "minari"
     if not path.is_file() or path.stat().st_size == 0:
         raise ImitaxError(f"found an empty or special file; expected {EXPECTED}.")
-    if path.stat().st_size > MAX_BYTES:
-        raise ImitaxError(f"found {path.stat().st_size} bytes; expected at most {MAX_BYTES}.")
     if (suffix := path.suffix.lower()) not in (".npz", ".json"):
         raise ImitaxError(f"found the suffix '{suffix}'; expected {EXPECTED}.")
+    most = MAX_TEXT if suffix == ".json" else MAX_BYTES
+    if (size := path.stat().st_size) > most:
+        raise ImitaxError(f"found {size} bytes; expected at most {most}.")
     return suffix[1:]
 
 
@@ -187,14 +189,10 @@ def _blaming(name: str) -> Iterator[None]:
     except ImitaxError as error:
         raise ImitaxError(f"In '{name}': {error}") from error
     except ImportError as error:
-        raise ImitaxError(f"In '{name}': a package is missing: {_one_line(error)}.") from error
+        raise ImitaxError(f"In '{name}': a package is missing: {one_line(error)}.") from error
     except Exception as error:
-        what = f"{type(error).__name__}: {_one_line(error)}"
+        what = f"{type(error).__name__}: {one_line(error)}"
         raise ImitaxError(f"In '{name}': found damaged data ({what}); expected {EXPECTED}.") from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200].rstrip(".")
 
 
 def _to_disk(path: Path) -> None:

@@ -5,6 +5,7 @@ An episode there has T actions and T + 1 observations, of which the last one bel
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,12 @@ import numpy as np
 from imitax.checks import MAX_BYTES, brief
 from imitax.demonstrations import Demonstrations
 from imitax.errors import ImitaxError
+from imitax.reading import MAX_DEFLATE, check_file, parse_json, read_text
 from imitax.types import Box, Discrete, EnvSpec
 
 PREFIX = "minari:"
+_LONGEST_ID = 200  # characters
+_MOST_NUMBERS = 1 << 22  # of a space
 
 
 def write(demonstrations: Demonstrations, path: Path, spec: EnvSpec | None) -> None:
@@ -122,7 +126,6 @@ def read(name: str, spec: EnvSpec | None) -> Demonstrations:
 
 def _folder(name: str) -> tuple[Path, dict[str, Any]]:
     """Where the data of a folder or of a `minari:` name lie, and their metadata."""
-    from minari.dataset.minari_storage import MinariStorage
     from minari.storage import get_dataset_path
 
     folder = Path(name)
@@ -138,12 +141,41 @@ def _folder(name: str) -> tuple[Path, dict[str, Any]]:
         folder = folder / "data"
     if not (folder / "metadata.json").is_file():
         raise ImitaxError("found a folder without metadata.json; expected a Minari dataset.")
-    metadata = MinariStorage.read_raw_metadata(folder)
+    metadata = parse_json(read_text(folder / "metadata.json"))
+    if not isinstance(metadata, dict):
+        raise ImitaxError(f"found {brief(metadata)} in metadata.json; expected an object.")
     for key in ("observation_space", "action_space"):
         if key not in metadata:  # Minari would make the environment that the file names, whatever that runs
             raise ImitaxError(f"found no {key} in metadata.json; expected the dataset to state its spaces.")
+    check_metadata(metadata)
     _check_sizes(folder, metadata)
     return folder, metadata
+
+
+def check_metadata(metadata: dict[str, Any]) -> None:
+    """Refuses what Minari would take too long, or too much memory, to understand."""
+    name = metadata.get("dataset_id")
+    if not isinstance(name, str) or len(name) > _LONGEST_ID:  # its pattern takes cubic time on long ones
+        raise ImitaxError(f"found dataset_id = {brief(name)}; expected at most {_LONGEST_ID} characters.")
+    for key in ("observation_space", "action_space"):
+        if not isinstance(text := metadata.get(key), str):
+            raise ImitaxError(f"found {key} = {brief(text)}; expected a space as JSON text.")
+        _check_space(key, parse_json(text))
+
+
+def _check_space(key: str, described: Any) -> None:
+    """That a described space, and those within it, claim no more numbers than a real one has."""
+    inner = described.values() if isinstance(described, dict) else described
+    if isinstance(described, dict) and "shape" in described:
+        shape = described["shape"]
+        whole = isinstance(shape, list) and all(type(n) is int and n >= 0 for n in shape)
+        if not whole or math.prod(shape) > _MOST_NUMBERS:
+            raise ImitaxError(
+                f"found {key} of the shape {brief(shape)}; expected at most {_MOST_NUMBERS} numbers."
+            )
+    if isinstance(inner, Iterable) and not isinstance(inner, str):
+        for part in inner:
+            _check_space(key, part)
 
 
 def _check_sizes(folder: Path, metadata: dict[str, Any]) -> None:
@@ -155,11 +187,33 @@ def _check_sizes(folder: Path, metadata: dict[str, Any]) -> None:
         return
     import h5py
 
-    sizes = []
+    check_file(folder / "main_data.hdf5")
     with h5py.File(folder / "main_data.hdf5") as file:
-        file.visititems(lambda _, item: sizes.append(item.nbytes if isinstance(item, h5py.Dataset) else 0))
-    if sum(sizes) > MAX_BYTES:
-        raise ImitaxError(f"found {sum(sizes)} bytes claimed by the arrays; expected at most {MAX_BYTES}.")
+        claimed = _claimed(file)
+    if claimed > MAX_BYTES:
+        raise ImitaxError(f"found {claimed} bytes claimed by the arrays; expected at most {MAX_BYTES}.")
+
+
+def _claimed(group: Any) -> int:
+    """Bytes of all arrays below an HDF5 group, after checking that each of them lies in this very file."""
+    import h5py
+
+    total = 0
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise ImitaxError(f"found the link {brief(name)}; expected arrays within main_data.hdf5.")
+        item = group[name]
+        if isinstance(item, h5py.Group):
+            total += _claimed(item)  # a group within itself ends in RecursionError, which is refused as well
+        elif isinstance(item, h5py.Dataset):
+            if item.external or item.is_virtual:
+                raise ImitaxError(f"found {brief(name)} in another file; expected it in main_data.hdf5.")
+            if item.nbytes > MAX_DEFLATE * (item.id.get_storage_size() + 1):
+                raise ImitaxError(
+                    f"found {item.nbytes} bytes claimed by {brief(name)}; expected what is stored."
+                )
+            total += item.nbytes
+    return total
 
 
 def check_spaces(observation_space: Any, action_space: Any) -> None:

@@ -1,16 +1,17 @@
 """Which Minari datasets there are, on this machine and to download, and which of them can be used here."""
 
-import json
 import logging
 import os
 import socket
 import urllib.request
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from imitax.errors import ImitaxError, missing
-from imitax.formats.minari import check_spaces
+from imitax.formats.minari import check_metadata, check_spaces
+from imitax.reading import is_number, parse_json
 
 _HOST = "huggingface.co"  # where Minari's own datasets are
 
@@ -80,12 +81,11 @@ def _check_connection() -> None:
 
 def _describe(name: str, metadata: dict[str, Any], size: int | None) -> Dataset:
     env = None
-    try:
-        env = json.loads(metadata["env_spec"])["id"]
-    except (KeyError, TypeError, ValueError):
-        pass  # a dataset need not name one
+    with suppress(KeyError, TypeError, ValueError):  # a dataset need not name one
+        named = parse_json(metadata["env_spec"])["id"]
+        env = named if isinstance(named, str) else None
     counts = (metadata.get(key) for key in ("total_episodes", "total_steps"))
-    episodes, steps = (int(n) if isinstance(n, int | float) else None for n in counts)
+    episodes, steps = (int(n) if is_number(n) else None for n in counts)
     return Dataset(name, env, episodes, steps, size, _problem(metadata))
 
 
@@ -93,6 +93,7 @@ def _problem(metadata: dict[str, Any]) -> str | None:
     from minari.serialization import deserialize_space
 
     try:
+        check_metadata(metadata)
         check_spaces(*(deserialize_space(metadata[f"{kind}_space"]) for kind in ("observation", "action")))
     except ImitaxError as error:
         return str(error).partition(";")[0].removeprefix("found ")
@@ -113,4 +114,4 @@ def _bytes_below(folder: Path) -> int:
 
 def _claimed_bytes(metadata: dict[str, Any]) -> int | None:
     megabytes = metadata.get("dataset_size")
-    return int(megabytes * 1e6) if isinstance(megabytes, int | float) else None
+    return int(megabytes * 1e6) if is_number(megabytes) else None

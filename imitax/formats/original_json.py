@@ -15,6 +15,7 @@ import numpy as np
 from imitax.checks import brief
 from imitax.demonstrations import Demonstrations
 from imitax.errors import ImitaxError
+from imitax.reading import MAX_TEXT, parse_json, read_text
 from imitax.types import EnvSpec
 
 FLOATS = ("float64", "float32", "float16")
@@ -44,12 +45,17 @@ def write(demonstrations: Demonstrations, path: Path, spec: EnvSpec | None) -> N
             "env_id": demonstrations.env_id,
         },
     }
-    path.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
+    text = json.dumps(content, allow_nan=False)
+    if len(text) > MAX_TEXT:
+        raise ImitaxError(
+            f"These demonstrations take {len(text)} bytes as JSON, which is read up to {MAX_TEXT}: use .npz."
+        )
+    path.write_text(text, encoding="utf-8")
 
 
 def read(name: str, spec: EnvSpec | None) -> Demonstrations:
     """Without the key `imitax`, episodes shorter than the limit of `spec` terminated; without `spec`, all."""
-    content = json.loads(Path(name).read_text(encoding="utf-8"))
+    content = parse_json(read_text(Path(name)))
     if not isinstance(content, dict):
         raise ImitaxError(f"found {brief(content)}; expected an object with state, action and done.")
     for key in ("state", "action", "done"):

@@ -1,14 +1,13 @@
 """Mapping files: TOML that says which keys and axes mean which actions, and the mappings that come along."""
 
 import json
-import math
-import tomllib
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from imitax.checks import brief
 from imitax.errors import ImitaxError, unknown
+from imitax.reading import is_number, one_line, parse_toml, read_text
 from imitax.recording.keys import (
     ARROWS,
     AXES,
@@ -26,6 +25,7 @@ from imitax.recording.session import PACES
 from imitax.types import Box, Discrete, EnvSpec
 
 _SPARE = [name for name in NAMES if name not in DIGITS and name not in ARROWS and "button" not in name]
+_MOST_BYTES = 1 << 20
 _PAIRS = (("left", "right"), ("down", "up"), ("a", "d"), ("s", "w"), ("j", "l"), ("k", "i"))
 _ALIKE = {"FrozenLake8x8": "FrozenLake", "CliffWalkingSlippery": "CliffWalking"}
 
@@ -33,11 +33,11 @@ _ALIKE = {"FrozenLake8x8": "FrozenLake", "CliffWalkingSlippery": "CliffWalking"}
 def load_mapping(path: Path, space: Discrete | Box) -> KeyMap:
     """A mapping file for actions in `space`; `ImitaxError` names the file and the key that is wrong."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = parse_toml(read_text(path, _MOST_BYTES))
     except OSError as error:
         raise ImitaxError(f"Mapping file '{path}' cannot be read: {error.strerror}.") from error
     except ValueError as error:  # not UTF-8, or not TOML
-        raise ImitaxError(f"Mapping file '{path}' is not TOML: {' '.join(str(error).split())}.") from error
+        raise ImitaxError(f"Mapping file '{path}' is not TOML: {one_line(error)}.") from error
     try:
         return parse_mapping(content, space)
     except ImitaxError as error:
@@ -46,7 +46,7 @@ def load_mapping(path: Path, space: Discrete | Box) -> KeyMap:
 
 def default_mapping(spec: EnvSpec) -> KeyMap:
     """The mapping that comes along for an environment, whatever its version, or a generic one."""
-    known = tomllib.loads(files("imitax.recording").joinpath("defaults.toml").read_text(encoding="utf-8"))
+    known = parse_toml(files("imitax.recording").joinpath("defaults.toml").read_text(encoding="utf-8"))
     family = spec.id.rpartition("-v")[0]
     family = _ALIKE.get(family, family)
     if family in known:
@@ -104,7 +104,7 @@ def to_toml(keymap: KeyMap, title: str) -> str:
 
 def check_fps(what: str, value: Any) -> float:
     """`value` as steps per second, or `ImitaxError`."""
-    if not _is_number(value) or not PACES[0] <= value <= PACES[-1]:
+    if not is_number(value) or not PACES[0] <= value <= PACES[-1]:
         raise ImitaxError(f"{what} is {brief(value)}: expected steps per second, {PACES[0]} … {PACES[-1]}.")
     return float(value)
 
@@ -148,7 +148,7 @@ def _axis(name: str, value: Any, space: Discrete | Box) -> Axis:
     low, high = space.low[dimension], space.high[dimension]
     ends = [value.get("low", low), value.get("high", high)]
     for end in ends:
-        if not _is_number(end) or not low <= end <= high:
+        if not is_number(end) or not low <= end <= high:
             raise ImitaxError(f"key '{name}' reaches to {brief(end)}: expected {low:g} … {high:g}.")
     return Axis(name, dimension, *map(float, ends))
 
@@ -165,7 +165,7 @@ def _action(name: str, value: Any, space: Discrete | Box) -> Action:
             raise ImitaxError(f"key '{name}' is {brief(value)}: expected an action, 0 … {space.n - 1}.")
         return value
     numbers = value if isinstance(value, list) else [value]
-    fits = len(numbers) == space.size and all(map(_is_number, numbers))
+    fits = len(numbers) == space.size and all(map(is_number, numbers))
     if not fits or not all(map(lambda low, x, high: low <= x <= high, space.low, numbers, space.high)):
         box = f"{show(space.low)} … {show(space.high)}"
         raise ImitaxError(f"key '{name}' is {brief(value)}: expected {space.size} number(s) within {box}.")
@@ -174,10 +174,6 @@ def _action(name: str, value: Any, space: Discrete | Box) -> Action:
 
 def _toml(action: Action) -> str:
     return str(action) if isinstance(action, int) else str(list(action))
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
 
 
 def _generic_discrete(spec: EnvSpec) -> KeyMap:

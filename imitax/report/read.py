@@ -1,37 +1,16 @@
 """What a report is made of: finished runs, read from their folders. Never imports JAX."""
 
-import json
-import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from imitax.errors import ImitaxError
-from imitax.experiment.files import check_parts, read_json
+from imitax.experiment.files import check_parts
+from imitax.experiment.shape import read_config, read_summary
 from imitax.experiment.visits import Visits, load_visits
+from imitax.reading import is_number, one_line, parse_json, read_text
 
-_CONFIG = {
-    **{f"run.{name}": str for name in ("method", "env", "agent")},
-    **{f"run.{name}": int for name in ("seed", "seeds")},
-    "run.settings": dict,
-}
-_ESTIMATE = {
-    **{"mean": float, "interquartile_mean": float, "episodes": int},
-    **{"interval": list, "seed_means": list},
-}
-_SUMMARY = {
-    "seconds": float,
-    "env_steps_per_seed": int,
-    "random.mean": float,
-    "random.interval": list,
-    **{f"{kind}.{key}": of for kind in ("deterministic", "sampled") for key, of in _ESTIMATE.items()},
-}
-_OPTIONAL = {  # may be null or absent, but not of another kind
-    **{"demonstrations": dict, "versions": dict},
-    **{"expert.mean": float, "expert.interval": list, "expert.episodes": int},
-}
-_KINDS = {str: "text", int: "a whole number", float: "a number", dict: "an object", list: "a list of numbers"}
 _OWN = ("iteration", "seed", "seconds")  # of a line of metrics; all else are metrics
 
 
@@ -81,23 +60,9 @@ def read_runs(paths: list[Path]) -> list[RunData]:
 def read_run(path: Path) -> RunData:
     """One run folder; `ImitaxError` names the file that is missing or damaged, and what is wrong with it."""
     check_parts(path, ("config.json", "metrics.jsonl", "summary.json"))
-    config = _checked(path / "config.json", _CONFIG)
-    for group, values in config["run"]["settings"].items():
-        if not isinstance(values, dict):
-            raise ImitaxError(
-                f"File '{path / 'config.json'}' is not of a run: the settings '{group}' are {values!r}, "
-                "expected an object."
-            )
-    summary = _checked(path / "summary.json", _SUMMARY)
+    config = read_config(path / "config.json")
     seeds = config["run"]["seeds"]
-    for kind in ("deterministic", "sampled", "random", "expert"):
-        found = summary.get(kind) or {"interval": (0, 0)}
-        means = found["seed_means"] if kind in ("deterministic", "sampled") else range(seeds)
-        if len(means) != seeds or len(found["interval"]) != 2:
-            raise ImitaxError(
-                f"File '{path / 'summary.json'}' has '{kind}' figures of another form: expected an interval "
-                f"of two numbers, and the means of {seeds} seed(s)."
-            )
+    summary = read_summary(path / "summary.json", seeds)
     iterations, metrics = _read_metrics(path / "metrics.jsonl", config["run"]["seed"], seeds)
     seconds = metrics.pop("seconds", None)
     seconds = None if seconds is None or np.isnan(seconds).any() else seconds[0]
@@ -109,41 +74,19 @@ def _task(run: RunData) -> str:
     return run.run["env"] + (f" with a time limit of {limit}" if limit else "")
 
 
-def _checked(path: Path, kinds: dict[str, type]) -> dict[str, Any]:
-    """JSON data whose values at the dotted keys of `kinds`, and of `_OPTIONAL` if any, are of these kinds."""
-    data = read_json(path)
-    for key, kind in [*kinds.items(), *_OPTIONAL.items()]:
-        value: Any = data
-        if key in _OPTIONAL and data.get(key.split(".")[0]) is None:
-            continue
-        for part in key.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
-        if not _fits(value, kind):
-            raise ImitaxError(
-                f"File '{path}' is not of a run: '{key}' is {str(value)[:60]!r}, expected {_KINDS[kind]}."
-            )
-    return data
-
-
-def _fits(value: Any, kind: type) -> bool:
-    if kind is list:
-        return isinstance(value, list) and all(_fits(x, float) for x in value)
-    if kind is float:
-        return _fits(value, int) or (isinstance(value, float) and math.isfinite(value))
-    return isinstance(value, kind) and not isinstance(value, bool)
-
-
 def _read_metrics(path: Path, first: int, seeds: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """(iterations [I], name -> values [S, I]) of a file with one line for each iteration and seed."""
     cells: dict[tuple[int, int], dict[str, float]] = {}
-    for number, text in enumerate(path.read_text(errors="replace").splitlines(), start=1):
+    try:
+        lines = read_text(path).splitlines()
+    except (OSError, ValueError) as error:
+        raise ImitaxError(f"File '{path}' cannot be read: {one_line(error)}.") from error
+    for number, text in enumerate(lines, start=1):
         try:
-            line = json.loads(text)
-            position = int(line["iteration"]), int(line["seed"]) - first
+            line = parse_json(text)
+            position = _whole(line["iteration"]), _whole(line["seed"]) - first
             values = {
-                name: np.nan if value is None else float(value)
-                for name, value in line.items()
-                if name not in _OWN or name == "seconds"
+                name: _number(value) for name, value in line.items() if name not in _OWN or name == "seconds"
             }
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ImitaxError(
@@ -160,3 +103,15 @@ def _read_metrics(path: Path, first: int, seeds: int) -> tuple[np.ndarray, dict[
         for name in names
     }
     return np.array(iterations), metrics
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 2**31:
+        raise ValueError("no count")
+    return value
+
+
+def _number(value: Any) -> float:
+    if value is not None and not is_number(value):
+        raise ValueError("no number")
+    return np.nan if value is None else float(value)

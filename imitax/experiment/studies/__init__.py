@@ -10,8 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from imitax.checks import brief
 from imitax.errors import ImitaxError, unknown
 from imitax.experiment import figures
+from imitax.experiment.files import read_json
+from imitax.reading import check_file, one_line, read_arrays
 
 Arrays = dict[str, np.ndarray]
 
@@ -84,15 +87,21 @@ def _write(path: Path, arrays: Arrays) -> None:
 
 
 def _read(path: Path) -> Arrays:
-    with np.load(path, allow_pickle=False) as data:
-        return {key: data[key] for key in data.files}
+    try:
+        check_file(path)
+        with path.open("rb") as file:
+            return read_arrays(file)
+    except Exception as error:
+        raise ImitaxError(
+            f"File '{path}' is damaged ({one_line(error)}): remove it to have its case run again."
+        ) from error
 
 
 def _check_same(path: Path, settings: dict) -> None:
     if path.exists():
-        found = json.loads(path.read_text())
+        found = read_json(path)
         if found != settings:
             raise ImitaxError(
-                f"'{path}' is of another study, {found}: expected {settings}, or another folder."
+                f"'{path}' is of another study, {brief(found)}: expected {settings}, or another folder."
             )
     path.write_text(json.dumps(settings) + "\n")
