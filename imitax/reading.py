@@ -25,7 +25,7 @@ _PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others compress without a
 
 
 def check_file(path: Path, most: int = MAX_BYTES) -> None:
-    """`OSError` if there is no such file, `ImitaxError` if it is a folder, a pipe or larger than `most` bytes."""
+    """`OSError` without such a file, `ImitaxError` if it is a folder, a pipe or of more than `most` bytes."""
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
         raise ImitaxError("found a folder or a special file; expected a regular one")

@@ -196,7 +196,7 @@ BAD_JSON = {
         {**original(), "imitax": dict(episode_steps=[2], terminated=[True], returns=[None], env_id="")},
         "episode_steps",
     ),
-    "deep": ("[" * 100_000, "RecursionError"),
+    "deep": ("[" * 100_000, "nested too deeply"),
 }
 
 

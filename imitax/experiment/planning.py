@@ -128,10 +128,8 @@ def transfer(run, env: Env) -> dict:
     `return_old_policy`, the run's own policy in `env`, is None where it does not fit.
     """
     config = run.config
-    if (
-        not (run.path / "reward.safetensors").is_file()
-        or find_method(config.method).kind is not Kind.PLANNING
-    ):
+    plans = find_method(config.method).kind is Kind.PLANNING
+    if not plans or not (run.path / "reward.safetensors").is_file():
         raise ImitaxError(f"Run folder '{run.path}' has no reward.safetensors: only mce_irl leaves one.")
     learnt = load_rewards(run.path / "reward.safetensors", len(run.policies))
     method = build(config.method, config.agent, env.spec, config.settings)

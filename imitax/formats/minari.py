@@ -159,7 +159,7 @@ def check_metadata(metadata: dict[str, Any]) -> None:
         raise ImitaxError(f"found dataset_id = {brief(name)}; expected at most {_LONGEST_ID} characters.")
     for key in ("observation_space", "action_space"):
         if not isinstance(text := metadata.get(key), str):
-            raise ImitaxError(f"found {key} = {brief(text)}; expected a space as JSON text.")
+            raise ValueError(f"{key} is {brief(text)}, no JSON text")
         _check_space(key, parse_json(text))
 
 
@@ -189,13 +189,13 @@ def _check_sizes(folder: Path, metadata: dict[str, Any]) -> None:
 
     check_file(folder / "main_data.hdf5")
     with h5py.File(folder / "main_data.hdf5") as file:
-        claimed = _claimed(file)
+        claimed = _claimed(file, set())
     if claimed > MAX_BYTES:
         raise ImitaxError(f"found {claimed} bytes claimed by the arrays; expected at most {MAX_BYTES}.")
 
 
-def _claimed(group: Any) -> int:
-    """Bytes of all arrays below an HDF5 group, after checking that each of them lies in this very file."""
+def _claimed(group: Any, seen: set[int]) -> int:
+    """Bytes of all arrays below an HDF5 group, after checking that each is there once, and in this very file."""
     import h5py
 
     total = 0
@@ -203,8 +203,13 @@ def _claimed(group: Any) -> int:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise ImitaxError(f"found the link {brief(name)}; expected arrays within main_data.hdf5.")
         item = group[name]
+        if (
+            place := h5py.h5o.get_info(item.id).addr
+        ) in seen:  # a group within itself, or a copy that costs nothing
+            raise ImitaxError(f"found {brief(name)} under two names; expected each array once.")
+        seen.add(place)
         if isinstance(item, h5py.Group):
-            total += _claimed(item)  # a group within itself ends in RecursionError, which is refused as well
+            total += _claimed(item, seen)
         elif isinstance(item, h5py.Dataset):
             if item.external or item.is_virtual:
                 raise ImitaxError(f"found {brief(name)} in another file; expected it in main_data.hdf5.")

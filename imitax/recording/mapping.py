@@ -36,6 +36,8 @@ def load_mapping(path: Path, space: Discrete | Box) -> KeyMap:
         content = parse_toml(read_text(path, _MOST_BYTES))
     except OSError as error:
         raise ImitaxError(f"Mapping file '{path}' cannot be read: {error.strerror}.") from error
+    except ImitaxError as error:
+        raise ImitaxError(f"Mapping file '{path}' cannot be read: {error}.") from error
     except ValueError as error:  # not UTF-8, or not TOML
         raise ImitaxError(f"Mapping file '{path}' is not TOML: {one_line(error)}.") from error
     try:
