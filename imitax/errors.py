@@ -15,9 +15,10 @@ class Interrupted(Exception):
 
 
 def brief_text(value: object) -> str:
-    """A value as text for an error message: one line, cut at 80 characters."""
+    """A value as text for an error message: one line that can be shown, cut at 80 characters."""
     text = " ".join(str(value).split())
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    short = text if len(text) <= 80 else f"{text[:77]}..."
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in short)
 
 
 def missing(what: str, extra: str) -> ImitaxError:

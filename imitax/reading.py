@@ -62,7 +62,8 @@ def is_number(value: Any) -> bool:
 
 def one_line(error: Exception) -> str:
     """What an exception says, in one line of at most 200 characters without a full stop."""
-    return (" ".join(str(error).split())[:200] or type(error).__name__).rstrip(".")
+    text = " ".join(str(error).split())[:200] or type(error).__name__
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text).rstrip(".")
 
 
 def read_arrays(file: IO[bytes]) -> dict[str, np.ndarray]:

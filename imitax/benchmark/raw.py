@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from imitax.errors import ImitaxError
+from imitax.errors import ImitaxError, brief_text
 from imitax.reading import check_file, is_number, one_line, parse_json
 
 Line = dict[str, Any]
@@ -103,4 +103,4 @@ def _expected(kind) -> str:
 
 def _brief(text: bytes) -> str:
     shown = text[:40].decode(errors="replace")
-    return shown + ("…" if len(text) > 40 else "")
+    return brief_text(shown + ("…" if len(text) > 40 else ""))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from imitax.errors import ImitaxError, missing
 from imitax.formats.minari import check_metadata, check_spaces
-from imitax.reading import is_number, parse_json
+from imitax.reading import is_number, one_line, parse_json
 
 _HOST = "huggingface.co"  # where Minari's own datasets are
 
@@ -42,7 +42,11 @@ def local_datasets() -> list[Dataset]:
         return []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        found = minari.list_local_datasets()
+        try:
+            found = minari.list_local_datasets()
+        except Exception as error:  # of a folder that has no dataset's name, among others
+            what = f"Minari's datasets in '{folder}' cannot be listed ({one_line(error)})"
+            raise ImitaxError(f"{what}: move what is no dataset out of the way.") from error
     damaged = [_damaged(str(warning.message)) for warning in caught]
     sizes = {name: _bytes_below(folder / name) for name in found}
     return [_describe(name, data, sizes[name]) for name, data in found.items()] + damaged
