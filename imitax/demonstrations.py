@@ -4,7 +4,8 @@ Shapes: N pairs, E episodes, O observation size, A action dimensions.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -272,8 +273,8 @@ class Demonstrations:
             "terminated": int(self.terminated.sum()),
             "returns": {
                 "known": len(known),
-                "mean": float(known.mean()) if len(known) else None,
-                "std": float(known.std()) if len(known) else None,
+                "mean": _finite(np.mean, known),
+                "std": _finite(np.std, known),
             },
             "fingerprint": self.fingerprint(),
         }
@@ -314,6 +315,13 @@ class Demonstrations:
                 f"episode_steps must not exceed the time limit of {time_limit}, "
                 f"but episode {bad} took {self.episode_steps[bad]} steps."
             )
+
+
+def _finite(statistic: Callable, values: np.ndarray) -> float | None:
+    """A statistic of `values`; None without any, or where it is beyond double precision."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        value = float(statistic(values)) if len(values) else math.inf
+    return value if math.isfinite(value) else None
 
 
 def _range(array: np.ndarray) -> dict[str, Any]:
