@@ -155,7 +155,7 @@ def _folder(name: str) -> tuple[Path, dict[str, Any]]:
 def check_metadata(metadata: dict[str, Any]) -> None:
     """Refuses what Minari would take too long, or too much memory, to understand."""
     name = metadata.get("dataset_id")
-    if not isinstance(name, str) or len(name) > _LONGEST_ID:  # its pattern takes cubic time on long ones
+    if not isinstance(name, str) or len(name) > _LONGEST_ID:  # its pattern takes quadratic time on long ones
         raise ImitaxError(f"found dataset_id = {brief(name)}; expected at most {_LONGEST_ID} characters.")
     for key in ("observation_space", "action_space"):
         if not isinstance(text := metadata.get(key), str):
@@ -195,7 +195,7 @@ def _check_sizes(folder: Path, metadata: dict[str, Any]) -> None:
 
 
 def _claimed(group: Any, seen: set[int]) -> int:
-    """Bytes of all arrays below an HDF5 group, after checking that each is there once, and in this very file."""
+    """Bytes of all arrays below an HDF5 group; refuses what is there twice, or in another file."""
     import h5py
 
     total = 0

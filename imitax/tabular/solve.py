@@ -56,8 +56,7 @@ def soft_value_iteration(
         if ends:
             low, high = np.minimum(low, 0.0), np.maximum(high, 0.0)
         values = new
-        # Large values have few digits behind the point: no bound gets smaller than their rounding.
-        if np.all(high - low <= np.maximum(2 * tolerance, 4e-16 * (1 + weight) * np.abs(values).max(axis=0))):
+        if np.all(high - low <= 2 * tolerance):
             break
     action_values = _backup(mdp, flat, values + 0.5 * (low + high))
     values = _soft_maximum(action_values, temperature)

@@ -26,6 +26,7 @@ from mutations import damage
 
 from imitax import envs
 from imitax.benchmark import raw
+from imitax.core.statistics import empty_moments
 from imitax.demonstrations import Demonstrations
 from imitax.errors import ImitaxError
 from imitax.experiment import checkpoint, planning, studies
@@ -36,9 +37,7 @@ from imitax.experiment.visits import load_visits
 from imitax.formats import load, save
 from imitax.formats.minari_list import local_datasets
 from imitax.networks import policy_network, table_network
-from imitax.recording.mapping import load_mapping, to_toml
-from imitax.recording.mapping import default_mapping
-from imitax.core.statistics import empty_moments
+from imitax.recording.mapping import default_mapping, load_mapping, to_toml
 from imitax.report.command import repeat_command
 from imitax.report.read import read_run
 from imitax.types import Box, EnvSpec

@@ -41,4 +41,6 @@ def test_twenty_thousand_damaged_files():
 def test_files_that_once_went_wrong():
     found = fuzz("--corpus", HERE / "corpus", timeout=120)
     cases = sum(n["read"] + n["refused"] for n in found.values())
+    # Returns whose deviation overflows are told as unknown, and so is a count of episodes that is no number.
+    assert {name: n["read"] for name, n in found.items() if n["read"]} == {"npz": 1, "datasets": 1}
     assert cases == len([path for path in (HERE / "corpus").iterdir() if path.is_dir()]) > 10
