@@ -5,6 +5,7 @@ import io
 import pickle
 import sys
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -79,11 +80,10 @@ def test_disguised_pickles_do_not_run(tmp_path, reader, monkeypatch):
             whole = (folder / name).read_bytes()
             for kind, data in disguises(Payload(marker)).items():
                 (folder / name).write_bytes(data)
-                if reader == "datasets":  # lists it with what is wrong with it
+                # Listings tell what is wrong with a dataset; raw results without a whole line are empty.
+                lenient = reader in ("datasets", "raw")
+                with suppress(ImitaxError) if lenient else pytest.raises(ImitaxError):
                     fuzz.READERS[reader](folder)
-                else:
-                    with pytest.raises(ImitaxError):
-                        fuzz.READERS[reader](folder)
                 assert not marker.exists(), (reader, name, kind)
             (folder / name).write_bytes(whole)
 

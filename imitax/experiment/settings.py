@@ -13,6 +13,7 @@ from typing import Any
 from imitax.checks import brief
 from imitax.errors import ImitaxError, brief_text, unknown
 from imitax.methods.registry import default_settings, find_agent, find_method
+from imitax.reading import is_number
 
 # Least and greatest values of settings where they are not those of their kind: whole numbers count from 1,
 # other numbers are finite and not negative.
@@ -163,10 +164,10 @@ def check_seed(seed: int, seeds: int = 1) -> None:
 
 
 def _check_range(what: str, value: float, least: float, greatest: float = math.inf) -> None:
-    if not (math.isfinite(value) and least <= value <= greatest):
+    if not (is_number(value) and least <= value <= greatest):
         upper = "" if greatest == math.inf else f" and at most {greatest}"
-        expected = f"at least {least}{upper}" if math.isfinite(value) else "a finite number"
-        raise ImitaxError(f"{what} is {value}: expected {expected}.")
+        expected = f"at least {least}{upper}" if is_number(value) else "a finite number"
+        raise ImitaxError(f"{what} is {brief_text(value)}: expected {expected}.")
 
 
 def parse_assignments(assignments: list[str] | tuple[str, ...]) -> dict[str, str]:

@@ -29,6 +29,8 @@ def contents(path):
         elif file.suffix == ".npz":
             with np.load(file, allow_pickle=False) as data:
                 found[name] = {key: (data[key].dtype.str, data[key].tobytes()) for key in data.files}
+        elif name == "report.html":  # tells the folder's name, and times
+            found[name] = None
         elif file.is_file():
             found[name] = file.read_bytes()
     return found
