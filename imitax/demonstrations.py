@@ -62,6 +62,7 @@ class Demonstrations:
             )
         terminated = as_array("terminated", self.terminated, "b", "booleans", (episodes,)).astype(bool)
         returns = as_array("returns", self.returns, "fiu", "numbers", (episodes,)).astype(np.float64)
+        returns = returns + 0.0  # −0.0 becomes 0.0: a sum of rewards, as Minari keeps, cannot hold it
         if (bad := first_true(np.isinf(returns))) is not None:
             raise ImitaxError(
                 f"returns must be finite, or NaN where unknown, but episode {bad} has {returns[bad]}."

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -151,7 +152,10 @@ def load_policies(path: Path) -> list[Policy]:
         spec = _spec(description["env"])
         hidden, seeds = tuple(map(int, description["hidden"])), int(description["seeds"])
         sizes = (seeds, spec.observation_size, spec.action_space.size, *hidden)
-        if min(sizes) < 1:
+        layers = (spec.observation_size, *hidden, spec.action_space.size)
+        needed = seeds * sum(m * n for m, n in pairwise(layers))
+        # Before anything of that size is made: the file must hold it.
+        if min(sizes) < 1 or needed > sum(tensor.size for tensor in tensors.values()):
             raise ValueError(f"sizes of {sizes}")
     except FileNotFoundError as error:
         raise ImitaxError(f"Policy file '{error.filename or path}' is missing.") from error
