@@ -106,24 +106,34 @@ def save_rewards(learnt: list[irl.Learnt], path: Path) -> None:
     save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, path)
 
 
+def _load_parameters(path: Path, seeds: int) -> list[np.ndarray]:
+    """What `save_rewards` wrote of the parameters; `ImitaxError` if the file is damaged."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        tensors = load_file(path)
+        return [tensors[f"seed{index}.parameters"] for index in range(seeds)]
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        raise ImitaxError(f"File '{path}' is damaged: {error}.") from error
+
+
 def transfer(run, env: Env) -> dict:
     """Plan anew in `env` with the rewards that a run has learnt: true returns there, discounted.
 
     A linear or neural reward is computed from the features of `env`, a table needs its states and actions.
     `return_old_policy`, the run's own policy in `env`, is None where it does not fit.
     """
-    from safetensors.numpy import load_file
-
     config = run.config
     if not (run.path / "reward.safetensors").is_file():
         raise ImitaxError(f"Run folder '{run.path}' has no reward.safetensors: only mce_irl leaves one.")
     method = build(config.method, config.agent, env.spec, config.settings)
     mdp = model_of(env, config.settings[config.method].discount)
-    tensors = load_file(run.path / "reward.safetensors")
+    parameters = _load_parameters(run.path / "reward.safetensors", config.seeds)
     uniform = np.full((mdp.states, mdp.actions), 1.0 / mdp.actions)
     old, planned = [], []
     for index, policy in enumerate(run.policies):
-        rewards, theta = method.rewards(mdp, config.seed + index), tensors[f"seed{index}.parameters"]
+        rewards, theta = method.rewards(mdp, config.seed + index), parameters[index]
         if theta.shape != rewards.initial.shape:
             raise ImitaxError(
                 f"The reward of run '{run.path}' has {theta.size} parameters, but '{mdp.name}' needs "
