@@ -4,6 +4,7 @@ import numpy as np
 
 from imitax.demonstrations import Demonstrations
 from imitax.envs.base import Env
+from imitax.experiment.dynamics import order, steps_of
 from imitax.experiment.evaluation import record_random
 from imitax.experiment.findings import Finding
 from imitax.types import Discrete, EnvSpec
@@ -22,7 +23,7 @@ def check_data(demonstrations: Demonstrations, env: Env) -> list[Finding]:
 
 def findings(shown: Demonstrations, random: Demonstrations, spec: EnvSpec) -> list[Finding]:
     """The same from what was recorded."""
-    checks = (_starts, _duplicates, _returns, _ends, _constant, _actions)
+    checks = (_starts, _order, _duplicates, _returns, _ends, _constant, _actions)
     return [finding for check in checks for finding in [check(shown, random, spec)] if finding]
 
 
@@ -47,6 +48,10 @@ def _starts(shown: Demonstrations, random: Demonstrations, spec: EnvSpec) -> Fin
         "the same units, order and normalisation in both: raw observations, as the environment hands "
         "them out.",
     )  # fmt: skip
+
+
+def _order(shown: Demonstrations, random: Demonstrations, spec: EnvSpec) -> Finding | None:
+    return order(steps_of(shown, spec), steps_of(random, spec))
 
 
 def _duplicates(shown: Demonstrations, random: Demonstrations, spec: EnvSpec) -> Finding | None:

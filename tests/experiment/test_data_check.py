@@ -1,5 +1,9 @@
 """What is found in demonstrations before training, each alone."""
 
+from dataclasses import replace
+from itertools import permutations
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,6 +11,8 @@ from imitax.demonstrations import Demonstrations
 from imitax.envs import make
 from imitax.experiment.data_check import check_data, findings
 from imitax.experiment.demonstrate import load_demonstrations
+from imitax.experiment.dynamics import order, steps_of
+from imitax.experiment.evaluation import record_random
 from imitax.types import Box, Discrete, EnvSpec
 
 SPEC = EnvSpec("Task-v0", 3, Discrete(2), 20)
@@ -47,6 +53,24 @@ def test_units_and_offsets(change, dimension):
 def test_subsampled_episodes_say_nothing_of_their_start(rng):
     shown = episodes(change=lambda obs: obs * [1, 100, 1]).subsample(3, rng)
     assert titles(shown) == []
+
+
+def test_another_order_of_dimensions():
+    # CartPole begins within ±0.05 in every dimension, so its starts say nothing; how it moves does.
+    env = make("CartPole-v1")
+    source = Path(__file__).parents[2] / "docs/results/classic/demonstrations/CartPole-v1-native.npz"
+    shown, random = load_demonstrations(source, env.spec), record_random(env, 50)
+    steps, right = steps_of(random, env.spec), []
+    for columns in permutations(range(4)):
+        mixed = replace(shown, observations=shown.observations[:, list(columns)])
+        found = order(steps_of(mixed, env.spec), steps)
+        if found is not None:  # and then the order that mends it is named
+            assert f"observations[:, {np.argsort(columns).tolist()}]" in found.advice
+            right.append(columns)
+    # Where position and angle, which both move by what follows them, are exchanged as pairs, nothing shows.
+    assert (0, 1, 2, 3) not in right and len(right) == 18
+    worst = check_data(replace(shown, observations=shown.observations[:, [1, 0, 3, 2]]), env)[0]
+    assert worst.severity == "problem" and "another order" in worst.title
 
 
 def test_each_other_finding_alone():

@@ -1,6 +1,7 @@
 """Maximum causal entropy IRL through the package: train, run folder, transfer, and what is refused."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -88,6 +89,16 @@ def test_a_table_of_rewards_needs_its_own_states(grid, shown, tmp_path):
     assert len(transfer(run, make("gridworld-slippery"))["return_planned_anew"]) == 1
     with pytest.raises(ImitaxError, match="has 168 parameters, but 'FrozenLake-v1' needs 64"):
         transfer(run, make("FrozenLake-v1"))
+
+
+def test_a_damaged_reward_is_told(linear_run, tmp_path):
+    path = tmp_path / "run"
+    shutil.copytree(linear_run.path, path)
+    data = (path / "reward.safetensors").read_bytes()
+    for damaged in (data[:40], b"", data.replace(b"seed1.parameters", b"seed7.parameters")):
+        (path / "reward.safetensors").write_bytes(damaged)
+        with pytest.raises(ImitaxError, match=r"reward.safetensors' is damaged"):
+            transfer(load_run(path), make("gridworld-moved"))
 
 
 def one_episode(observations):

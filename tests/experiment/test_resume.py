@@ -214,6 +214,40 @@ def test_marks_tell_what_is_not_finite(whole, tmp_path):
     assert nonfinite(Learner(good, bad, bad), fine._replace(next_obs=fine.obs / 0)) == 1 + 8 + 16
 
 
+def test_two_runs_leave_the_same_files(tmp_path, whole):
+    begin(tmp_path / "again")
+    assert outcome(tmp_path / "again") == whole
+    begin(tmp_path / "third")
+    names = [
+        {str(file.relative_to(tmp_path / name)) for file in (tmp_path / name).rglob("*")}
+        for name in ("again", "third")
+    ]
+    assert names[0] == names[1]
+    configs = [json.loads((tmp_path / name / "config.json").read_text()) for name in ("again", "third")]
+    assert [{k: v for k, v in c.items() if k != "started"} for c in configs] == [
+        {k: v for k, v in configs[0].items() if k != "started"}
+    ] * 2
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_cache_and_a_folder(tmp_path):
+    overrides = [f"{key}={','.join(map(str, v)) if isinstance(v, tuple) else v}" for key, v in TINY.items()]
+    command = "train gail Acrobot-v1 --demos Acrobot-v1/4 --episodes 2 --set".split() + overrides
+    environment = os.environ | {"IMITAX_CACHE": str(tmp_path / "cache")}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", KILLED, *command, "--out", f"runs/{name}"], cwd=tmp_path, env=environment,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )
+        for name in ("one", "two")
+    ]  # fmt: skip
+    for process in processes:
+        _, told = process.communicate(timeout=300)
+        assert process.returncode == 0, told
+    one, two = ((tmp_path / "runs" / name / "policy.safetensors").read_bytes() for name in ("one", "two"))
+    assert one == two
+
+
 KILLED = """
 import sys
 sys.argv = ["imitax", *sys.argv[1:]]
