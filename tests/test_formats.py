@@ -97,6 +97,17 @@ def test_minari_round_trip_is_exact(tmp_path_factory, content, with_spec):
     assert load(path, spec).fingerprint() == demos.fingerprint()
 
 
+@pytest.mark.parametrize("name", PATHS)
+def test_a_return_of_minus_zero_is_zero_in_every_format(tmp_path, name):
+    one, other = (
+        Demonstrations.from_episodes([([[-0.0, 1.0]], [0])], terminated=True, returns=[zero])
+        for zero in (-0.0, 0.0)
+    )
+    save(one, tmp_path / name)
+    assert load(tmp_path / name).fingerprint() == one.fingerprint() == other.fingerprint()
+    assert np.signbit(load(tmp_path / name).observations[0, 0])  # of an observation every bit counts
+
+
 def test_same_content_same_npz_bytes(tmp_path):
     for name in ("a.npz", "b.npz"):
         save(small(), tmp_path / name)

@@ -251,7 +251,7 @@ def limit_memory() -> None:
 
 
 def peak_bytes() -> int:
-    """The most memory that this process ever held; `ru_maxrss` would count the one that started it as well."""
+    """The most memory that this process ever held; `ru_maxrss` would count its parent as well."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
