@@ -51,7 +51,7 @@ def pages():
         yield pytest.param(page, marks=marks, id=str(page.relative_to(ROOT)))
 
 
-@pytest.mark.parametrize("page", pages())
+@pytest.mark.parametrize("page", list(pages()))
 def test_the_commands_of_a_page_run(page, tmp_path):
     found = [block for block in blocks(page) if not block.slow]
     if not found:
