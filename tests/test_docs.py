@@ -10,8 +10,8 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("docs/results/*.md"))]
-PAGES.append(ROOT / "benchmarks" / "README.md")
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")), ROOT / "benchmarks" / "README.md"]
+PAGES.append(ROOT / "CHANGELOG.md")
 FENCE = re.compile(r"(<!-- slow -->\n)?```(bash|python)\n(.*?)```", re.DOTALL)
 
 
@@ -44,39 +44,48 @@ def link_repository(folder: Path) -> None:
         shutil.copytree(ROOT / name, folder / name)
 
 
-def pages():
-    """The README's commands run in every run of the tests, those of the other pages with the slow ones."""
-    for page in PAGES:
-        marks = [] if page.name == "README.md" and page.parent == ROOT else [pytest.mark.slow]
-        yield pytest.param(page, marks=marks, id=str(page.relative_to(ROOT)))
+def pages(slow: bool) -> list:
+    """Pages with commands; the README's run in every run of the tests, all others with the slow ones."""
+    found = [page for page in PAGES if any(block.slow == slow for block in blocks(page))]
+    always = [] if slow else [ROOT / "README.md"]
+    return [
+        pytest.param(page, marks=[] if page in always else pytest.mark.slow, id=str(page.relative_to(ROOT)))
+        for page in found
+    ]
 
 
-@pytest.mark.parametrize("page", list(pages()))
+def run_all(found: list[Block], folder: Path) -> None:
+    link_repository(folder)
+    for block in found:
+        run(block, folder)
+
+
+@pytest.mark.parametrize("page", pages(slow=False))
 def test_the_commands_of_a_page_run(page, tmp_path):
-    found = [block for block in blocks(page) if not block.slow]
-    if not found:
-        pytest.skip("no commands")
-    link_repository(tmp_path)
-    for block in found:
-        run(block, tmp_path)
+    run_all([block for block in blocks(page) if not block.slow], tmp_path)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", pages(slow=True))
 def test_the_long_commands_of_a_page_run(page, tmp_path):
-    found = [block for block in blocks(page) if block.slow]
-    if not found:
-        pytest.skip("no long commands")
-    link_repository(tmp_path)
-    for block in found:
-        run(block, tmp_path)
+    run_all([block for block in blocks(page) if block.slow], tmp_path)
 
 
-def test_the_readme_names_files_that_exist():
+def test_pages_link_to_files_that_exist():
     for page in PAGES:
-        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", FENCE.sub("", page.read_text())):
             if not target.startswith("http"):
                 assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_names_that_link_to_code_are_in_that_code():
+    found = 0
+    for page in PAGES:
+        for name, target in re.findall(r"\[`([\w.]+)`\]\(([^)]+\.py)\)", page.read_text()):
+            code = (page.parent / target).read_text()
+            for part in name.split("."):
+                assert re.search(rf"\b{part}\b", code), f"{page.name}: no {part} in {target}"
+            found += 1
+    assert found > 50
 
 
 def test_the_study_page_shows_the_committed_results():

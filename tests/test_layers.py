@@ -63,6 +63,7 @@ WITHOUT_JAX = (
     *("report.sections", "report.page", "report.diagnosis"),
     *(f"benchmark.{name}" for name in ("grid", "raw", "paper", "summary", "views", "tables", "drawings")),
     "benchmark.report",
+    "data.citations",
     *(
         f"tabular.{name}"
         for name in ("mdp", "solve", "worlds", "regularisers", "duality", "irl", "demonstrated")

@@ -1,77 +1,115 @@
-"""What the site adds to the pages: notebooks, the speed page, tables of settings, formulas as MathML."""
+"""What the site adds to docs/: pages made of other files, tables of settings, BibTeX, links to code.
 
-import base64
+Pages are written for the repository, with links relative to their own file, and read there as well. Here a
+link to a notebook, to the changelog or to a source file becomes one to the page that is made of it.
+"""
+
+import json
+import posixpath
 import re
+import subprocess
+import sys
+from functools import cache
 from pathlib import Path
 
-import nbformat
-from latex2mathml.converter import convert
+import notebook
+import sources
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).resolve().parents[2]
-NOTEBOOKS = ("gail_acrobot", "bring_your_own")
+# Page of the site -> the file of the repository that it is made of. All other pages are those of docs/.
+MADE_OF = {
+    "gail_acrobot.md": "notebooks/gail_acrobot.ipynb",
+    "bring_your_own.md": "notebooks/bring_your_own.ipynb",
+    "speed.md": "benchmarks/README.md",
+    "changelog.md": "CHANGELOG.md",
+}
+PAGE_OF = {path: page for page, path in MADE_OF.items()}
+LINK = re.compile(r"\[([^\[\]]*)\]\((?!\w+:)([^)\s#]+)(#[^)\s]*)?\)")
+FENCED = re.compile(r"(^ *(`{3,})[^\n]*\n.*?^ *\2$)", re.DOTALL | re.MULTILINE)
 
 
 def on_files(files, config):
-    """Pages that are made of files outside docs/."""
-    for name in NOTEBOOKS:
-        notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
-        files.append(File.generated(config, f"{name}.md", content=_page(notebook, name)))
-    speed = (ROOT / "benchmarks" / "README.md").read_text()
-    files.append(File.generated(config, "speed.md", content=speed))
+    """Adds the pages made of files outside docs/, and one for each source file that a page links to."""
+    for page, path in MADE_OF.items():
+        files.append(File.generated(config, page, content=notebook.text(ROOT / path)))
+    linked = set()
+    for file in list(files.documentation_pages()):
+        for _, target, _ in LINK.findall(file.content_string):
+            path = _in_repository(target, file.src_uri)
+            if sources.is_source(ROOT / path):
+                linked.add(path)
+    for path in sorted(linked):
+        files.append(File.generated(config, sources.uri(path), content=sources.page(ROOT, path)))
     return files
 
 
 def on_page_markdown(markdown, page, config, files):
-    """`<!-- settings: reward gail -->` becomes a table; links to generated pages are set right."""
-    markdown = re.sub(r"<!-- settings: (\w+) (\w+) -->", lambda m: _settings(*m.groups()), markdown)
-    markdown = re.sub(r"\]\(\.\./notebooks/(\w+)\.ipynb\)", r"](\1.md)", markdown)
-    markdown = markdown.replace("](../benchmarks/README.md)", "](speed.md)")
-    if page.file.src_uri.removesuffix(".md") in NOTEBOOKS:
-        markdown = re.sub(r"\]\(\.\./docs/", "](", markdown)
-        markdown = re.sub(r"\$\$(.+?)\$\$", lambda m: _formula(m[1], "block"), markdown, flags=re.DOTALL)
-        markdown = re.sub(r"(?<![\w`$])\$([^$\n]+?)\$", lambda m: _formula(m[1], "inline"), markdown)
-    return markdown
+    """Fills in settings and BibTeX, draws formulas, and sets links right; code blocks stay as they are."""
+    uri = page.file.src_uri
+    if page.is_homepage:
+        page.meta["hide"] = ["navigation"]  # it says itself where to go
+    if uri.startswith(sources.FOLDER):
+        return markdown
+    parts = FENCED.split(markdown)
+    for i in range(0, len(parts), 3):  # text, block, its fence, text, …
+        parts[i] = LINK.sub(lambda link: _link(link, uri), _filled_in(parts[i]))
+        if MADE_OF.get(uri, "").endswith(".ipynb"):
+            parts[i] = notebook.with_formulas(parts[i])
+        if i + 2 < len(parts):
+            parts[i + 2] = ""
+    return "".join(parts)
 
 
-def _formula(tex, display):
-    """MathML, which browsers draw without a script."""
-    for word in ("max", "min"):
-        tex = tex.replace(rf"\arg\{word}", rf"\mathrm{{arg{word}}}")
-    return convert(tex, display=display)
+def _in_repository(target: str, uri: str) -> str:
+    """The repository's path of what the page `uri` links to."""
+    page = MADE_OF.get(uri, f"docs/{uri}")
+    return posixpath.normpath(posixpath.join(posixpath.dirname(page), target))
 
 
-def _settings(group, name):
-    from imitax.experiment.settings import describe_settings
-    from imitax.methods.registry import AGENTS, METHODS
+def _link(link: re.Match, uri: str) -> str:
+    text, target, anchor = link[1], link[2], link[3] or ""
+    path = _in_repository(target, uri)
+    if path in PAGE_OF:
+        found = PAGE_OF[path]
+    elif path.startswith("docs/"):
+        found = path.removeprefix("docs/")
+    elif sources.is_source(ROOT / path):
+        found, anchor = sources.uri(path), anchor or sources.anchor(ROOT / path, text)
+    else:
+        return link[0]  # the strict build says that there is no such page
+    return f"[{text}]({posixpath.relpath(found, posixpath.dirname(uri) or '.')}{anchor})"
 
-    config = (METHODS | AGENTS)[name].config
+
+def _filled_in(markdown: str) -> str:
+    markdown = re.sub(r"<!-- settings: (\w+) -->", lambda m: _settings(m[1]), markdown)
+    return re.sub(r"<!-- cite: ([\w ]+) -->", lambda m: _bibtex(m[1].split()), markdown)
+
+
+def _settings(name: str) -> str:
+    """The settings of a method, of an agent or of the loop as a table."""
+    found = next(entry for title, entry in _methods().items() if title.split()[-1] == name)
     rows = [
-        f"| `{group}.{key}` | {_shown(entry['default'])} | {entry['meaning']} |"
-        for key, entry in describe_settings(config).items()
+        f"| `{key}` | {_shown(setting['default'])} | {setting['meaning']} |"
+        for key, setting in found["settings"].items()
     ]
-    return "\n".join(["| setting | default | meaning |", "|---|---|---|", *rows]) if rows else "No settings."
+    return "\n".join(["| setting | default | meaning |", "|---|---|---|", *rows])
 
 
-def _shown(value):
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else f"{value}"
+@cache
+def _methods() -> dict:
+    """What `imitax methods --json` says."""
+    command = [Path(sys.executable).with_name("imitax"), "methods", "--json"]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def _page(notebook, name):
-    """A notebook as Markdown: text, code, and what the code printed and drew."""
-    parts = [f"*This page is the notebook `notebooks/{name}.ipynb`.*\n"]
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            parts.append(cell.source)
-            continue
-        parts.append(f"```python\n{cell.source}\n```")
-        for output in cell.outputs:
-            if output.output_type == "stream":
-                parts.append(f"```text\n{output.text.strip()}\n```")
-            elif "image/png" in output.get("data", {}):
-                data = base64.b64encode(base64.b64decode(output.data["image/png"])).decode()
-                parts.append(f'<img alt="Figure drawn by the code above" src="data:image/png;base64,{data}">')
-    text = "\n\n".join(parts)
-    # The page has one title, that of the notebook.
-    title = re.search(r"^# .*$", text, re.MULTILINE)
-    return f"{title[0]}\n\n{text.replace(title[0], '', 1)}" if title else text
+def _shown(value) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else f"{value}"
+
+
+def _bibtex(names: list[str]) -> str:
+    """What `imitax cite` prints for these methods, each entry once."""
+    from imitax.data.citations import cite
+
+    entries = dict.fromkeys(entry for name in names for entry in cite(name).split("\n\n"))
+    return "```bibtex\n" + "\n\n".join(entries) + "\n```"

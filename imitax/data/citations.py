@@ -8,10 +8,10 @@ from imitax.errors import unknown
 # Name of a method or agent -> keys in citations.bib, the most important one first.
 SOURCES = {
     "imitax": ("imitax",),
-    "bc": ("pomerleau1988alvinn",),
+    "bc": ("pomerleau1989alvinn",),
     "gail": ("ho2016generative",),
     "fem": ("abbeel2004apprenticeship", "ho2016modelfree"),
-    "gtal": ("syed2007gametheoretic", "ho2016modelfree"),
+    "gtal": ("syed2008gametheoretic", "ho2016modelfree"),
     "mce_irl": ("ziebart2010modeling",),
     "constant": ("imitax", "ho2016generative"),
     "rl": ("schulman2017proximal", "schulman2016high"),
