@@ -248,8 +248,11 @@ def test_two_processes_share_a_cache_and_a_folder(tmp_path):
     assert one == two
 
 
+# However fast the disk is, writing takes long enough that some of the kills fall into it.
 KILLED = """
-import sys
+import os, sys, time
+flush = os.fsync
+os.fsync = lambda file: (time.sleep(0.01), flush(file))[1]
 sys.argv = ["imitax", *sys.argv[1:]]
 from imitax.cli import main
 main()
