@@ -85,7 +85,8 @@ def load_visits(path: Path) -> Visits | None:
         moments, seeds, points, size = visits.policy.shape
         fits = visits.iterations.shape == (moments,) and min(moments, seeds, points, size) > 0
         fits &= visits.iterations.dtype == np.int64
-        fits &= all(x.dtype == np.float32 and bool(np.isfinite(x).all()) for x in visits[1:])
+        # Numbers that are not finite may be in there: a policy can go astray, and the report leaves them out.
+        fits &= all(x.dtype == np.float32 for x in visits[1:])
         fits &= visits.demonstrations.shape[1:] == visits.episode.shape[1:] == (size,)
         if not fits:
             raise ValueError("arrays that do not fit one another")
