@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from imitax.core.statistics import Moments, scale
 from imitax.types import Box, Discrete
 
 LOG_STD_FLOOR = -4.0  # a Gaussian policy keeps at least e⁻⁴ ≈ 2 % of half the action range as deviation
@@ -64,6 +65,19 @@ def policy_network(
     if isinstance(space, Discrete):
         return network
     return GaussianPolicy(network, jnp.full((space.size,), -0.5, jnp.float32))
+
+
+def rebased(policy: MLP | GaussianPolicy, old: Moments, new: Moments) -> MLP | GaussianPolicy:
+    """The policy that does with observations normalised by `new` what `policy` does with those by `old`.
+
+    W' = diag(σ'/σ) W and b' = b + ((μ' − μ)/σ) W in the first layer; exact where nothing is clipped.
+    """
+    network = policy.mean if isinstance(policy, GaussianPolicy) else policy
+    (weight, *weights), (bias, *biases) = network.weights, network.biases
+    bias = bias + ((new.mean - old.mean) / scale(old)) @ weight
+    weight = (scale(new) / scale(old))[:, None] * weight
+    moved = MLP((weight, *weights), (bias, *biases))
+    return GaussianPolicy(moved, policy.log_std) if isinstance(policy, GaussianPolicy) else moved
 
 
 def table_network(policy: Float[np.ndarray, "S A"]) -> MLP:

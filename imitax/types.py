@@ -96,6 +96,7 @@ class Agent(NamedTuple):
     init: Callable[[Key[Array, ""]], PyTree]
     act: Callable[[PyTree, Float[Array, "B O"], Key[Array, ""]], Array]  # sampled actions [B, …]
     update: Callable[[PyTree, Rollout, Key[Array, ""]], tuple[PyTree, Metrics]]
+    fit_value: Callable[[PyTree, Rollout, Key[Array, ""]], tuple[PyTree, Metrics]]  # the policy stays
 
 
 class RewardModel(NamedTuple):

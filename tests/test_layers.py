@@ -46,7 +46,8 @@ GUARDED = (
 )
 MAY_USE = {
     "envs.native": ("gymnax",),
-    "envs.host": ("gymnasium", "envpool"),
+    "envs.host": ("gymnasium",),
+    "envs.pool": ("envpool",),
     "experiment.watch": ("gymnasium",),  # rendering
     "recording.game": ("gymnasium",),  # pictures
     "recording.window": ("pygame",),
@@ -216,7 +217,8 @@ def test_crossing_is_seen(tmp_path, module, source):
         ("core/__init__.py", "from . import losses\nfrom .losses import f"),
         ("agents/rollout.py", "from imitax.envs.base import Env\nfrom imitax.envs import base"),
         ("envs/native.py", "import gymnax"),
-        ("envs/host.py", "import gymnasium, envpool\nfrom gymnasium import spaces"),
+        ("envs/host.py", "import gymnasium\nfrom gymnasium import spaces"),
+        ("envs/pool.py", "import envpool"),
         ("experiment/watch.py", "import gymnasium"),
         ("formats/minari.py", "import minari\nfrom minari.a import b\nfrom gymnasium import spaces"),
         ("formats/__init__.py", "from imitax.formats import minari\nfrom . import minari"),

@@ -27,6 +27,7 @@ class PPOConfig:
 
     hidden: tuple[int, ...] = (100, 100)  # units per tanh layer, policy and value alike (Ho & Ermon 2016)
     learning_rate: float = 1e-3  # Adam, policy and value
+    decay_iterations: int = 0  # in which the learning rate falls linearly to a tenth; 0: never, −1: the loop's
     epochs: int = 4  # passes over a rollout
     minibatches: int = 4  # per pass
     clip: float = 0.2  # ε of the surrogate (Schulman et al. 2017)
@@ -48,9 +49,11 @@ class PPOState(NamedTuple):
 def ppo(spec: EnvSpec, config: PPOConfig = PPOConfig()) -> Agent:
     """PPO for the observations and actions of `spec`."""
     pi = distribution(spec.action_space)
-    optimiser = optax.chain(
-        optax.clip_by_global_norm(config.max_gradient_norm), optax.adam(config.learning_rate, eps=1e-5)
-    )
+    rate = config.learning_rate
+    if config.decay_iterations:
+        updates = config.decay_iterations * config.epochs * config.minibatches
+        rate = optax.linear_schedule(config.learning_rate, 0.1 * config.learning_rate, updates)
+    optimiser = optax.chain(optax.clip_by_global_norm(config.max_gradient_norm), optax.adam(rate, eps=1e-5))
 
     def init(key):
         key_policy, key_value = jax.random.split(key)
@@ -78,7 +81,12 @@ def ppo(spec: EnvSpec, config: PPOConfig = PPOConfig()) -> Agent:
         }
         return surrogate + error - config.entropy * entropy, metrics
 
-    def update(state: PPOState, rollout: Rollout, key):
+    def value_only(networks, batch):
+        obs, _, _, _, target = batch
+        error = value_loss(networks[1], obs, target)
+        return error, {"value_loss": error}
+
+    def descend(loss, state: PPOState, rollout: Rollout, key):
         advantage, target, critic = advantages_and_targets(
             state.critic, rollout, config.discount, config.trace
         )
@@ -100,9 +108,15 @@ def ppo(spec: EnvSpec, config: PPOConfig = PPOConfig()) -> Agent:
         index = minibatches(key, rollout.reward.size, config.minibatches, config.epochs)
         start = ((state.policy, critic.network), state.optimiser)
         ((policy, value), opt), history = jax.lax.scan(step, start, index)
-        metrics = jax.tree.map(lambda x: x[-1], history)
-        metrics["first_ratio_deviation"] = history["ratio_deviation"][0]
-        metrics["explained_variance"] = fit
-        return PPOState(policy, critic._replace(network=value), opt), metrics
+        metrics = {"explained_variance": fit} | jax.tree.map(lambda x: x[-1], history)
+        return PPOState(policy, critic._replace(network=value), opt), metrics, history
 
-    return Agent(init, lambda state, obs, key: pi.sample(state.policy(obs), key), update)
+    def update(state: PPOState, rollout: Rollout, key):
+        state, metrics, history = descend(loss, state, rollout, key)
+        return state, metrics | {"first_ratio_deviation": history["ratio_deviation"][0]}
+
+    def fit_value(state: PPOState, rollout: Rollout, key):
+        # The policy's gradient is exactly 0: it does not move, and Adam keeps no momentum of it.
+        return descend(value_only, state, rollout, key)[:2]
+
+    return Agent(init, lambda state, obs, key: pi.sample(state.policy(obs), key), update, fit_value)

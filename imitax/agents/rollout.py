@@ -13,11 +13,13 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from imitax.core.actions import to_environment
 from imitax.envs.base import HostBatch, NativeEnv
+from imitax.errors import ImitaxError
 from imitax.types import Metrics, Rollout, Step
 
 Act = Callable[[Float[Array, "B O"], Key[Array, ""]], Array]  # raw observations to agent-unit actions
-# The same for hosts, with the actions in environment units as well, so that one compiled call gives both.
-HostAct = Callable[[Array, Array], tuple[Array, Array]]
+# The same for hosts, from (observations, the keys of all steps, index of the step): one compiled call picks
+# the key and gives the actions in environment units as well.
+HostAct = Callable[[Array, Key[Array, "T ..."], Int[Array, ""]], tuple[Array, Array]]
 
 
 class Actors(NamedTuple):
@@ -69,26 +71,51 @@ def collect_native(
 
 
 def collect_host(
-    batch: HostBatch, act: HostAct, actors: Actors, keys: Key[Array, "T ..."]
+    batch: HostBatch,
+    act: HostAct,
+    actors: Actors,
+    keys: Key[Array, "T ..."],
+    enough: Callable[[Step], bool] = lambda result: False,
 ) -> tuple[Actors, Rollout]:
     """One step in every environment for each of `keys` (see `action_keys`), one compiled call per step.
 
     Environments may be laid out in any shape [*lead], one seed of many for example; fields are [T, *lead, …].
+    It ends early after a step that is `enough`.
+
+    Raises:
+        ImitaxError: an observation or a reward is not finite.
     """
     obs, step = np.asarray(actors.obs), np.asarray(actors.step)
-    lead = step.shape
-    transitions = []
-    for key in keys:
-        action, executed = (np.asarray(x) for x in act(obs, key))
+    lead, filled = step.shape, 0
+    fields: Rollout | None = None
+    for t in range(len(keys)):
+        action, executed = (np.asarray(x) for x in act(obs, keys, np.int32(t)))
         result = batch.step(executed.reshape(step.size, *executed.shape[len(lead) :]))
+        _check_finite(result, step.reshape(-1))
         result = Step(*(x.reshape(*lead, *x.shape[1:]) for x in result))
-        transitions.append(
-            (obs, action, result.reward, result.next_obs, result.terminated, result.truncated, step)
+        ended = result.terminated | result.truncated
+        now = Rollout(obs, action, result.reward, result.next_obs, result.terminated, result.truncated, step)
+        if fields is None:
+            fields = Rollout(*(np.empty((len(keys), *x.shape), x.dtype) for x in now))
+        for field, value in zip(fields, now, strict=True):
+            field[t] = value
+        step = np.where(ended, 0, step + 1).astype(np.int32)
+        obs, filled = result.obs, t + 1
+        if enough(result):
+            break
+    return Actors(None, obs, step, actors.episode_return), Rollout(*(field[:filled] for field in fields))
+
+
+def _check_finite(result: Step, step: np.ndarray) -> None:
+    for name, values in (("observed", result.next_obs), ("paid", result.reward)):
+        if np.isfinite(values).all():
+            continue
+        which = tuple(np.argwhere(~np.isfinite(values))[0])
+        part = f" in dimension {which[1]}" if len(which) > 1 else ""
+        raise ImitaxError(
+            f"Environment {which[0] + 1} of {len(step)} {name} {values[which]}{part} at step "
+            f"{step[which[0]] + 1} of its episode: expected finite numbers."
         )
-        step = np.where(result.terminated | result.truncated, 0, step + 1).astype(np.int32)
-        obs = result.obs
-    rollout = Rollout(*(np.stack(field) for field in zip(*transitions, strict=True)))
-    return Actors(None, obs, step, actors.episode_return), rollout
 
 
 def episode_statistics(
@@ -144,15 +171,18 @@ def play_native(env: NativeEnv, act: Act, episodes: int, key: Key[Array, ""]) ->
     return Episodes(rollout, jnp.cumsum(ended, axis=0) - ended == 0)
 
 
-def play_host(batch: HostBatch, act: HostAct, seeds: np.ndarray, key: Key[Array, ""]) -> Episodes:
+def play_host(
+    batch: HostBatch, act: HostAct, seeds: np.ndarray, time_limit: int, key: Key[Array, ""]
+) -> Episodes:
     """The first episode of each environment of `batch`, one for each of `seeds` [N]."""
-    actors = start_host(batch, seeds)
     alive = np.ones(len(seeds), bool)
-    chunks, masks = [], []
-    while alive.any():
-        key, key_step = jax.random.split(key)
-        actors, chunk = collect_host(batch, act, actors, key_step[None])
-        chunks.append(chunk)
-        masks.append(alive)
-        alive = alive & ~(chunk.terminated[0] | chunk.truncated[0])
-    return Episodes(Rollout(*(np.concatenate(field) for field in zip(*chunks, strict=True))), np.stack(masks))
+    masks = []
+
+    def all_ended(result: Step) -> bool:
+        masks.append(alive.copy())
+        np.logical_and(alive, ~(result.terminated | result.truncated), out=alive)
+        return not alive.any()
+
+    keys = action_keys(key, time_limit)
+    _, rollout = collect_host(batch, act, start_host(batch, seeds), keys, all_ended)
+    return Episodes(rollout, np.stack(masks))

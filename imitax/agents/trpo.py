@@ -86,7 +86,7 @@ def trpo(spec: EnvSpec, config: TRPOConfig = TRPOConfig()) -> Agent:
             "step_fraction": found.fraction,
         }
 
-    def fit_value(network, opt, obs, target, key):
+    def descend(network, opt, obs, target, key):
         def step(carry, index):
             network, opt = carry
             error, gradient = jax.value_and_grad(value_loss)(network, obs[index], target[index])
@@ -97,7 +97,7 @@ def trpo(spec: EnvSpec, config: TRPOConfig = TRPOConfig()) -> Agent:
         (network, opt), errors = jax.lax.scan(step, (network, opt), index)
         return network, opt, errors[-1]
 
-    def update(state: TRPOState, rollout: Rollout, key):
+    def update_with(step, state: TRPOState, rollout: Rollout, key):
         advantage, target, critic = advantages_and_targets(
             state.critic, rollout, config.discount, config.trace
         )
@@ -106,9 +106,15 @@ def trpo(spec: EnvSpec, config: TRPOConfig = TRPOConfig()) -> Agent:
             lambda x: x.reshape(-1, *x.shape[2:]),
             (rollout.obs, rollout.action, standardise(advantage, config.advantage_floor), target),
         )
-        policy, metrics = policy_step(state.policy, obs, action, advantage)
-        value, opt, error = fit_value(critic.network, state.optimiser, obs, target, key)
+        policy, metrics = step(state.policy, obs, action, advantage)
+        value, opt, error = descend(critic.network, state.optimiser, obs, target, key)
         metrics |= {"value_loss": error, "explained_variance": fit}
         return TRPOState(policy, critic._replace(network=value), opt), metrics
 
-    return Agent(init, lambda state, obs, key: pi.sample(state.policy(obs), key), update)
+    def update(state: TRPOState, rollout: Rollout, key):
+        return update_with(policy_step, state, rollout, key)
+
+    def fit_value(state: TRPOState, rollout: Rollout, key):
+        return update_with(lambda policy, *_: (policy, {}), state, rollout, key)
+
+    return Agent(init, lambda state, obs, key: pi.sample(state.policy(obs), key), update, fit_value)

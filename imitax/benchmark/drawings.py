@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from imitax.benchmark.grid import COUNTS, ENVS, FORMS, METHODS
+from imitax.benchmark.grid import CLASSIC, FORMS, METHODS, PLANS
 from imitax.benchmark.summary import Summary
 from imitax.benchmark.views import TITLES, ablation, by_count, controls, score_groups
 from imitax.experiment import figures
@@ -13,8 +13,8 @@ def draw_trajectories(summary: Summary, agent: str):
     """After the paper's figure 1(a): score against number of trajectories; the paper's as open markers."""
     if not score_groups(summary, "gail", agent):
         return None
-    figure, axes = figures.new(1, len(ENVS), width=4.2, height=3.4)
-    for axis, env in zip(axes[0], ENVS, strict=True):
+    figure, axes = _grid(summary["environments"], 3.4)
+    for axis, env in zip(axes.flat, summary["environments"], strict=False):
         figures.level(axis, 1.0, "expert")
         figures.level(axis, 0.0, "random", ":")
         for method, colour in zip(METHODS, figures.COLOURS, strict=False):
@@ -32,7 +32,7 @@ def draw_trajectories(summary: Summary, agent: str):
                 list(paper), list(paper.values()), "o", mfc="none", color=colour, markersize=7, label=label
             )
         limit = summary["environments"].get(env, {}).get("time_limit", "?")
-        axis.set(xlabel="demonstrated trajectories", title=f"{env}, limit {limit}", xticks=COUNTS)
+        axis.set(xlabel="demonstrated trajectories", title=f"{env}, limit {limit}", xticks=PLANS[env].counts)
         axis.set_ylim(min(-0.1, axis.get_ylim()[0]), max(1.1, axis.get_ylim()[1]))
     axes[0, 0].set_ylabel("normalised score")
     axes[0, 0].legend(frameon=False, fontsize=8)
@@ -63,27 +63,40 @@ def draw_controls(summary: Summary, agent: str):
     if not found:
         return None
     labels = [label for label, _ in found]
-    rows = [[pairs[i] for _, pairs in found] for i in range(len(ENVS))]
+    rows = {env: [pairs[i] for _, pairs in found] for i, env in enumerate(summary["environments"])}
     return _draw_pairs(rows, labels, ("ours: relative to the absorbing state", "literal: the paper's reward"))
 
 
 def draw_ablation(summary: Summary, agent: str):
     """Every reward form, with and without absorbing states; None without any."""
-    rows = [[ablation(summary, agent, form, env) for form in FORMS] for env in ENVS]
-    if not any(entry for row in rows for pair in row for entry in pair):
+    envs = [env for env in CLASSIC if env in summary["environments"]]
+    rows = {env: [ablation(summary, agent, form, env) for form in FORMS] for env in envs}
+    if not any(entry for row in rows.values() for pair in row for entry in pair):
         return None
     return _draw_pairs(rows, list(FORMS), ("absorbing states", "literal"))
 
 
+def _grid(envs, height: float):
+    """A panel for each environment, at most three beside one another; those left over are blank."""
+    rows = -(-len(envs) // 3)
+    figure, axes = figures.new(rows, min(len(envs), 3), width=4.2, height=height)
+    for axis in axes.flat[len(envs) :]:
+        axis.axis("off")
+    return figure, axes
+
+
 def _draw_pairs(rows, labels: list[str], kinds: tuple[str, str]):
-    """rows[environment][label] = (entry, entry): interquartile mean, interval, and each seed as a dot."""
-    figure, axes = figures.new(1, len(ENVS), width=4.2, height=0.9 + 0.55 * len(labels))
-    for axis, env, pairs in zip(axes[0], ENVS, rows, strict=True):
+    """rows[environment][label] = (entry, entry): interquartile mean, interval, and each seed as a dot.
+
+    A kind without any entry is left out.
+    """
+    figure, axes = _grid(rows, 0.9 + 0.55 * len(labels))
+    shown = [kind for kind in (0, 1) if any(pair[kind] for pairs in rows.values() for pair in pairs)]
+    for axis, (env, pairs) in zip(axes.flat, rows.items(), strict=False):
         for x, style in ((0.0, ":"), (1.0, "--")):
             axis.axvline(x, color="0.35", linestyle=style, linewidth=1.0)
-        for kind, (colour, offset, marker) in enumerate(
-            ((figures.COLOURS[0], -0.15, "o"), (figures.COLOURS[1], 0.15, "s"))
-        ):
+        for kind in shown:
+            colour, offset, marker = ((figures.COLOURS[0], -0.15, "o"), (figures.COLOURS[1], 0.15, "s"))[kind]
             for y, pair in enumerate(pairs):
                 if (entry := pair[kind]) is not None:
                     low, high = entry["interval"]
@@ -93,7 +106,7 @@ def _draw_pairs(rows, labels: list[str], kinds: tuple[str, str]):
                     axis.plot(entry["score"], at, marker, color=colour, markersize=6)
             axis.plot([], [], marker, color=colour, label=kinds[kind])
         axis.set(title=env, xlabel="normalised score", ylim=(len(labels) - 0.5, -0.5))
-        axis.set_yticks(range(len(labels)), labels if axis is axes[0, 0] else [""] * len(labels), fontsize=8)
+        axis.set_yticks(range(len(labels)), labels if axis in axes[:, 0] else [""] * len(labels), fontsize=8)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     return figure
 

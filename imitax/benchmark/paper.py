@@ -5,7 +5,17 @@ from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
-NAMES = {"CartPole-v1": "CartPole-v0", "Acrobot-v1": "Acrobot-v0", "MountainCar-v0": "MountainCar-v0"}
+# The paper's version of each: the classic ones have a limit of 200 steps, the MuJoCo ones other rewards and
+# another engine.
+NAMES = {
+    "CartPole-v1": "CartPole-v0",
+    "Acrobot-v1": "Acrobot-v0",
+    "MountainCar-v0": "MountainCar-v0",
+    **{
+        f"{name}-v5": f"{name}-v1"
+        for name in ("Reacher", "HalfCheetah", "Hopper", "Walker2d", "Ant", "Humanoid")
+    },
+}
 
 
 class Published(NamedTuple):
@@ -31,7 +41,9 @@ def published() -> dict[tuple[str, str, str], Published]:
             found[env, kind, ""] = result(ends[name][f"{kind}_mean"], ends[name][f"{kind}_std"])
         for row in _rows("gail_paper_table3.csv"):
             if row["environment"] == name:
-                found[env, row["method"], row["trajectories"]] = result(row["mean"], row["std"])
+                # Of its three settings on Reacher the one without an entropy bonus, as everywhere else.
+                method = row["method"].removesuffix(" (entropy 0)")
+                found[env, method, row["trajectories"]] = result(row["mean"], row["std"])
     return found
 
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from imitax.benchmark import drawings
-from imitax.benchmark.grid import AGENTS, ablation, classic
+from imitax.benchmark.grid import AGENTS, all_cells
 from imitax.benchmark.raw import read
 from imitax.benchmark.summary import Summary, summarise
 from imitax.benchmark.tables import all_tables
@@ -22,8 +22,7 @@ def write_report(folder: Path, limit: str) -> Summary:
     results = read(path)
     if not results:
         raise ImitaxError(f"File '{path}' holds no raw results: run the benchmark first.")
-    cells = {cell.name: cell for agent in AGENTS for cell in [*classic(agent), *ablation(agent)]}
-    summary = summarise(list(cells.values()), results)
+    summary = summarise(list(all_cells().values()), results)
     (folder / f"{limit}.md").write_text(all_tables(summary))
     (folder / f"{limit}.json").write_text(json.dumps(summary, indent=1) + "\n")
     (folder / "figures").mkdir(exist_ok=True)

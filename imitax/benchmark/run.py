@@ -13,7 +13,7 @@ import numpy as np
 
 from imitax import formats
 from imitax.benchmark import raw
-from imitax.benchmark.grid import COMPARED, COUNTS, LIMITS, SUBSAMPLE, Cell, references
+from imitax.benchmark.grid import LIMITS, MUJOCO, PLANS, Cell, references
 from imitax.demonstrations import Demonstrations
 from imitax.envs import make
 from imitax.envs.base import Env
@@ -29,7 +29,7 @@ from imitax.experiment.policy import save_policies
 from imitax.experiment.runs import versions
 from imitax.experiment.settings import RunConfig, make_config
 from imitax.experiment.training import Training, fit
-from imitax.methods.registry import find_method
+from imitax.methods.registry import default_settings, find_method
 
 Report = Callable[[Cell, list[raw.Line]], None]
 _REFERENCE_EPISODES = 10  # times as many as for a learner: the two ends of the scale should be sharp
@@ -41,8 +41,8 @@ class Options(NamedTuple):
     folder: Path
     limit: str = "paper"  # a key of LIMITS
     seeds: int = 7  # from 0 on
-    iterations: int = 100  # of the loop, for every cell but the expert's
-    steps: int = 5120  # per iteration
+    iterations: int | None = 100  # of the loop, for every cell but the expert's; None: what is tuned
+    steps: int | None = 5120  # per iteration; None: what is tuned
     episodes: int = 50  # of evaluation, for each seed
     expert_iterations: int | None = None  # None: what is tuned for the environment
 
@@ -69,7 +69,7 @@ def run(cells: list[Cell], options: Options, workers: int, report: Report) -> in
         ImitaxError: an option is out of range, or a line on file was made with other settings.
     """
     for name, value in (("workers", workers), ("seeds", options.seeds), ("iterations", options.iterations)):
-        if value < 1:
+        if value is not None and value < 1:
             raise ImitaxError(f"Option {name} is {value}: expected at least 1.")
     found = raw.read(options.raw)
     ends = [end for env in dict.fromkeys(cell.env for cell in cells) for end in references(env)]
@@ -118,7 +118,8 @@ def config_of(cell: Cell, options: Options, seed: int = 0, seeds: int = 1) -> Ru
         if options.expert_iterations is not None:
             overrides["loop.iterations"] = options.expert_iterations
     elif find_method(cell.method).loop:
-        overrides |= {"loop.iterations": options.iterations, "loop.steps": options.steps}
+        lengths = {"loop.iterations": options.iterations, "loop.steps": options.steps}
+        overrides |= {name: value for name, value in lengths.items() if value is not None}
     return make_config(
         cell.method, cell.env, agent=cell.agent, preset=cell.preset, overrides=overrides,
         seed=seed, seeds=seeds, time_limit=LIMITS[options.limit],
@@ -129,13 +130,16 @@ def demonstrations_of(cell: Cell, env: Env, options: Options) -> Demonstrations 
     """What a cell is shown, subsampled as in the paper; the same for every seed."""
     if not cell.shown:
         return None
+    plan = PLANS[cell.env]
     if cell.shown == "junk-random":
-        shown = record_random(env, COMPARED)
+        shown = record_random(env, plan.compared)
     elif cell.shown == "junk-constant":
-        shown = record_constant(env, COMPARED)
+        shown = record_constant(env, plan.compared)
     else:
         shown = formats.load(options.demonstrations(cell.env), env.spec).choose(int(cell.shown))
-    return shown.subsample(SUBSAMPLE[cell.env], np.random.default_rng(len(shown)))
+        if cell.env in MUJOCO:
+            return shown  # subsampled already where it was written
+    return shown.subsample(plan.subsample, np.random.default_rng(len(shown)))
 
 
 def _make_expert(cell: Cell, env: Env, options: Options) -> raw.Line:
@@ -148,7 +152,10 @@ def _make_expert(cell: Cell, env: Env, options: Options) -> raw.Line:
         path.parent.mkdir(parents=True, exist_ok=True)
     options.demonstrations(cell.env).unlink(missing_ok=True)
     save_policies(training.policies, options.expert(cell.env))
-    shown = record(training.policy, env, max(COUNTS), seed=1)
+    plan = PLANS[cell.env]
+    shown = record(training.policy, env, max(plan.counts), seed=1)
+    if cell.env in MUJOCO:  # whole, they would be tens of megabytes
+        shown = shown.subsample(plan.subsample, np.random.default_rng(len(shown)))
     formats.save(shown, options.demonstrations(cell.env), spec=env.spec)
     return _lines(cell, env, training, options, _REFERENCE_EPISODES * options.episodes)[0]
 
@@ -209,8 +216,11 @@ def _check_same(cell: Cell, line: raw.Line, options: Options) -> None:
     where = f"File '{options.raw}' holds '{cell.name}' with seed {line['seed']}, made with"
     rest = "choose another folder, or remove those lines."
     expected = _settings(cell, options)
+    # A setting that is newer than the line has a default that leaves everything as it was.
+    defaults = default_settings(cell.method, cell.agent or "ppo") if cell.method else {}
     for group in sorted(expected.keys() | line["settings"].keys()):
-        had, now = line["settings"].get(group, {}), expected.get(group, {})
+        now = expected.get(group, {})
+        had = (asdict(defaults[group]) if group in defaults else {}) | line["settings"].get(group, {})
         for name in sorted(had.keys() | now.keys()):
             if had.get(name) != now.get(name):
                 raise ImitaxError(f"{where} {group}.{name} {had.get(name)}, now {now.get(name)}: {rest}")

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from imitax.benchmark.grid import ENVS, Cell, references
+from imitax.benchmark.grid import PLANS, Cell, references
 from imitax.benchmark.paper import published
 from imitax.benchmark.raw import Line, Results
 from imitax.errors import ImitaxError
@@ -19,7 +19,7 @@ def summarise(cells: list[Cell], results: Results) -> Summary:
 
     A score is 0 for the random policy and 1 for the expert as it was demonstrated, with sampled actions.
     """
-    scales = {env: _scale(env, results) for env in ENVS if references(env)[0].name in results}
+    scales = {env: _scale(env, results) for env in PLANS if references(env)[0].name in results}
     found = {}
     for cell in cells:
         if cell.name in results and cell.env in scales:

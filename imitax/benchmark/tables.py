@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from imitax.benchmark.grid import AGENTS, COMPARED, COUNTS, ENVS, FORMS, METHODS
+from imitax.benchmark.grid import AGENTS, CLASSIC, FORMS, METHODS, PLANS
 from imitax.benchmark.summary import LEARNT, Summary
 from imitax.benchmark.views import TITLES, ablation, by_count, controls, score_groups
 from imitax.experiment.stats import (
@@ -18,7 +18,7 @@ def all_tables(summary: Summary) -> str:
     """Every table for which there are results."""
     tables = [_ends(summary)]
     for agent in AGENTS:
-        tables += [_main_table(summary, env, agent) for env in ENVS]
+        tables += [_main_table(summary, env, agent) for env in summary["environments"]]
         tables += [
             _over_all(summary, agent),
             _controls_table(summary, agent),
@@ -62,7 +62,7 @@ def _main_table(summary: Summary, env: str, agent: str) -> Table:
     lines = [f"**{env}**, {agent.upper()}", ""]
     lines += _header("trajectories", "method", "paper", "ours", "paper, score", "ours, score")
     rows = []
-    for count in COUNTS:
+    for count in PLANS[env].counts:
         for method in METHODS:
             entry = by_count(summary, method, agent)[env].get(count)
             if entry is not None:
@@ -107,16 +107,22 @@ def _controls_table(summary: Summary, agent: str) -> Table:
     if not found:
         return []
     lines = [f"**Controls**, {agent.upper()}", ""]
-    lines += _header("learner", *(f"{env}, {kind}" for env in ENVS for kind in ("ours", "literal")))
+    envs, literal = summary["environments"], any(pair[1] for _, pairs in found for pair in pairs)
+    if not literal:  # no column for what was not run
+        rows = [_row(label, *(_score(ours) for ours, _ in pairs)) for label, pairs in found]
+        return lines + _header("learner", *envs) + rows
+    lines += _header("learner", *(f"{env}, {kind}" for env in envs for kind in ("ours", "literal")))
     return lines + [_row(label, *(_score(e) for pair in pairs for e in pair)) for label, pairs in found]
 
 
 def _ablation_table(summary: Summary, agent: str) -> Table:
-    lines = [f"**Reward form × absorbing states**, {agent.upper()}, {COMPARED} trajectories", ""]
-    lines += _header("reward form", *(f"{env}, {kind}" for env in ENVS for kind in ("absorbing", "literal")))
+    envs = [env for env in CLASSIC if env in summary["environments"]]
+    counts = " or ".join(sorted({str(PLANS[env].compared) for env in envs}))
+    lines = [f"**Reward form × absorbing states**, {agent.upper()}, {counts} trajectories", ""]
+    lines += _header("reward form", *(f"{env}, {kind}" for env in envs for kind in ("absorbing", "literal")))
     rows = []
     for form in FORMS:
-        entries = [entry for env in ENVS for entry in ablation(summary, agent, form, env)]
+        entries = [entry for env in envs for entry in ablation(summary, agent, form, env)]
         if any(entries):
             rows.append(_row(f"`{form}`", *map(_score, entries)))
     return lines + rows if rows else []
@@ -131,8 +137,8 @@ def _agents_table(summary: Summary) -> Table:
     names = ("score", "learnt", "steps", "seconds a seed")
     columns = [f"{agent.upper()}, {name}" for agent in AGENTS for name in names]
     lines += _header("environment", "trajectories", *columns)
-    for env in ENVS:
-        for count in COUNTS:
+    for env in summary["environments"]:
+        for count in PLANS[env].counts:
             cells = [by_agent[agent][env].get(count) for agent in AGENTS]
             if all(cells):
                 lines.append(_row(env, count, *(text for entry in cells for text in _speed(entry))))

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from imitax.benchmark.grid import COMPARED, COUNTS, ENVS, JUNK
+from imitax.benchmark.grid import JUNK, PLANS
 from imitax.benchmark.summary import Summary
 
 TITLES = {"bc": "behaviour cloning", "fem": "FEM", "gtal": "GTAL", "gail": "GAIL"}
 CONTROLS = (
-    ("GAIL, expert's demonstrations", "gail", str(COMPARED)),
+    ("GAIL, expert's demonstrations", "gail", None),  # as many as are compared
     ("constant reward", "constant", ""),
     ("GAIL, a random policy's demonstrations", "gail", JUNK[0]),
     ("GAIL, demonstrations of one constant action", "gail", JUNK[1]),
@@ -28,7 +28,8 @@ def by_count(summary: Summary, method: str, agent: str) -> dict[str, dict[int, S
     """Environment -> number of trajectories -> entry, of those that there are."""
     learner = learner_of(method, agent)
     return {
-        env: {n: entry for n in COUNTS if (entry := entry_of(summary, env, learner, str(n)))} for env in ENVS
+        env: {n: entry for n in PLANS[env].counts if (entry := entry_of(summary, env, learner, str(n)))}
+        for env in summary["environments"]
     }
 
 
@@ -37,20 +38,22 @@ def controls(summary: Summary, agent: str) -> list[tuple[str, list[tuple[Summary
     found = []
     for label, method, shown in CONTROLS:
         learner = f"{method}-{agent}"
-        pairs = [
-            (entry_of(summary, env, learner, shown), entry_of(summary, env, f"literal-{learner}", shown))
-            for env in ENVS
-        ]
+        pairs = []
+        for env in summary["environments"]:
+            of = str(PLANS[env].compared) if shown is None else shown
+            pairs.append(
+                (entry_of(summary, env, learner, of), entry_of(summary, env, f"literal-{learner}", of))
+            )
         found.append((label, pairs))
     return found if any(entry for _, pairs in found[1:] for pair in pairs for entry in pair) else []
 
 
 def ablation(summary: Summary, agent: str, form: str, env: str) -> tuple[Summary | None, Summary | None]:
     """(with absorbing states, without)."""
-    learner = f"gail-{agent}-{form}"
+    learner, shown = f"gail-{agent}-{form}", str(PLANS[env].compared)
     return (
-        entry_of(summary, env, f"{learner}-absorbing", str(COMPARED)),
-        entry_of(summary, env, f"{learner}-literal", str(COMPARED)),
+        entry_of(summary, env, f"{learner}-absorbing", shown),
+        entry_of(summary, env, f"{learner}-literal", shown),
     )
 
 

@@ -11,11 +11,11 @@ from imitax.cli.common import Out, answer, app
 @app.command
 def benchmark(
     name: Annotated[str, Positional, arg(metavar="NAME")],
-    limit: Literal["paper", "native"] = "paper",
+    limit: Literal["paper", "native"] | None = None,
     agent: Literal["ppo", "trpo"] = "ppo",
     only: tuple[str, ...] = (),
     workers: int = 2,
-    seeds: int = 7,
+    seeds: int | None = None,
     report: bool = False,
     out: Out = None,
     json: bool = False,
@@ -23,25 +23,30 @@ def benchmark(
     """Run a benchmark's missing cells, then make its tables and figures from the raw results.
 
     Args:
-        name: classic (every method and control on CartPole, Acrobot and MountainCar) or ablation (GAIL's
-            reward forms with and without absorbing states)
-        limit: time limit of the episodes: the paper's 200 steps, or the environments' own
+        name: classic, ablation (of reward forms, on the classic tasks) or mujoco
+        limit: time limit of the episodes: the paper's 200 steps, or the environments' own (mujoco: these)
         agent: policy optimiser of all learners but cloning
         only: cells to run, by name or pattern: CartPole-v1/bc/4 "*/gail-ppo/*"; default all
         workers: cells at a time, each in a process of its own
-        seeds: for each cell, trained side by side
+        seeds: for each cell, trained side by side; default 7, mujoco 3
         report: only make tables and figures of the raw results that are there (needs no JAX)
-        out: folder of raw results, tables and figures; default benchmarks/classic
+        out: folder of raw results, tables and figures; default benchmarks/classic or mujoco
         json: print the summary as JSON
     """
     import sys
     import time
 
-    from imitax.benchmark.grid import cells_of, select
+    from imitax.benchmark.grid import BENCHMARKS, cells_of, select
     from imitax.benchmark.report import write_report
+    from imitax.errors import ImitaxError
 
-    folder = out or Path("benchmarks") / "classic"
     cells = select(cells_of(name, agent), only)
+    folder = out or Path("benchmarks") / ("mujoco" if name == "mujoco" else "classic")
+    limit = limit or BENCHMARKS[name]
+    if name == "mujoco" and limit == "paper":
+        raise ImitaxError(
+            "Option limit is 'paper', but on MuJoCo the paper's limits are the environments' own."
+        )
     if not report:
         from imitax.benchmark.run import Options, run
 
@@ -59,7 +64,10 @@ def benchmark(
                 file=sys.stderr, flush=True,
             )  # fmt: skip
 
-        run(cells, Options(folder, limit, seeds), workers, tell)
+        options = Options(folder, limit, seeds or 7)
+        if name == "mujoco":
+            options = Options(folder, limit, seeds or 3, iterations=None, steps=None)
+        run(cells, options, workers, tell)
     summary = write_report(folder, limit)
     if json:
         return answer(summary, True)

@@ -14,7 +14,7 @@ app = tyro.extras.SubcommandApp()
 demos = tyro.extras.SubcommandApp()
 demos.__doc__ = "List, make, record, inspect and convert demonstrations."  # shown by --help
 
-Backend = Literal["auto", "native", "gymnasium"]
+Backend = Literal["auto", "native", "envpool", "gymnasium"]
 # A tuple for each time the option is given: without this, a second --set would undo the first.
 Set = Annotated[tuple[tuple[str, ...], ...], UseAppendAction, arg(name="set", metavar="KEY=VALUE ...")]
 Log = Annotated[tuple[Literal["tensorboard", "wandb"], ...], UseAppendAction]

@@ -33,7 +33,7 @@ def make(
         deterministic: take the most likely action instead of sampling, as the paper does
         temperature: weight of the entropy in an exact solution; default none: the best policy
         seed: of the episodes
-        backend: native (JAX), gymnasium, or auto: native where there is one
+        backend: native (JAX), envpool, gymnasium, or auto: the first of them that has it
         time_limit: steps after which an episode is truncated; default the environment's own
         json: print what was written as JSON
     """

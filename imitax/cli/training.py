@@ -77,7 +77,7 @@ def expert(
         seed: the first of them
         iterations: cycles of collecting and updating; default 100
         steps: environment steps per iteration; default 5120
-        backend: native (JAX), gymnasium, or auto: native where there is one
+        backend: native (JAX), envpool, gymnasium, or auto: the first of them that has it
         time_limit: steps after which an episode is truncated; default the environment's own
         episodes: fresh evaluation episodes per seed, deterministic and sampled
         out: new run folder; default runs/TIME-rl-ENV
@@ -105,6 +105,7 @@ def train(
     trajectories: int | None = None,
     subsample: int = 1,
     preset: str | None = None,
+    init: Literal["bc"] | None = None,
     backend: Backend = "auto",
     time_limit: int | None = None,
     episodes: int = 100,
@@ -131,7 +132,8 @@ def train(
         trajectories: use the first so many demonstrated trajectories; default all
         subsample: keep every so-many-th pair of each trajectory, from a random offset
         preset: published settings: original or paper
-        backend: native (JAX), gymnasium, or auto: native where there is one
+        init: bc: start from a clone of the demonstrations, and warm up its value function first
+        backend: native (JAX), envpool, gymnasium, or auto: the first of them that has it
         time_limit: steps after which an episode is truncated; default the environment's own
         episodes: fresh evaluation episodes per seed, deterministic and sampled
         out: new run folder; default runs/TIME-METHOD-ENV
@@ -145,12 +147,12 @@ def train(
     """
     _train(method, env, demos, agent, seeds, seed, iterations, steps, trajectories, subsample, preset,
            backend, time_limit, episodes, out, checkpoint_every, set, log, json,
-           verbosity(quiet, verbose), check)  # fmt: skip
+           verbosity(quiet, verbose), check, init)  # fmt: skip
 
 
 def _train(method, env, source, agent, seeds, seed, iterations, steps, trajectories, subsample, preset,
            backend, time_limit, episodes, out, checkpoint_every, assignments, log, as_json,
-           level, check=False):  # fmt: skip
+           level, check=False, init=None):  # fmt: skip
     from imitax import envs
     from imitax.experiment.demonstrate import load_demonstrations
     from imitax.experiment.loggers import Logging, make_loggers
@@ -161,7 +163,7 @@ def _train(method, env, source, agent, seeds, seed, iterations, steps, trajector
     values = overrides(method, iterations, steps, parse_assignments(sum(assignments, ())))
     config = make_config(
         method, env, agent=agent, preset=preset, overrides=values, backend=backend, time_limit=time_limit,
-        seed=seed, seeds=seeds, trajectories=trajectories, subsample=subsample,
+        seed=seed, seeds=seeds, trajectories=trajectories, subsample=subsample, init=init,
     )  # fmt: skip
     world = envs.make(env, backend, time_limit)
     demonstrations = None if source is None else load_demonstrations(source, world.spec)

@@ -5,17 +5,18 @@ from collections.abc import Callable
 from imitax.envs.base import Env
 from imitax.errors import ImitaxError, unknown
 
-BACKENDS = ("auto", "native", "gymnasium")
+BACKENDS = ("auto", "native", "envpool", "gymnasium")
 
 
 def make(env: str | Callable, backend: str = "auto", time_limit: int | None = None) -> Env:
     """Environment `env`: an id, or a function without arguments that makes a Gymnasium environment.
 
-    `backend` native: JAX through gymnax, and small worlds given as arrays; gymnasium: anything with Box or
-    Discrete observations and Discrete or bounded Box actions; auto: native if there is one. `time_limit`:
-    steps, by default the environment's.
+    `backend` native: JAX through gymnax, and small worlds given as arrays; envpool: EnvPool's native threads;
+    gymnasium: anything with Box or Discrete observations and Discrete or bounded Box actions; auto: native
+    if there is one, then EnvPool for Gymnasium's MuJoCo tasks where it is installed. `time_limit`: steps, by
+    default the environment's.
     """
-    from imitax.envs import host, native, tabular
+    from imitax.envs import host, native, pool, tabular
 
     if backend not in BACKENDS:
         raise unknown("backend", backend, BACKENDS)
@@ -24,6 +25,8 @@ def make(env: str | Callable, backend: str = "auto", time_limit: int | None = No
     in_jax = (*native.IDS, *tabular.IDS)
     if backend == "native" and env not in in_jax:
         raise unknown("native environment", str(env), in_jax)
+    if backend == "envpool" or (backend == "auto" and env in pool.IDS and pool.installed()):
+        return pool.make(env, time_limit)
     if isinstance(env, str) and env not in in_jax and not host.known(env):
         raise unknown("environment", env, [*in_jax, *host.ids()])
     if env in tabular.IDS:

@@ -25,6 +25,11 @@ class NativeEnv(NamedTuple):
     step: Callable[[PyTree, Array, Key[Array, ""]], tuple[PyTree, Step]]  # (state, action [B, …], key)
     model: Model | None = None  # where it is tabular
 
+    @property
+    def backend(self) -> str:
+        """The name that `envs.make` knows it by."""
+        return "native"
+
 
 class HostBatch(Protocol):
     """Environments that are stepped by Python."""
@@ -45,6 +50,7 @@ class HostEnv(NamedTuple):
     spec: EnvSpec
     open: Callable[[int], HostBatch]
     model: Model | None = None  # where it is tabular
+    backend: str = "gymnasium"  # the name that `envs.make` knows it by
 
 
 Env = NativeEnv | HostEnv

@@ -1,4 +1,4 @@
-"""Environments that Python steps: Gymnasium's vector environments. The only place that imports gymnasium."""
+"""Environments that Python steps: Gymnasium's vector environments."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -28,8 +28,8 @@ def make(env: str | Callable, time_limit: int | None = None) -> HostEnv:
             )
         spec = EnvSpec(
             env_id,
-            _observation_size(env_id, probe.observation_space),
-            _action_space(env_id, probe.action_space),
+            observation_size(env_id, probe.observation_space),
+            action_space_of(env_id, probe.action_space),
             limit,
         )
         toy = probe.unwrapped
@@ -130,7 +130,8 @@ def _time_limit(env) -> int | None:
     return min(limits, default=None)
 
 
-def _observation_size(env_id: str, space) -> int:
+def observation_size(env_id: str, space) -> int:
+    """Length of an observation's row; `ImitaxError` if `space` is not supported."""
     from gymnasium import spaces
 
     if isinstance(space, spaces.Discrete) and space.start == 0:
@@ -144,7 +145,8 @@ def _observation_size(env_id: str, space) -> int:
     return int(np.prod(space.shape))
 
 
-def _action_space(env_id: str, space) -> Discrete | Box:
+def action_space_of(env_id: str, space) -> Discrete | Box:
+    """Gymnasium's action space as ours; `ImitaxError` if it is not supported."""
     from gymnasium import spaces
 
     if isinstance(space, spaces.Discrete) and space.start == 0:

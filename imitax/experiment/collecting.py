@@ -61,11 +61,11 @@ def _native_functions(env: NativeEnv, agent: Agent, envs: int, horizon: int):
 
 @lru_cache(maxsize=16)
 def _host_act(spec: EnvSpec, agent: Agent):
-    def both(learner, obs, key):
-        action = act(agent, learner, obs, key)
+    def both(learner, obs, keys, t):
+        action = act(agent, learner, obs, keys[t])
         return action, to_environment(spec.action_space, action)
 
-    return jit(jax.vmap(both))
+    return jit(jax.vmap(both, in_axes=(0, 0, 1, None)))
 
 
 def _host_source(env: HostEnv, agent: Agent, seeds: int, envs: int, horizon: int) -> Source:
@@ -77,7 +77,7 @@ def _host_source(env: HostEnv, agent: Agent, seeds: int, envs: int, horizon: int
 
     def collect(learner, actors, keys):
         step_keys = jnp.swapaxes(jax.vmap(lambda k: action_keys(k, horizon))(keys), 0, 1)  # [T, S]
-        actors, rollout = collect_host(batch, lambda obs, k: both(learner, obs, k), actors, step_keys)
+        actors, rollout = collect_host(batch, lambda *now: both(learner, *now), actors, step_keys)
         return actors, jax.tree.map(lambda x: np.moveaxis(x, 0, 1), rollout)  # [S, T, B, …]
 
     return Source(start, collect, batch.close, False)

@@ -116,7 +116,8 @@ def _play(env: Env, rule, params, count: int, episodes: int, seed: int) -> list[
         batch = env.open(episodes)
         try:
             each = [jax.tree.map(lambda x: x[i], params) for i in range(count)]
-            return [play_host(batch, lambda o, k, p=p: act(p, o, k), seeds, key) for p in each]
+            limit = env.spec.time_limit
+            return [play_host(batch, lambda *now, p=p: act(p, *now), seeds, limit, key) for p in each]
         finally:
             batch.close()
     played = jax.tree.map(np.asarray, _native_play(env, rule, episodes)(params, jax.random.split(key, count)))
@@ -133,8 +134,8 @@ def _native_play(env: NativeEnv, rule, episodes: int):
 
 @lru_cache(maxsize=32)
 def _host_act(spec: EnvSpec, rule):
-    def act(params, obs, key):
-        action = rule(spec, params, obs, key)
+    def act(params, obs, keys, t):
+        action = rule(spec, params, obs, keys[t])
         return action, to_environment(spec.action_space, action)
 
     return jit(act)

@@ -17,9 +17,10 @@ from imitax.errors import Interrupted
 from imitax.experiment import checkpoint
 from imitax.experiment.settings import RunConfig
 from imitax.experiment.tensors import from_tensors, to_tensors
-from imitax.experiment.training import History, LoopState, Progress
+from imitax.experiment.training import History, LoopState, Progress, iterations_before
 from imitax.experiment.visits import VisitLog
 
+_PHASES = ("pretrain", "warm_up", "history")  # each has metrics of its own
 STEPS_BETWEEN = 250_000  # environment steps, of all seeds, between two checkpoints by default
 
 
@@ -63,7 +64,7 @@ class Recorder:
         self._seconds = tensors["seconds"].tolist()
         self._begun = time.perf_counter() - (self._seconds[-1] if self._seconds else 0.0)
         self.visits.restore(_named(tensors, "visits."))
-        history = _unstacked(_named(tensors, "pretrain.")) + _unstacked(_named(tensors, "history."))
+        history = [m for phase in _PHASES for m in _unstacked(_named(tensors, f"{phase}."))]
         for i, metrics in enumerate(history):
             self._write(i, self._seconds[i], metrics)
         return state, history
@@ -74,8 +75,10 @@ class Recorder:
         if not (self._stop or done == total or (self._every and done % self._every == 0)):
             return
         tensors = to_tensors(state, "state.")
-        pretrain = self._config.settings["loop"].pretrain
-        tensors |= _stacked("pretrain.", history[:pretrain]) | _stacked("history.", history[pretrain:])
+        pretrain, before = self._config.settings["loop"].pretrain, iterations_before(self._config)
+        parts = history[:pretrain], history[pretrain:before], history[before:]
+        for phase, part in zip(_PHASES, parts, strict=True):
+            tensors |= _stacked(f"{phase}.", part)
         tensors |= {f"visits.{i}": kept for i, kept in self.visits.kept().items()}
         tensors["seconds"] = np.array(self._seconds)
         earlier = range(self._every, done, self._every) if self._every else ()

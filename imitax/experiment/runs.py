@@ -26,7 +26,7 @@ import numpy as np
 from imitax import formats
 from imitax.demonstrations import Demonstrations
 from imitax.envs import make
-from imitax.envs.base import Env, NativeEnv
+from imitax.envs.base import Env
 from imitax.errors import ImitaxError
 from imitax.experiment import figures, planning
 from imitax.experiment.evaluation import check_episodes, evaluate, evaluate_random, record
@@ -70,6 +70,7 @@ def train(
     trajectories: int | None = None,
     subsample: int = 1,
     preset: str | None = None,
+    init: str | None = None,
     settings: dict[str, Any] | None = None,
     progress: Progress | None = None,
     loggers: Sequence[Logger] = (),
@@ -85,12 +86,13 @@ def train(
         env.spec.id,
         agent=agent,
         preset=preset,
+        init=init,
         overrides=overrides(method, iterations, steps, settings),
         seed=seed,
         seeds=seeds,
         trajectories=trajectories,
         subsample=subsample,
-        backend="native" if isinstance(env, NativeEnv) else "gymnasium",
+        backend=env.backend,
         time_limit=env.spec.time_limit,
     )
     if not loggers:

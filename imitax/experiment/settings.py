@@ -19,6 +19,9 @@ from imitax.reading import is_number
 # other numbers are finite and not negative.
 _RANGES = {
     "loop.pretrain": (0, math.inf),
+    "loop.warm_up": (0, math.inf),
+    "agent.decay_iterations": (0, math.inf),
+    "bc.patience": (0, math.inf),
     "reward.batch_size": (-1, math.inf),
     "reward.label_smoothing": (0.0, 1.0),
     "reward.step": (0.0, 1.0),
@@ -45,6 +48,7 @@ class RunConfig:
     trajectories: int | None = None  # demonstrated trajectories used; None: all
     subsample: int = 1  # every how many pairs of each are kept
     preset: str | None = None
+    init: str | None = None  # where the policy starts: "bc", a clone of the demonstrations; None: at random
     settings: dict[str, Any] = field(default_factory=dict)  # group -> dataclass of the method
 
     @property
@@ -91,6 +95,8 @@ def make_config(
                 settings = override(settings, key, value)
     for key, value in (overrides or {}).items():
         settings = override(settings, key, value)
+    if getattr(settings.get("agent"), "decay_iterations", 0) == -1:
+        settings = override(settings, "agent.decay_iterations", settings["loop"].iterations)
     return RunConfig(method, env, agent=chosen, preset=preset, settings=settings, **fields)
 
 
@@ -142,6 +148,8 @@ def check_config(config: RunConfig) -> None:
         if getattr(config, name) is not None:
             _check_range(f"Option {name}", getattr(config, name), 1)
     check_seed(config.seed, config.seeds)
+    if config.init not in (None, "bc"):
+        raise unknown("start (option init)", str(config.init), ["bc"])
     for group, values in config.settings.items():
         for field_ in dataclasses.fields(values):
             key, value = f"{group}.{field_.name}", getattr(values, field_.name)

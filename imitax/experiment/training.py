@@ -4,6 +4,7 @@ Collecting and learning are two compiled calls. The second, `learn`, is the same
 rollout came from a native environment or from a host, so equal rollouts give equal bits.
 """
 
+import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,11 +20,11 @@ from imitax.core.actions import from_environment
 from imitax.demonstrations import Demonstrations
 from imitax.envs.base import Env
 from imitax.errors import ImitaxError
-from imitax.experiment.collecting import fold, source
+from imitax.experiment.collecting import Source, fold, source
 from imitax.experiment.compiling import jit
 from imitax.experiment.planning import plan, problem
 from imitax.experiment.policy import Policy, policies_of
-from imitax.experiment.settings import RunConfig, check_config
+from imitax.experiment.settings import RunConfig, check_config, make_config
 from imitax.methods.adversarial import Method
 from imitax.methods.cloning import CloningConfig, cloning
 from imitax.methods.registry import Kind, build, find_method
@@ -124,6 +125,11 @@ def prepare(config: RunConfig, env: Env, demonstrations: Demonstrations | None) 
     if entry.demonstrations and demonstrations is None:
         raise ImitaxError(f"Method '{config.method}' learns from demonstrations: give some (--demos PATH).")
     check_config(config)
+    if config.init is not None and not (entry.loop and entry.demonstrations):
+        raise ImitaxError(
+            f"Option init is '{config.init}', but method '{config.method}' can not start from a clone: "
+            "it is for methods that learn from demonstrations in an environment, such as gail."
+        )
     build(config.method, config.agent, env.spec, config.settings)
     if demonstrations is None:
         return None
@@ -167,6 +173,7 @@ class Program(NamedTuple):
     init: Callable
     learn: Callable
     pretrain: Callable
+    warm_up: Callable
 
 
 def compiled(config: RunConfig, spec: EnvSpec) -> Program:
@@ -188,7 +195,8 @@ def _compiled_loop(method: str, agent: str, spec: EnvSpec, settings: tuple[tuple
         return jit(jax.vmap(one, in_axes=(0, None, 0, 0, 0)), donate_argnums=0)
 
     init = jit(jax.vmap(functions.init, in_axes=(0, None)))
-    return Program(functions, init, update(functions.learn), update(functions.pretrain))
+    updates = (functions.learn, functions.pretrain, functions.warm_up)
+    return Program(functions, init, *map(update, updates))
 
 
 WATCHED = ("observations", "rewards", "policy", "reward model", "normaliser")
@@ -228,6 +236,32 @@ def _check_finite(metrics: dict[str, np.ndarray], config: RunConfig, iteration: 
     return metrics
 
 
+def iterations_before(config: RunConfig) -> int:
+    """Iterations before the first step of the policy."""
+    loop = config.settings["loop"]
+    return loop.pretrain + (loop.warm_up if config.init else 0)
+
+
+def _start_from_clone(config: RunConfig, spec: EnvSpec, learner, demonstrations, seed_keys) -> Learner:
+    """The learner with the policy, and the normaliser, of behaviour cloning on the same demonstrations."""
+    group = make_config("bc", config.env).settings["bc"]
+    settings = dataclasses.replace(group, hidden=config.settings["agent"].hidden)
+    cloned = RunConfig("bc", config.env, seed=config.seed, seeds=config.seeds, settings={"bc": settings})
+    clone, _ = clone_policies(cloned, spec, demonstrations, seed_keys)
+    return learner._replace(
+        agent=learner.agent._replace(policy=clone.agent.policy), normaliser=clone.normaliser
+    )
+
+
+def _collect(rollouts: Source, learner: Learner, actors: Actors, keys, config: RunConfig, iteration: int):
+    try:
+        return rollouts.collect(learner, actors, keys)
+    except ImitaxError as error:
+        raise ImitaxError(
+            f"Training of '{config.method}' on '{config.env}' stopped in iteration {iteration + 1}: {error}"
+        ) from error
+
+
 def _fit_loop(config: RunConfig, env: Env, demonstrations, seed_keys, progress, visit, keeper):
     loop = config.settings["loop"]
     envs = max(n for n in range(1, min(loop.envs, loop.steps) + 1) if loop.steps % n == 0)
@@ -235,7 +269,8 @@ def _fit_loop(config: RunConfig, env: Env, demonstrations, seed_keys, progress, 
     expert = None if demonstrations is None else expert_pairs(demonstrations, env.spec)
     key_init, key_run = fold(seed_keys, 0), fold(seed_keys, 1)
     learner = program.init(key_init, expert)
-    total = loop.pretrain + loop.iterations
+    before = iterations_before(config)
+    total = before + loop.iterations
     rollouts = source(env, program.method.agent, config.seeds, envs, loop.steps // envs)
     try:
         actors = rollouts.start(fold(key_run, 0))
@@ -245,9 +280,12 @@ def _fit_loop(config: RunConfig, env: Env, demonstrations, seed_keys, progress, 
             (learner, taken_up), history = kept
             # Other environments begin new episodes, other ones than those of the beginning.
             actors = taken_up if rollouts.whole else rollouts.start(fold(fold(key_run, 0), len(history)))
+        elif config.init == "bc":
+            learner = _start_from_clone(config, env.spec, learner, demonstrations, seed_keys)
         for i in range(len(history), total):
-            actors, rollout = rollouts.collect(learner, actors, fold(key_run, 2 * i + 2))
-            update = program.pretrain if i < loop.pretrain else program.learn
+            actors, rollout = _collect(rollouts, learner, actors, fold(key_run, 2 * i + 2), config, i)
+            waiting = program.pretrain if i < loop.pretrain else program.warm_up
+            update = waiting if i < before else program.learn
             keys = fold(key_run, 2 * i + 1)
             learner, episode_return, metrics = update(learner, expert, actors.episode_return, rollout, keys)
             actors = actors._replace(episode_return=episode_return)
@@ -260,7 +298,7 @@ def _fit_loop(config: RunConfig, env: Env, demonstrations, seed_keys, progress, 
                 keeper.keep(total, LoopState(learner, actors if rollouts.whole else None), history)
     finally:
         rollouts.close()
-    history = history[loop.pretrain :]  # iteration 0 is the first policy update
+    history = history[before:]  # iteration 0 is the first policy update
     metrics = {name: np.stack([m[name] for m in history], axis=1) for name in history[0]}
     return jax.block_until_ready(learner), metrics, total * loop.steps
 
@@ -277,15 +315,23 @@ def _fit_cloning(
     config: RunConfig, env: Env, demonstrations: Demonstrations, seed_keys, progress, visit, keeper
 ):
     del visit, keeper  # there are no rollouts, and it is over soon
-    settings = config.settings["bc"]
-    train, validation = hold_out(demonstrations, config)
-    init, run = _compiled_cloning(env.spec, settings)
-    pairs = expert_pairs(train, env.spec)
-    learner, history = run(
-        init(seed_keys, pairs), pairs, expert_pairs(validation, env.spec), fold(seed_keys, 1)
-    )
-    metrics = {name: np.asarray(values) for name, values in history.items()}
+    learner, metrics = clone_policies(config, env.spec, demonstrations, seed_keys)
+    epochs = metrics["train_loss"].shape[1]
     if progress is not None:
-        for i in range(settings.epochs):
-            progress(i, settings.epochs, {name: values[:, i] for name, values in metrics.items()})
+        for i in range(epochs):
+            progress(i, epochs, {name: values[:, i] for name, values in metrics.items()})
     return learner, metrics, 0
+
+
+def clone_policies(
+    config: RunConfig, spec: EnvSpec, demonstrations: Demonstrations, seed_keys
+) -> tuple[Learner, dict[str, np.ndarray]]:
+    """The clone of each seed, and the losses [S, E] of the epochs that the longest of them took."""
+    train, validation = hold_out(demonstrations, config)
+    init, run = _compiled_cloning(spec, config.settings["bc"])
+    pairs = expert_pairs(train, spec)
+    learner, history, epochs = run(
+        init(seed_keys, pairs), pairs, expert_pairs(validation, spec), fold(seed_keys, 1)
+    )
+    longest = int(np.max(epochs))
+    return learner, {name: np.asarray(values)[:, :longest] for name, values in history.items()}

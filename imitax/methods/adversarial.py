@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from imitax.core.statistics import empty_moments, merge_moments, normalise
+from imitax.networks import rebased
 from imitax.types import Agent, EnvSpec, ExpertPairs, Learner, Metrics, RewardModel, Rollout
 
 
@@ -26,6 +27,7 @@ class LoopConfig:
     steps: int = 5120  # environment steps (pairs) per iteration
     envs: int = 64  # environments side by side, at most; the largest divisor of `steps` is taken
     pretrain: int = 0  # iterations in which only the reward model learns, before the first policy update
+    warm_up: int = 10  # iterations after those in which a policy that starts from a clone waits for its value
 
 
 class Method(NamedTuple):
@@ -35,6 +37,7 @@ class Method(NamedTuple):
     init: Callable[[Key[Array, ""], ExpertPairs | None], Learner]
     learn: Callable[[Learner, ExpertPairs | None, Rollout, Key[Array, ""]], tuple[Learner, Metrics]]
     pretrain: Callable[[Learner, ExpertPairs | None, Rollout, Key[Array, ""]], tuple[Learner, Metrics]]
+    warm_up: Callable[[Learner, ExpertPairs | None, Rollout, Key[Array, ""]], tuple[Learner, Metrics]]
 
 
 def adversarial(spec: EnvSpec, agent: Agent, model: RewardModel) -> Method:
@@ -65,17 +68,27 @@ def adversarial(spec: EnvSpec, agent: Agent, model: RewardModel) -> Method:
         state, metrics = model.update(learner.reward, seen, done, key)
         return learner._replace(reward=state), metrics
 
-    def learn(learner, expert, rollout, key):
+    def cycle(agent_step, learner, expert, rollout, key):
         key_model, key_agent = jax.random.split(key)
         seen, done = normalised(learner, expert, rollout)
         model_state, model_metrics = model.update(learner.reward, seen, done, key_model)
         reward = model.reward(model_state, done)
-        agent_state, agent_metrics = agent.update(learner.agent, done._replace(reward=reward), key_agent)
+        agent_state, agent_metrics = agent_step(learner.agent, done._replace(reward=reward), key_agent)
         normaliser = merge_moments(learner.normaliser, rollout.obs.reshape(-1, spec.observation_size))
         paid = {"reward_mean": jnp.mean(reward), "reward_std": jnp.std(reward)}
         return Learner(agent_state, model_state, normaliser), model_metrics | paid | agent_metrics
 
-    return Method(agent, init, learn, pretrain)
+    def learn(learner, expert, rollout, key):
+        return cycle(agent.update, learner, expert, rollout, key)
+
+    def warm_up(learner, expert, rollout, key):
+        old = learner.normaliser
+        learner, metrics = cycle(agent.fit_value, learner, expert, rollout, key)
+        # It knows the observations as they were normalised where it comes from: here the statistics move far.
+        policy = rebased(learner.agent.policy, old, learner.normaliser)
+        return learner._replace(agent=learner.agent._replace(policy=policy)), metrics
+
+    return Method(agent, init, learn, pretrain, warm_up)
 
 
 def act(agent: Agent, learner: Learner, obs: Float[Array, "B O"], key: Key[Array, ""]) -> Array:

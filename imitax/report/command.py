@@ -12,7 +12,7 @@ def repeat_command(run: RunData) -> str:
     start = ["expert"] if method == "rl" else ["train", method]
     options: dict[str, object] = {"demos": None if method == "rl" else shown.get("source")}
     options["agent"] = config["agent"] if "agent" in config["settings"] else None
-    options |= {name: config.get(name) for name in ("seeds", "seed", "trajectories", "preset")}
+    options |= {name: config.get(name) for name in ("seeds", "seed", "trajectories", "preset", "init")}
     if config.get("subsample", 1) != 1:
         options["subsample"] = config["subsample"]
     if config.get("backend", "auto") != "auto":

@@ -1,5 +1,6 @@
 """PPO: sizes, closed forms on rollouts made by hand, and probes that it must learn."""
 
+from dataclasses import replace
 from functools import cache
 
 import jax
@@ -45,6 +46,11 @@ def plain_advantages(rollout, discount, trace):
 def assert_trees_equal(one, other):
     for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def assert_trees_near(one, other):
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
 def test_parameter_counts_of_the_original_system():
@@ -219,3 +225,41 @@ def test_nothing_crosses_an_episode_border(discrete, key, make_rollout):
     one, other = (advantages_and_targets(critic, r, 0.9, 0.9)[0] for r in (rollout, later))
     np.testing.assert_array_equal(one[:8], other[:8])
     assert (np.abs(one[8:] - other[8:]) > 1.0).all()
+
+
+def test_warming_the_value_up_leaves_the_policy_alone(toy, key, make_rollout):
+    agent = ppo(toy, QUICK)
+    state, rollout, fit_value = agent.init(key), make_rollout(toy), jax.jit(agent.fit_value)
+    errors = []
+    for i in range(30):
+        warm, metrics = fit_value(state, rollout, jax.random.fold_in(key, i))
+        assert_trees_equal(warm.policy, state.policy)
+        errors.append(float(metrics["value_loss"]))
+        state = warm
+    assert errors[-1] < 0.9 * errors[0]
+    # Nor does Adam owe it a step: what it remembers of the policy's gradients is nothing.
+    _, (adam, *_) = state.optimiser
+    for moments in (adam.mu[0], adam.nu[0]):
+        assert all((leaf == 0).all() for leaf in jax.tree.leaves(moments))
+    assert any((leaf != 0).any() for leaf in jax.tree.leaves(adam.mu[1]))
+
+
+def test_the_learning_rate_falls_to_a_tenth(discrete, key, make_rollout):
+    """Adam's step is the rate times a factor of its history: with the same history, a tenth of the step."""
+    rollout = make_rollout(discrete)
+    one = replace(QUICK, epochs=1, minibatches=1)
+    falling, low = (
+        ppo(discrete, replace(one, decay_iterations=2)),
+        ppo(discrete, replace(one, learning_rate=3e-3)),
+    )
+    first, high = (jax.jit(agent.update) for agent in (falling, ppo(discrete, one)))
+    state = falling.init(key)
+
+    after, _ = first(state, rollout, key)
+    expected, _ = high(ppo(discrete, one).init(key), rollout, key)
+    assert_trees_near(after.policy, expected.policy)  # it begins at the whole rate
+    after, _ = first(after, rollout, key)
+    clip, (adam, _) = after.optimiser
+    tenth = after._replace(optimiser=(clip, (adam, low.init(key).optimiser[1][1])))
+    expected, _ = jax.jit(low.update)(tenth, rollout, key)
+    assert_trees_near(first(after, rollout, key)[0].policy, expected.policy)

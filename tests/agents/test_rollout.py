@@ -140,8 +140,8 @@ def test_scan_and_host_collect_the_same_bits(space):
     act = random_policy(space, env.spec.observation_size)
     key_start, key_first, key_second = jax.random.split(jax.random.key(1), 3)
 
-    def both(obs, key):
-        action = act(obs, key)
+    def both(obs, keys, t):
+        action = act(obs, keys[t])
         return action, to_environment(space, action)
 
     native_actors = jax.jit(lambda key: start_native(env, BATCH, key))(key_start)
@@ -271,6 +271,8 @@ def test_play_host_takes_the_first_episode_of_each():
     env = counting()
     twin = HostTwin(env, 6, jax.random.key(0))
     twin.next_rollout(jax.random.key(1), 50)
-    played = play_host(twin, lambda obs, key: (idle(obs, key),) * 2, np.arange(6), jax.random.key(0))
+    played = play_host(
+        twin, lambda obs, keys, t: (idle(obs, keys[t]),) * 2, np.arange(6), 50, jax.random.key(0)
+    )
     assert_first_episodes(played, 6)
     assert played.alive.shape == (max(LENGTHS), 6)  # it stops when the last has ended

@@ -134,3 +134,16 @@ def test_the_same_key_gives_the_same_bits(toy, key, make_rollout):
     rollout = make_rollout(toy)
     one, two = (update(init(key), rollout, jax.random.key(1)) for _ in range(2))
     assert_trees_equal(one, two)
+
+
+def test_warming_the_value_up_leaves_the_policy_alone(toy, key, make_rollout):
+    agent = trpo(toy, QUICK)
+    state, rollout, fit_value = agent.init(key), make_rollout(toy), jax.jit(agent.fit_value)
+    errors = []
+    for i in range(30):
+        warm, metrics = fit_value(state, rollout, jax.random.fold_in(key, i))
+        for before, after in zip(*(jax.tree.leaves(s.policy) for s in (state, warm)), strict=True):
+            np.testing.assert_array_equal(before, after)
+        errors.append(float(metrics["value_loss"]))
+        state = warm
+    assert errors[-1] < 0.9 * errors[0]

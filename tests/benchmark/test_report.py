@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from imitax.benchmark import raw
-from imitax.benchmark.grid import ENVS, FORMS, METHODS, ablation, classic
+from imitax.benchmark.grid import CLASSIC, FORMS, METHODS, ablation, classic
 from imitax.benchmark.paper import published
 from imitax.benchmark.report import write_report
 from imitax.benchmark.summary import summarise
@@ -46,7 +46,7 @@ def test_the_papers_figures():
     assert published()["MountainCar-v0", "expert", ""].score == 1.0
     assert published()["CartPole-v1", "random", ""].score == 0.0
     assert {
-        (env, method, count) for env in ENVS for method in METHODS for count in ("1", "4", "7", "10")
+        (env, method, count) for env in CLASSIC for method in METHODS for count in ("1", "4", "7", "10")
     } < set(published())
 
 

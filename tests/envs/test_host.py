@@ -128,7 +128,7 @@ def test_steps_have_single_precision_and_survive_the_next_step():
 def test_a_collected_rollout_keeps_episodes_apart():
     batch = host.make(Marked, 20).open(4)
 
-    def act(obs, key):
+    def act(obs, keys, t):
         return np.zeros((2, 2), np.int32), np.zeros((2, 2), np.int32)
 
     actors = start_host(batch, np.array([[1, 2], [3, 4]]))  # any layout of the environments
@@ -143,6 +143,28 @@ def test_a_collected_rollout_keeps_episodes_apart():
     np.testing.assert_array_equal(rollout.step, rollout.obs[..., 2])  # the index within the episode
     np.testing.assert_array_equal(rollout.next_obs[..., 1], rollout.obs[..., 1])
     np.testing.assert_array_equal(rollout.next_obs[..., 2], rollout.step + 1)
+
+
+class Breaking(Marked):
+    """Observes NaN in dimension 1 at the third step of its second episode."""
+
+    def _look(self):
+        found = super()._look()
+        if self._episode == 1 and self._step == 3:
+            found[1] = np.nan
+        return found
+
+
+def test_what_is_not_finite_names_environment_and_step():
+    batch = host.make(Breaking, 20).open(2)
+    actors = start_host(batch, np.array([1, 2]))
+    nothing = np.zeros(2, np.int32)
+    with pytest.raises(ImitaxError) as error:
+        collect_host(batch, lambda obs, keys, t: (nothing, nothing), actors, np.arange(9))
+    batch.close()
+    assert message(error) == (
+        "Environment 1 of 2 observed nan in dimension 1 at step 3 of its episode: expected finite numbers."
+    )
 
 
 def test_seeds_reach_each_environment_and_repeat():

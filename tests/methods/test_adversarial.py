@@ -1,5 +1,6 @@
 """The loop that joins a reward model and an agent: what each sees, what may change, and every combination."""
 
+import dataclasses
 import logging
 import re
 from contextlib import contextmanager
@@ -12,9 +13,10 @@ import pytest
 from imitax.core.statistics import merge_moments, normalise
 from imitax.demonstrations import Demonstrations
 from imitax.envs import make
+from imitax.errors import ImitaxError
 from imitax.experiment import training
 from imitax.experiment.settings import make_config
-from imitax.experiment.training import compiled, expert_pairs, fit
+from imitax.experiment.training import clone_policies, compiled, expert_pairs, fit
 from imitax.methods.adversarial import act, adversarial
 from imitax.methods.registry import AGENTS, METHODS, Kind, build
 from imitax.types import Agent, Box, Discrete, EnvSpec, ExpertPairs, Learner, RewardModel, Rollout
@@ -140,7 +142,7 @@ def spied(spec):
         notes["reward"] = state, rollout
         return jnp.full_like(rollout.reward, 7.0)
 
-    agent = Agent(lambda key: jnp.int32(0), noted_act, agent_update)
+    agent = Agent(lambda key: jnp.int32(0), noted_act, agent_update, agent_update)
     model = RewardModel(lambda key: jnp.int32(0), model_update, reward)
     return adversarial(spec, agent, model), notes
 
@@ -384,3 +386,52 @@ def test_a_gymnasium_environment_trains_with_the_same_program(trained, demonstra
     # The same seed, the same bits here too.
     again = fit(trained.config, env, demonstrations["CartPole-v1"])
     assert same(run.learner, again.learner)
+
+
+# Beginning with a clone --------------------------------------------------------------------------------
+
+
+class Watcher:
+    """A keeper that only looks: the learner after every iteration."""
+
+    def __init__(self):
+        self.learners = []
+
+    def restore(self, like):
+        return None
+
+    def keep(self, total, state, history):
+        self.learners.append(jax.tree.map(np.asarray, state.learner))
+
+
+@pytest.mark.parametrize(("env_id", "agent"), [("CartPole-v1", "ppo"), ("Pendulum-v1", "trpo")])
+def test_a_run_that_begins_with_a_clone_waits_for_its_value_function(demonstrations, env_id, agent):
+    shown, env, seen = demonstrations[env_id], make(env_id), Watcher()
+    config = tiny("gail", env_id, agent, **{"loop.warm_up": 2, "loop.pretrain": 1})
+    config = dataclasses.replace(config, init="bc")
+    run = fit(config, env, shown, keeper=seen)
+    assert len(seen.learners) == 1 + 2 + ITERATIONS and run.iterations == ITERATIONS
+    keys = jax.vmap(jax.random.key)(jnp.arange(SEEDS))
+    cloned = make_config("bc", env_id, seeds=SEEDS, overrides={"bc.hidden": "8"})
+    clone, _ = clone_policies(cloned, env.spec, shown, keys)
+    obs = shown.observations[:20]
+
+    def behaviour(learner):
+        return leaves(jax.vmap(lambda one: one.agent.policy(normalise(one.normaliser, obs)))(learner))
+
+    # Through the warm-up it does what the clone does, although the statistics move; then it learns.
+    expected = behaviour(clone)
+    for waiting in seen.learners[:3]:
+        for one, other in zip(behaviour(waiting), expected, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-4)
+    assert not same(seen.learners[0].normaliser, seen.learners[2].normaliser)
+    assert not same(seen.learners[0].agent.critic.network, seen.learners[1].agent.critic.network)
+    moved = [np.abs(a - b).max() for a, b in zip(behaviour(seen.learners[-1]), expected, strict=True)]
+    assert max(moved) > 1e-3
+
+
+@pytest.mark.parametrize("method", ["rl", "bc", "constant"])
+def test_only_imitation_in_an_environment_can_begin_with_a_clone(demonstrations, method):
+    config = dataclasses.replace(tiny(method), init="bc")
+    with pytest.raises(ImitaxError, match=f"Option init is 'bc', but method '{method}' can not start"):
+        fit(config, make("CartPole-v1"), demonstrations["CartPole-v1"])

@@ -127,3 +127,16 @@ def test_pairs_reach_the_method_as_they_were_shown(noisy):
     np.testing.assert_array_equal(pairs.action, noisy.actions)
     # Ten episodes that terminated after 30 of 500 steps each: 470 of 500 are absorbed.
     np.testing.assert_allclose(pairs.absorbing_mass, 470 / 500, rtol=1e-6)
+
+
+def test_it_stops_where_it_no_longer_gets_better(noisy):
+    whole, early = (fit(config(**{"bc.patience": n}), make("CartPole-v1"), noisy) for n in (0, 20))
+    losses = whole.metrics["validation_loss"][0]
+    least = np.minimum.accumulate(losses)
+    last = next(
+        i for i in range(20, len(losses)) if least[i] == least[i - 20]
+    )  # 20 epochs without a better one
+    assert whole.iterations == 120 and early.iterations == last + 1 < 120
+    np.testing.assert_allclose(early.metrics["validation_loss"][0], losses[: last + 1], rtol=1e-5)
+    # It keeps the best that it had seen, which is what goes on to be the best of the others too, or nearly.
+    assert early.metrics["best_loss"][0, -1] == early.metrics["validation_loss"].min()
