@@ -42,13 +42,14 @@ ALSO = {"agents.rollout": ("envs.base",)}
 # Outside libraries that have one import site each: module -> what of them it may import.
 GUARDED = (
     *("gymnax", "gymnasium", "envpool", "minari", "pygame"),
-    *("tensorboardX", "wandb", "onnx", "onnxruntime"),
+    *("tensorboardX", "wandb", "onnx", "onnxruntime", "av"),
 )
 MAY_USE = {
     "envs.native": ("gymnax",),
     "envs.host": ("gymnasium",),
     "envs.pool": ("envpool",),
     "experiment.watch": ("gymnasium",),  # rendering
+    "experiment.film": ("av",),
     "recording.game": ("gymnasium",),  # pictures
     "recording.window": ("pygame",),
     "tabular.worlds": ("gymnasium",),  # the toy texts' tables

@@ -27,7 +27,7 @@ class PPOConfig:
 
     hidden: tuple[int, ...] = (100, 100)  # units per tanh layer, policy and value alike (Ho & Ermon 2016)
     learning_rate: float = 1e-3  # Adam, policy and value
-    decay_iterations: int = 0  # in which the learning rate falls linearly to a tenth; 0: never, −1: the loop's
+    decay_iterations: int = 0  # in which the learning rate falls to a tenth; 0: never; −1: the loop's
     epochs: int = 4  # passes over a rollout
     minibatches: int = 4  # per pass
     clip: float = 0.2  # ε of the surrogate (Schulman et al. 2017)

@@ -43,7 +43,7 @@ def evaluate(
 @app.command
 def watch(
     run: RunFolder,
-    save: Annotated[Path | None, arg(metavar="FILE.gif")] = None,
+    save: Annotated[Path | None, arg(metavar="FILE")] = None,
     episodes: int = 1,
     stochastic: bool = False,
     policy: int = 0,
@@ -54,7 +54,7 @@ def watch(
 
     Args:
         run: run folder
-        save: new .gif file; default: a window, until it is closed or Escape is pressed
+        save: new .gif or .mp4 file; default: a window, until it is closed or Escape is pressed
         episodes: one after the other
         stochastic: sample actions instead of taking the most likely
         policy: which of the run's seeds, from 0

@@ -114,6 +114,11 @@ def _maker(env: str | Callable, time_limit: int | None) -> tuple[str, Callable]:
     def make_one():
         try:
             return gymnasium.make(env, **options)
+        except gymnasium.error.DependencyNotInstalled as error:
+            advice = "pip install 'imitax[mujoco]'" if "mujoco" in str(error).lower() else str(error)
+            raise ImitaxError(
+                f"Environment '{env}' needs a library that is not installed: {advice}"
+            ) from error
         except (gymnasium.error.Error, ImportError) as error:
             raise ImitaxError(f"Environment '{env}' cannot be made: {error}") from error
 

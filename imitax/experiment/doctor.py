@@ -191,9 +191,7 @@ def _rendering(facts):
         yield Finding("warning", "pygame", "not installed, so classic control cannot be drawn", advice)
     if not found["display"]:
         yield Finding("note", "display", "none", "imitax watch RUN --save FILE.gif")
-        if found["mujoco"] and "MUJOCO_GL" not in facts["variables"]:
-            usable = [name for name in ("EGL", "OSMesa") if name in found["libraries"]]
-            advice = (
-                f"MUJOCO_GL={usable[0].lower()}" if usable else "apt-get install libegl1, then MUJOCO_GL=egl"
-            )
-            yield Finding("note", "MuJoCo", "has no display to draw with", advice)
+        # It finds the library by itself, if there is one.
+        if found["mujoco"] and not {"EGL", "OSMesa"} & {*found["libraries"]}:
+            advice = "apt-get install libegl1, or libosmesa6"
+            yield Finding("note", "MuJoCo", "has no display and no library to draw with", advice)

@@ -1,4 +1,4 @@
-"""Rendering episodes with Gymnasium's own renderer: in a window, to a GIF, as frames for a report."""
+"""Rendering episodes with Gymnasium's own renderer: in a window, to a file, as frames for a report."""
 
 import os
 import sys
@@ -12,6 +12,8 @@ import numpy as np
 from imitax.envs.host import encoder
 from imitax.errors import ImitaxError
 from imitax.experiment.evaluation import check_episodes
+from imitax.experiment.film import film
+from imitax.experiment.offscreen import is_mujoco, offscreen_library
 from imitax.experiment.policy import Policy
 from imitax.experiment.settings import check_seed
 
@@ -25,16 +27,18 @@ STATES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
+_FPS = 30  # a file of Hopper, which makes 125 steps a second, would be four times as large
+
+
 def watch(
     policy: Policy, path: Path | None = None, stochastic: bool = False, seed: int = 0, episodes: int = 1
 ) -> dict[str, Any]:
-    """Play episodes and show them, or write them to `path` (.gif), one after the other.
+    """Play episodes and show them, or write them to `path` (.gif or .mp4), one after the other.
 
     Returns the returns and lengths of the whole episodes; a window that is closed ends the last one early.
     The first episode has `seed`, each next one the next.
     """
-    if path is not None and path.suffix.lower() != ".gif":
-        raise ImitaxError(f"File '{path}' has the ending '{path.suffix}': expected .gif.")
+    shown = None if path is None else film(path)
     if path is not None and path.exists():
         raise ImitaxError(f"File '{path}' exists: choose another, nothing was written.")
     if path is not None and not path.parent.is_dir():
@@ -42,20 +46,23 @@ def watch(
     check_seed(seed, episodes)
     check_episodes(episodes)
     act = policy.sampler(seed) if stochastic else policy
-    film, returns, lengths = _Film(), [], []
+    returns, lengths = [], []
     with opened(policy.spec.id, policy.spec.time_limit, path is None) as env:
+        fps = env.metadata.get("render_fps", 30)
+        every = max(1, int(fps / _FPS))  # steps from one frame of the file to the next
         for episode in range(episodes):
             total, length = 0.0, 0
-            for length, reward in play(env, act, seed + episode):  # noqa: B007  (the last is the answer)
+            for length, reward in play(env, act, seed + episode):
                 total += reward
-                if path is not None:
-                    film.add(env.render())
+                if shown is not None:
+                    if length % every == 0:
+                        shown.add(env.render())
                 elif _closed():
                     return {"returns": returns, "lengths": lengths, "file": None}
             returns.append(total)
             lengths.append(length)
-        if path is not None:
-            film.save(path, env.metadata.get("render_fps", 30))
+        if shown is not None:
+            shown.save(path, fps / every)
     return {"returns": returns, "lengths": lengths, "file": None if path is None else str(path)}
 
 
@@ -77,8 +84,12 @@ def opened(env_id: str, time_limit: int | None, window: bool = False) -> Iterato
             env = gymnasium.make(
                 env_id, render_mode="human" if window else "rgb_array", max_episode_steps=time_limit
             )
+            if not window and is_mujoco(env) and "MUJOCO_GL" not in os.environ:
+                added |= _drawing_without_display(env_id)
             env.reset(seed=0)
             env.render()
+        except ImitaxError:
+            raise
         except Exception as error:
             said = " ".join(str(error).split())
             raise ImitaxError(f"Environment '{env_id}' cannot be rendered: {said}") from error
@@ -88,6 +99,18 @@ def opened(env_id: str, time_limit: int | None, window: bool = False) -> Iterato
             env.close()
         for name in added:
             os.environ.pop(name, None)
+
+
+def _drawing_without_display(env_id: str) -> dict[str, str]:
+    """Environment variables, already set, with which MuJoCo draws."""
+    library = offscreen_library()
+    if library is None:
+        raise ImitaxError(
+            f"Environment '{env_id}' cannot be rendered without a display, for neither EGL nor OSMesa works: "
+            "install one of them (on Debian and Ubuntu apt-get install libegl1, or libosmesa6)."
+        )
+    os.environ["MUJOCO_GL"] = library
+    return {"MUJOCO_GL": library}
 
 
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")  # the last: who sets it knows what he does
@@ -129,31 +152,3 @@ def _closed() -> bool:
         return False
     events = pygame.event.get((pygame.QUIT, pygame.KEYDOWN))
     return any(event.type == pygame.QUIT or event.key == pygame.K_ESCAPE for event in events)
-
-
-class _Film:
-    """Frames with one palette for all, so that colours do not flicker and an hour fits into memory."""
-
-    def __init__(self):
-        self._frames: list = []
-        self._palette = None
-
-    def add(self, frame: np.ndarray) -> None:
-        from PIL import Image
-
-        image = Image.fromarray(frame)
-        if self._palette is None:
-            self._palette = image.quantize(64)
-        self._frames.append(image.quantize(palette=self._palette, dither=Image.Dither.NONE))
-
-    def save(self, path: Path, fps: float) -> None:
-        """Whole or not at all."""
-        partial = path.with_name(f".{path.name}.partial")
-        try:
-            self._frames[0].save(
-                partial, format="GIF", save_all=True, append_images=self._frames[1:],
-                duration=round(1000 / fps), loop=0,
-            )  # fmt: skip
-            os.rename(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)

@@ -336,3 +336,14 @@ def test_states_are_one_hot_and_the_table_is_the_model():
 def test_unknown_environments_name_the_nearest_of_every_kind(name, near):
     with pytest.raises(ImitaxError, match=f"did you mean {near}"):
         make(name)
+
+
+def test_a_missing_mujoco_names_the_extra(monkeypatch):
+    def fail(*arguments, **options):
+        raise gymnasium.error.DependencyNotInstalled("MuJoCo is not installed, run `pip install ...`")
+
+    monkeypatch.setattr(gymnasium, "make", fail)
+    with pytest.raises(
+        ImitaxError, match=r"'Hopper-v5' needs .* not installed: pip install 'imitax\[mujoco\]'"
+    ):
+        make("Hopper-v5", "gymnasium")

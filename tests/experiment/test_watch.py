@@ -1,13 +1,15 @@
 """Episodes in a window and in a file."""
 
+import os
 import sys
 
 import numpy as np
 import pytest
 
 from imitax.errors import ImitaxError
+from imitax.experiment import offscreen
 from imitax.experiment.watch import watch
-from imitax.types import Discrete, EnvSpec
+from imitax.types import Box, Discrete, EnvSpec
 
 
 class Rule:
@@ -83,7 +85,7 @@ def test_bad_files_are_refused_before_anything_is_played(tmp_path):
     (tmp_path / "old.gif").write_text("mine")
     rule = Rule()
     for name, message in {
-        "a.mp4": "expected .gif",
+        "a.avi": "expected .gif",
         "old.gif": "exists",
         "none/a.gif": "there is no folder",
     }.items():
@@ -102,3 +104,65 @@ def test_nothing_is_left_of_a_film_that_was_interrupted(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         watch(Rule(stop), tmp_path / "a.gif")
     assert list(tmp_path.iterdir()) == []
+
+
+# MuJoCo, off-screen ----------------------------------------------------------------------------------
+
+
+class Still:
+    """In place of a policy: does nothing, in Hopper."""
+
+    spec = EnvSpec("Hopper-v5", 11, Box((-1.0,) * 3, (1.0,) * 3), 9)
+
+    def __call__(self, observation):
+        return np.zeros(3, np.float32)
+
+
+@pytest.fixture
+def no_display(monkeypatch):
+    pytest.importorskip("mujoco")
+    for name in ("MUJOCO_GL", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    offscreen.offscreen_library.cache_clear()
+    yield
+    offscreen.offscreen_library.cache_clear()
+
+
+@pytest.mark.parametrize("ending", ["gif", "mp4"])
+def test_mujoco_is_drawn_without_a_display(tmp_path, no_display, ending):
+    if offscreen.offscreen_library() is None:
+        pytest.skip("neither EGL nor OSMesa is here")
+    path = tmp_path / f"a.{ending}"
+    told = watch(Still(), path)
+    assert told["lengths"] == [9] and "MUJOCO_GL" not in os.environ
+    if ending == "mp4":
+        av = pytest.importorskip("av")
+        with av.open(str(path)) as container:
+            frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+            assert container.streams.video[0].average_rate == 31  # 125 steps a second, every fourth shown
+        assert len(frames) == 3 and frames[0].shape == (480, 480, 3)  # at the start and after 4 and 8 steps
+        assert frames[0].std() > 10  # something is to be seen
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_without_a_library_to_draw_with_it_says_what_to_install(tmp_path, no_display, monkeypatch):
+    monkeypatch.setattr(offscreen, "_LIBRARIES", ("none",))  # tried in earnest: there is no such module
+    with pytest.raises(ImitaxError, match=r"for neither EGL nor OSMesa works: .* libegl1, or libosmesa6"):
+        watch(Still(), tmp_path / "a.gif")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_users_own_choice_of_library_is_kept(no_display, monkeypatch):
+    monkeypatch.setenv("MUJOCO_GL", "mine")
+    assert offscreen.offscreen_library() == "mine"
+
+
+def test_a_video_without_an_encoder_names_the_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(ImitaxError, match=r"pip install 'imitax\[video\]', or write a .gif"):
+        watch(Rule(), tmp_path / "a.mp4")
+
+
+def test_another_ending_is_refused(tmp_path):
+    with pytest.raises(ImitaxError, match=r"has the ending '.avi': expected .gif or .mp4"):
+        watch(Rule(), tmp_path / "a.avi")
