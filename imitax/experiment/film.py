@@ -20,7 +20,7 @@ class Film(Protocol):
 
 
 def film(path: Path) -> Film:
-    """An empty film for `path`; `ImitaxError` unless that ends in .gif, or in .mp4 where there is an encoder."""
+    """An empty film for `path`; `ImitaxError` unless that ends in .gif, or .mp4 with an encoder there."""
     kind = path.suffix.lower()
     if kind not in (".gif", ".mp4"):
         raise ImitaxError(f"File '{path}' has the ending '{path.suffix}': expected .gif or .mp4.")
