@@ -142,7 +142,9 @@ def _fixed(call: ast.Call) -> bool:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "imitax").rglob("*.py")), ids=lambda path: path.stem)
 def test_no_module_could_run_data(path):
-    assert dangers(path.read_text(encoding="utf-8")) == []
+    # The one exception is asked for by name: --policy python:module:function runs the user's own module.
+    allowed = ["import_module"] if path.stem == "outside" else []
+    assert dangers(path.read_text(encoding="utf-8")) == allowed
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,9 @@ from imitax.cli.common import Backend, Env, answer, app, demos
 def make(
     env: Env,
     trajectories: tuple[int, ...] = (1, 4, 7, 10),
-    policy: Annotated[Path | None, arg(metavar="RUN")] = None,
+    policy: Annotated[str | None, arg(metavar="EXPERT")] = None,
+    vec_normalize: Annotated[Path | None, arg(metavar="FILE.pkl")] = None,
+    trust: bool = False,
     format: Literal["npz", "json", "minari"] = "npz",
     out: Annotated[Path, arg(metavar="DIR")] = Path("demos"),
     deterministic: bool = False,
@@ -27,7 +29,9 @@ def make(
     Args:
         env: environment id
         trajectories: how many trajectories, one file for each number; smaller sets begin larger ones
-        policy: run folder of the expert; default: trained first, or solved exactly where that can be
+        policy: run folder, sb3:FILE.zip or python:module:function; default: one trained, or solved exactly
+        vec_normalize: statistics of VecNormalize that belong to a policy of Stable-Baselines3
+        trust: read files of Stable-Baselines3, which can run any code when they are read
         format: of the files
         out: folder to write to; files in it are never replaced
         deterministic: take the most likely action instead of sampling, as the paper does
@@ -39,6 +43,7 @@ def make(
     """
     from imitax import envs
     from imitax.experiment.demonstrate import make_demonstrations, new_files
+    from imitax.experiment.outside import function_of, stable_baselines3
     from imitax.experiment.planning import exact_expert
     from imitax.experiment.runs import load_policy
     from imitax.experiment.runs import train as run_training
@@ -48,8 +53,13 @@ def make(
     world = envs.make(env, backend, time_limit)
     new_files(world, trajectories, out, format)  # before an expert is trained in vain
     check_seed(seed)
-    if policy is not None:
-        chosen = load_policy(policy)
+    kind, _, name = (policy or "").partition(":")
+    if kind == "sb3":
+        chosen = stable_baselines3(Path(name), vec_normalize, deterministic, trust, world.spec)
+    elif kind == "python":
+        chosen = function_of(name)
+    elif policy is not None:
+        chosen = load_policy(Path(policy))
     elif world.model is not None:
         chosen = exact_expert(world, temperature)
     else:

@@ -9,6 +9,7 @@ from imitax.demonstrations import Demonstrations
 from imitax.envs.base import Env
 from imitax.errors import ImitaxError, unknown
 from imitax.experiment.evaluation import record
+from imitax.experiment.outside import Expert
 from imitax.experiment.policy import Policy
 from imitax.types import EnvSpec
 
@@ -40,7 +41,7 @@ def new_files(env: Env, trajectories: tuple[int, ...], folder: Path, format: str
 
 
 def make_demonstrations(
-    policy: Policy,
+    policy: Policy | Expert,
     env: Env,
     trajectories: tuple[int, ...],
     folder: Path,

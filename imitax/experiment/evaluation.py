@@ -9,11 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from imitax.agents.rollout import Episodes, play_host, play_native
-from imitax.core.actions import to_environment
+from imitax.core.actions import from_environment, to_environment
 from imitax.demonstrations import Demonstrations
+from imitax.envs import make
 from imitax.envs.base import Env, HostEnv, NativeEnv
 from imitax.errors import ImitaxError
 from imitax.experiment.compiling import jit
+from imitax.experiment.outside import Expert, checked
 from imitax.experiment.policy import Policy, agent_action, stack
 from imitax.experiment.settings import check_seed
 from imitax.types import Discrete, EnvSpec
@@ -57,8 +59,17 @@ def record_constant(env: Env, episodes: int, seed: int = 0) -> Demonstrations:
     return _demonstrations(env.spec, _play(env, _same, None, 1, episodes, seed)[0])
 
 
-def record(policy: Policy, env: Env, episodes: int, stochastic: bool = True, seed: int = 0) -> Demonstrations:
-    """Trajectories of a policy, by default with sampled actions as in the paper."""
+def record(
+    policy: Policy | Expert, env: Env, episodes: int, stochastic: bool = True, seed: int = 0
+) -> Demonstrations:
+    """Trajectories of a policy, by default with sampled actions as in the paper.
+
+    An expert from elsewhere is a function from raw observations [N, O] to actions [N] or [N, A] in the
+    environment's units, one for each of the `episodes` that are played at once; it decides itself whether it
+    samples. Native environments have a twin in Gymnasium, which is played then.
+    """
+    if not isinstance(policy, Policy):
+        return _demonstrations(env.spec, _play_function(policy, env, episodes, seed))
     return _demonstrations(env.spec, play([policy], env, episodes, stochastic, seed)[0])
 
 
@@ -122,6 +133,25 @@ def _play(env: Env, rule, params, count: int, episodes: int, seed: int) -> list[
             batch.close()
     played = jax.tree.map(np.asarray, _native_play(env, rule, episodes)(params, jax.random.split(key, count)))
     return [jax.tree.map(lambda x: x[i], played) for i in range(count)]
+
+
+def _play_function(expert: Expert, env: Env, episodes: int, seed: int) -> Episodes:
+    check_episodes(episodes)
+    check_seed(seed)
+    if isinstance(env, NativeEnv):
+        env = make(env.spec.id, "gymnasium", env.spec.time_limit)
+    act, space = checked(expert, env.spec), env.spec.action_space
+
+    def both(obs, keys, t):
+        action = from_environment(space, act(obs))
+        return action, to_environment(space, action)
+
+    seeds = np.random.default_rng([EVALUATION_SEED, seed]).integers(2**31 - 1, size=episodes)
+    batch = env.open(episodes)
+    try:
+        return play_host(batch, both, seeds, env.spec.time_limit, jax.random.key(seed))
+    finally:
+        batch.close()
 
 
 @lru_cache(maxsize=32)
