@@ -169,6 +169,14 @@ class Demonstrations:
         chosen = np.arange(k) if rng is None else np.sort(rng.choice(len(self), k, replace=False))
         return self._select(chosen)
 
+    def last(self, k: int) -> "Demonstrations":
+        """The last K whole episodes: those that `choose(len(self) - k)` leaves; `ImitaxError` as there."""
+        if not 1 <= k <= len(self):
+            raise ImitaxError(
+                f"Asked for the last {k} trajectories, but these demonstrations hold {len(self)}."
+            )
+        return self._select(np.arange(len(self) - k, len(self)))
+
     def subsample(self, every: int, rng: np.random.Generator) -> "Demonstrations":
         """Every `every`-th pair of each episode, from a random offset per episode (as in the GAIL paper).
 

@@ -14,18 +14,23 @@ def diagnose(run: Annotated[Path, Positional, arg(metavar="RUN")], json: bool = 
     """Say in plain words why a run may not have learnt, with the numbers behind it.
 
     Args:
-        run: run folder
+        run: run folder, also of a run that is not finished
         json: print the findings as JSON
     """
     from imitax.report.diagnosis import CHECKS
     from imitax.report.diagnosis import diagnose as look
     from imitax.report.read import read_run
 
-    found = look(read_run(run))
+    looked_at = read_run(run, unfinished=True)
+    found = look(looked_at)
     if json:
         return print(js.dumps([finding._asdict() for finding in found], indent=2, ensure_ascii=False))
     for finding in found:
         print(f"{finding.severity.upper()}  {finding.title}\n  {finding.numbers}\n  Try: {finding.advice}")
+    if not looked_at.summary:
+        print(
+            f"The run is not finished: {len(looked_at.iterations)} iterations are done, its score is unknown."
+        )
     checks = ", ".join(check.__name__.replace("_", " ") for check in CHECKS)
     print(f"{len(found) or 'No'} finding{'s' * (len(found) != 1)}. Looked for: {checks}.")
 

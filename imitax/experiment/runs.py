@@ -31,6 +31,7 @@ from imitax.errors import ImitaxError
 from imitax.experiment import figures, planning
 from imitax.experiment.evaluation import check_episodes, evaluate, evaluate_random, record
 from imitax.experiment.files import check_parts, read_json, write_json
+from imitax.experiment.held_out import held_out
 from imitax.experiment.loggers import Logger, Logging
 from imitax.experiment.policy import Policy, load_policies, save_policies
 from imitax.experiment.recorder import Recorder, default_interval
@@ -223,6 +224,8 @@ def _train_in(
         recorder.visits.keep(training.iterations - 1, shown)
     save_visits(recorder.visits.visits(training.demonstrations, demonstrations), path / "visits.npz")
     summary = summarise(training, env, episodes)
+    if (known := held_out(training, demonstrations)) is not None:
+        summary["held_out"] = known
     if training.learnt is not None:
         planning.save_rewards(training.learnt, path / "reward.safetensors")
         summary["irl"] = _finite(planning.describe(training, env))

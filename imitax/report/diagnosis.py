@@ -1,7 +1,7 @@
 """Why a run did not learn, in plain words with the numbers behind them. Never imports JAX.
 
-Every check is a function of a finished run that returns a `Finding` or nothing. "At the end" is the mean over
-seeds and the last tenth of the iterations.
+Every check is a function of a run, finished or still on its way, that returns a `Finding` or nothing. "At the
+end" is the mean over seeds and the last tenth of the iterations.
 """
 
 from collections.abc import Callable
@@ -15,11 +15,13 @@ GOOD = 0.9  # normalised score from which a run is not asked why it failed
 WON_ACCURACY, WON_GAP = 0.95, 4.0  # e⁴: the discriminator is 50 times surer of the expert's pairs
 IDLE = 0.52  # accuracy of guessing, with some noise
 COLLAPSED = 0.05  # of the entropy at the start
+SURE = -2.2  # the same for a Gaussian, whose entropy may be negative: deviations below 4 % of half the range
 PAYS = 0.9  # share of the squared reward that its mean makes: the same for every step
 POOR_FIT = 0.1  # explained variance of the critic
 LARGE_KL, LARGE_CLIP = 0.1, 0.5  # nats per iteration; a PPO of ε = 0.2 stays an order below
 SCALE = 20.0  # between ranges of one dimension
 APART = 0.3  # scores
+BY_HEART = 0.7  # share of comparisons; ½ without overfitting, but episodes differ a little
 
 
 def diagnose(run: RunData) -> list[Finding]:
@@ -36,7 +38,7 @@ def sentences(run: RunData) -> list[str]:
 
 def score_of(run: RunData) -> float | None:
     """The better of the two normalised scores; None where no expert is known, or nothing is imitated."""
-    scores = [run.summary[kind].get("normalised") for kind in ("deterministic", "sampled")]
+    scores = [run.summary.get(kind, {}).get("normalised") for kind in ("deterministic", "sampled")]
     known = [score for score in scores if isinstance(score, int | float)]
     return max(known) if known and run.run["method"] not in ("constant", "rl") else None
 
@@ -100,13 +102,30 @@ def discriminator_idle(run: RunData) -> Finding | None:
     )  # fmt: skip
 
 
+def by_heart(run: RunData) -> Finding | None:
+    """The reward prefers the demonstrations that it was shown to others of the same expert."""
+    known = run.summary.get("held_out")
+    if known is None:
+        return None
+    share = float(np.mean(known["preference"]))
+    if share < BY_HEART:
+        return None
+    return Finding(
+        "problem" if failed(run) else "warning", "The reward knows its demonstrations by heart",
+        f"a pair that it was shown is paid more than one of the {known['episodes']} demonstrated episodes "
+        f"that were left out in {share:.0%} of comparisons; 50% would be right.",
+        "more demonstrations, reward.gradient_penalty=1, fewer reward.steps, a smaller discriminator "
+        "(reward.hidden=32).",
+    )  # fmt: skip
+
+
 def collapsed(run: RunData) -> Finding | None:
     """The policy chooses always the same before it is any good."""
     entropy, last = run.metrics.get("entropy"), end(run, "entropy")
     if entropy is None or last is None or not failed(run):
         return None
     start = float(np.nanmean(entropy[:, 0]))
-    if start <= 0 or last > COLLAPSED * start:
+    if start <= 0 or last > COLLAPSED * start or SURE * start < last < 0:
         return None
     return Finding(
         "problem", "The policy has collapsed",
@@ -222,7 +241,7 @@ def early_cloning(run: RunData) -> Finding | None:
 
 def noise_helps(run: RunData) -> Finding | None:
     """Sampled and deterministic actions score differently."""
-    two = [run.summary[kind].get("normalised") for kind in ("deterministic", "sampled")]
+    two = [run.summary.get(kind, {}).get("normalised") for kind in ("deterministic", "sampled")]
     if score_of(run) is None or None in two or abs(two[0] - two[1]) < APART:
         return None
     return Finding(
@@ -234,9 +253,10 @@ def noise_helps(run: RunData) -> Finding | None:
 
 def seeds_differ(run: RunData) -> Finding | None:
     """Some seeds learnt and others did not."""
-    expert, random = run.summary.get("expert"), run.summary["random"]["mean"]
-    if score_of(run) is None or not expert or expert["mean"] == random:
+    expert = run.summary.get("expert")
+    if score_of(run) is None or not expert or expert["mean"] == run.summary["random"]["mean"]:
         return None
+    random = run.summary["random"]["mean"]
     scores = [(x - random) / (expert["mean"] - random) for x in run.summary["sampled"]["seed_means"]]
     if len(scores) < 2 or max(scores) - min(scores) < 0.5:
         return None
@@ -257,6 +277,6 @@ def one_seed(run: RunData) -> Finding | None:
 
 
 CHECKS: tuple[Callable[[RunData], Finding | None], ...] = (
-    result, discriminator_won, discriminator_idle, collapsed, pays_for_time, strange_observations,
+    result, discriminator_won, discriminator_idle, by_heart, collapsed, pays_for_time, strange_observations,
     poor_critic, large_steps, no_steps, early_cloning, noise_helps, seeds_differ, one_seed,
 )  # fmt: skip

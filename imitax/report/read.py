@@ -57,13 +57,17 @@ def read_runs(paths: list[Path]) -> list[RunData]:
     return runs
 
 
-def read_run(path: Path) -> RunData:
-    """One run folder; `ImitaxError` names the file that is missing or damaged, and what is wrong with it."""
-    check_parts(path, ("config.json", "metrics.jsonl", "summary.json"))
+def read_run(path: Path, unfinished: bool = False) -> RunData:
+    """One run folder; `ImitaxError` names the file that is missing or damaged, and what is wrong with it.
+
+    With `unfinished` it may lack its summary, which is then empty, and the end of what was being written.
+    """
+    unfinished &= not (path / "summary.json").is_file()
+    check_parts(path, ("config.json", "metrics.jsonl", *(() if unfinished else ("summary.json",))))
     config = read_config(path / "config.json")
     seeds = config["run"]["seeds"]
-    summary = read_summary(path / "summary.json", seeds)
-    iterations, metrics = _read_metrics(path / "metrics.jsonl", config["run"]["seed"], seeds)
+    summary = {} if unfinished else read_summary(path / "summary.json", seeds)
+    iterations, metrics = _read_metrics(path / "metrics.jsonl", config["run"]["seed"], seeds, unfinished)
     seconds = metrics.pop("seconds", None)
     seconds = None if seconds is None or np.isnan(seconds).any() else seconds[0]
     return RunData(path, config, summary, iterations, metrics, seconds, load_visits(path / "visits.npz"))
@@ -74,13 +78,22 @@ def _task(run: RunData) -> str:
     return run.run["env"] + (f" with a time limit of {limit}" if limit else "")
 
 
-def _read_metrics(path: Path, first: int, seeds: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """(iterations [I], name -> values [S, I]) of a file with one line for each iteration and seed."""
+def _read_metrics(
+    path: Path, first: int, seeds: int, unfinished: bool
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """(iterations [I], name -> values [S, I]) of a file with one line for each iteration and seed.
+
+    Of an `unfinished` file, an iteration at the end that is not whole is left out.
+    """
     cells: dict[tuple[int, int], dict[str, float]] = {}
     try:
-        lines = read_text(path).splitlines()
+        text = read_text(path)
     except (OSError, ValueError) as error:
         raise ImitaxError(f"File '{path}' cannot be read: {one_line(error)}.") from error
+    lines = text.splitlines()
+    if unfinished:
+        whole = text.count("\n")
+        lines = lines[: whole - whole % seeds]  # the seeds of an iteration stand together
     for number, text in enumerate(lines, start=1):
         try:
             line = parse_json(text)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from imitax.envs import make
+from imitax.errors import ImitaxError
 from imitax.experiment.demonstrate import load_demonstrations
 from imitax.experiment.runs import train_to_folder
 from imitax.experiment.settings import make_config
@@ -16,14 +17,14 @@ from imitax.report.read import RunData, read_run
 ITERATIONS = 40
 
 
-def run_of(scores=(0.2, 0.2), seeds=3, method="gail", reward=None, visits=None, **metrics):
+def run_of(scores=(0.2, 0.2), seeds=3, method="gail", reward=None, visits=None, summary=None, **metrics):
     """A run whose metrics are constant, or the lines that are given."""
     values = {name: np.broadcast_to(np.asarray(x, float), (seeds, ITERATIONS)) for name, x in metrics.items()}
 
     def entry(score):
         return {"normalised": score, "seed_means": [-500 + 400 * score] * seeds}
 
-    summary = {
+    summary = (summary or {}) | {
         "random": {"mean": -500.0}, "expert": {"mean": -100.0},
         "deterministic": entry(scores[0]), "sampled": entry(scores[1]),
     }  # fmt: skip
@@ -55,6 +56,11 @@ CASES = {
         "The discriminator has won",
     ),
     "idle": (dict(discriminator_accuracy=0.5), "The discriminator has learnt nothing"),
+    "sure": (dict(entropy=falling(2.8, -7.0)), "The policy has collapsed"),
+    "by heart": (
+        dict(summary={"held_out": {"preference": [0.9, 0.8, 0.7], "episodes": 3}}),
+        "The reward knows its demonstrations by heart",
+    ),
     "collapsed": (dict(entropy=falling(1.0, 0.01)), "The policy has collapsed"),
     "living": (
         dict(reward={"absorbing": False}, reward_mean=0.7, reward_std=0.1),
@@ -167,3 +173,30 @@ def test_permuted_observations_are_found(tmp_path):
     mixed = replace(shown, observations=100 * shown.observations[:, [4, 1, 5, 0]], actions=shown.actions % 2)
     found = check_data(mixed, env)
     assert found[0].severity == "problem" and "begin where the environment does not" in found[0].title
+
+
+def test_a_gaussian_may_have_negative_entropy():
+    assert "The policy has collapsed" not in titles(run_of(entropy=falling(2.8, -3.0)))
+
+
+def test_a_run_on_its_way_is_diagnosed_from_what_it_has_done(make_run):
+    path = make_run()
+    whole = read_run(path)
+    (path / "summary.json").unlink()
+    lines, seeds = (path / "metrics.jsonl").read_text().splitlines(keepends=True), whole.run["seeds"]
+    done = 3 * seeds + seeds - 1  # the last iteration is not whole, and a line is being written
+    (path / "metrics.jsonl").write_text("".join(lines[:done]) + '{"iter')
+    with pytest.raises(ImitaxError, match=r"summary.json"):
+        read_run(path)
+    run = read_run(path, unfinished=True)
+    assert run.summary == {} and len(run.iterations) == 3
+    for name, values in run.metrics.items():
+        np.testing.assert_array_equal(values, whole.metrics[name][:, :3])
+    diagnose(run)  # no check needs a summary
+
+
+def test_every_check_takes_a_run_without_a_summary():
+    for case, (options, title) in CASES.items():
+        found = titles(run_of(**options)._replace(summary={}))
+        if case not in ("random", "noise", "by heart"):  # those are about the score
+            assert title in found, case
