@@ -60,16 +60,18 @@ def _native_functions(env: NativeEnv, agent: Agent, envs: int, horizon: int):
 
 
 @lru_cache(maxsize=16)
-def _host_act(spec: EnvSpec, agent: Agent):
-    def both(learner, obs, keys, t):
-        action = act(agent, learner, obs, keys[t])
+def _host_act(spec: EnvSpec, agent: Agent, structure):
+    """Acts for a learner given as its leaves: taking it apart at every step would cost some per cent."""
+
+    def both(leaves, obs, keys, t):
+        action = act(agent, jax.tree.unflatten(structure, leaves), obs, keys[t])
         return action, to_environment(spec.action_space, action)
 
     return jit(jax.vmap(both, in_axes=(0, 0, 1, None)))
 
 
 def _host_source(env: HostEnv, agent: Agent, seeds: int, envs: int, horizon: int) -> Source:
-    both, batch = _host_act(env.spec, agent), env.open(seeds * envs)
+    batch = env.open(seeds * envs)
 
     def start(keys):
         drawn = jax.vmap(lambda k: jax.random.randint(k, (envs,), 0, 2**31 - 1))(keys)
@@ -77,7 +79,9 @@ def _host_source(env: HostEnv, agent: Agent, seeds: int, envs: int, horizon: int
 
     def collect(learner, actors, keys):
         step_keys = jnp.swapaxes(jax.vmap(lambda k: action_keys(k, horizon))(keys), 0, 1)  # [T, S]
-        actors, rollout = collect_host(batch, lambda *now: both(learner, *now), actors, step_keys)
+        leaves, structure = jax.tree.flatten(learner)
+        both = _host_act(env.spec, agent, structure)
+        actors, rollout = collect_host(batch, lambda *now: both(leaves, *now), actors, step_keys)
         return actors, jax.tree.map(lambda x: np.moveaxis(x, 0, 1), rollout)  # [S, T, B, …]
 
     return Source(start, collect, batch.close, False)

@@ -1,4 +1,4 @@
-"""Whether a learnt reward knows its demonstrations by heart: it is asked about episodes that it did not see."""
+"""Whether a learnt reward knows its demonstrations by heart: it is asked about episodes it did not see."""
 
 import jax
 import jax.numpy as jnp
