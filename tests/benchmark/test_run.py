@@ -7,7 +7,7 @@ import pytest
 
 from imitax import formats, make
 from imitax.benchmark import raw
-from imitax.benchmark.grid import classic, controls, select
+from imitax.benchmark.grid import classic, controls, mujoco, references, select
 from imitax.benchmark.run import Options, _stretches, config_of, demonstrations_of, run
 from imitax.errors import ImitaxError
 
@@ -160,3 +160,39 @@ def test_ours_and_literal_differ_in_what_follows_termination(finished):
 def test_seeds_in_a_row_go_together():
     assert list(_stretches({0, 1, 3, 4, 5, 8})) == [[0, 1], [3, 4, 5], [8]]
     assert list(_stretches(set())) == []
+
+
+def test_a_line_from_before_a_setting_existed_counts_as_one_with_its_default(copy):
+    text = copy.raw.read_text()
+    assert '"decay_iterations": 0' in text and '"warm_up": 10' in text
+    older = text.replace('"decay_iterations": 0, ', "").replace(', "warm_up": 10', "")
+    assert older.count("decay_iterations") == older.count("warm_up") == 0
+    copy.raw.write_text(older)
+    assert run(CELLS, copy, 1, lambda *_: pytest.fail("something was run")) == 0
+    copy.raw.write_text(text.replace('"decay_iterations": 0', '"decay_iterations": 7'))
+    with pytest.raises(ImitaxError, match=r"made with agent.decay_iterations 7, now 0"):
+        run(CELLS, copy, 1, lambda *_: None)
+
+
+def test_demonstrations_of_mujoco_are_kept_subsampled(tmp_path):
+    pytest.importorskip("mujoco")
+    cells = select(mujoco(), ("Hopper-v5/bc/4",))
+    options = Options(tmp_path, "native", **QUICK | {"iterations": None, "steps": None, "episodes": 1})
+    cell = cells[0]._replace(settings=(("bc.epochs", 2),))
+    assert run([cell], options, 1, lambda *_: None) == 2 + 2
+    kept = formats.load(options.demonstrations("Hopper-v5"))
+    assert len(kept) == 25 and (kept.lengths <= -(-kept.episode_steps // 20)).all()
+    shown = demonstrations_of(cell, make("Hopper-v5"), options)
+    assert len(shown) == 4 and shown.fingerprint() == kept.choose(4).fingerprint()  # not subsampled again
+
+
+def test_mujoco_takes_what_is_tuned_for_the_environment():
+    options = Options("anywhere", "native", 3, iterations=None, steps=None)
+    gail, expert = (next(c for c in cells if c.name == name) for cells, name in (
+        (mujoco(), "Hopper-v5/gail-ppo/4"), (references("Hopper-v5"), "Hopper-v5/expert"),
+    ))  # fmt: skip
+    for cell, iterations in ((gail, 300), (expert, 750)):
+        settings = config_of(cell, options).settings
+        assert settings["loop"].iterations == settings["agent"].decay_iterations == iterations
+        assert settings["loop"].steps == 4096
+    assert config_of(gail, options).settings["reward"].gradient_penalty == 1.0

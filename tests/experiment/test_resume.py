@@ -29,8 +29,9 @@ class Crash(BaseException):
     """Stands for a killed process: nothing in the package catches it."""
 
 
-def begin(path, backend="native", every=2, **options):
-    config = make_config("gail", "Acrobot-v1", overrides=TINY, seeds=2, backend=backend)
+def begin(path, backend="native", every=2, init=None, **options):
+    overrides = TINY | {"loop.warm_up": 3}
+    config = make_config("gail", "Acrobot-v1", overrides=overrides, seeds=2, backend=backend, init=init)
     env = make("Acrobot-v1", backend)
     shown = load_demonstrations("Acrobot-v1/4", env.spec)
     return runs.train_to_folder(config, env, shown, path, 2, checkpoint_every=every, **options)
@@ -75,6 +76,17 @@ def test_a_run_that_crashed_ends_like_one_that_did_not(tmp_path, whole, number):
     assert not (tmp_path / "run/summary.json").exists()
     runs.resume(tmp_path / "run")
     assert outcome(tmp_path / "run") == whole
+
+
+def test_a_run_that_began_with_a_clone_is_taken_up_in_each_of_its_phases(tmp_path):
+    begin(tmp_path / "whole", init="bc")
+    before = outcome(tmp_path / "whole")
+    for number in (1, 3, 5, 8):  # two iterations of pre-training, three of warming up, then it learns
+        path = tmp_path / f"crash-{number}"
+        with pytest.raises(Crash):
+            begin(path, init="bc", progress=crash_in(number))
+        runs.resume(path)
+        assert outcome(path) == before
 
 
 def test_a_run_may_crash_again_and_again(tmp_path, whole):

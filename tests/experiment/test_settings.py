@@ -214,3 +214,20 @@ def test_every_setting_has_a_default_and_a_meaning(config):
     told = describe_settings(config)
     assert list(told) == [f.name for f in dataclasses.fields(config)]
     assert all(setting["meaning"] for setting in told.values())
+
+
+def test_a_rate_may_fall_over_all_of_the_loop():
+    def decay(**overrides):
+        keys = {key.replace("_", ".", 1): value for key, value in overrides.items()}
+        return make_config("gail", ENV, overrides=keys).settings["agent"].decay_iterations
+
+    assert decay() == 0
+    assert decay(agent_decay_iterations=-1, loop_iterations=37) == 37  # whatever is given last
+    assert decay(agent_decay_iterations=5, loop_iterations=37) == 5
+    with pytest.raises(ImitaxError, match=r"Setting 'agent.decay_iterations' is -2"):
+        check_config(make_config("gail", ENV, overrides={"agent.decay_iterations": -2}))
+
+
+def test_an_unknown_start_is_told():
+    with pytest.raises(ImitaxError, match=r"Unknown start \(option init\) 'rl': known: bc"):
+        check_config(make_config("gail", ENV, init="rl"))
