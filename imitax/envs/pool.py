@@ -75,6 +75,11 @@ def _quiet():
         yield
 
 
+def _cores() -> int:
+    """Cores that this process may use, as far as the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _as_gymnasium(space: Discrete | Box) -> Discrete | Box:
     """Bounds rounded to the single precision that they have in Gymnasium, so that policies fit both."""
     if isinstance(space, Discrete):
@@ -98,7 +103,7 @@ class _Pool(HostBatch):
             self._envs = _library().make_gymnasium(
                 self._spec.id,
                 num_envs=self._batch,
-                num_threads=min(self._batch, len(os.sched_getaffinity(0))),
+                num_threads=min(self._batch, _cores()),
                 seed=[int(seed) for seed in seeds],
                 max_episode_steps=self._spec.time_limit,
             )
