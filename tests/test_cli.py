@@ -857,7 +857,7 @@ BAD_USES = {
     "large seed": ("evaluate run --seed 9999999999", "seed is 9999999999: expected"),
     "no such policy": ("watch run --save new.gif --policy 2", "has seeds 0 … 1, not 2"),
     "seed to watch": ("watch run --save new.gif --seed -1", "seed is -1"),
-    "not a GIF": ("watch run --save new.mp4", "has the ending '.mp4': expected .gif"),
+    "not a film": ("watch run --save new.avi", "has the ending '.avi': expected .gif or .mp4"),
     "existing GIF": ("watch run --save old.gif", "File 'old.gif' exists"),
     "export that exists": ("export run --out old.onnx", "File 'old.onnx' exists"),
     "export to a wrong ending": ("export run --out a.pt", "has the ending '.pt': expected .onnx"),
