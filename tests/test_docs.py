@@ -98,6 +98,11 @@ def test_the_theory_page_shows_the_committed_results():
     assert table in (ROOT / "docs" / "theory.md").read_text()
 
 
+def test_the_mujoco_page_shows_the_committed_results():
+    table = (ROOT / "docs" / "results" / "mujoco" / "native.md").read_text().strip()
+    assert table in (ROOT / "docs" / "results" / "mujoco.md").read_text()
+
+
 @pytest.mark.parametrize("limit", ["paper", "native"])
 def test_the_classic_page_shows_the_committed_results(limit):
     table = (ROOT / "docs" / "results" / "classic" / f"{limit}.md").read_text().strip()

@@ -33,6 +33,8 @@ def draw_trajectories(summary: Summary, agent: str):
             )
         limit = summary["environments"].get(env, {}).get("time_limit", "?")
         axis.set(xlabel="demonstrated trajectories", title=f"{env}, limit {limit}", xticks=PLANS[env].counts)
+        few, many = PLANS[env].counts[0], PLANS[env].counts[-1]
+        axis.set_xlim(few - (0.05 * (many - few) or 1), many + (0.05 * (many - few) or 1))
         axis.set_ylim(min(-0.1, axis.get_ylim()[0]), max(1.1, axis.get_ylim()[1]))
     axes[0, 0].set_ylabel("normalised score")
     axes[0, 0].legend(frameon=False, fontsize=8)
