@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from imitax import envs
 from imitax.demonstrations import Demonstrations
 from imitax.errors import ImitaxError
 from imitax.formats import load, save
@@ -301,6 +302,38 @@ def test_minari_dataset_of_others(tmp_path, monkeypatch):
         assert demos.terminated.tolist() == [False] and demos.returns.tolist() == [-3.0]
     refused("minari:test/none-v0", "no such dataset on this machine")
     refused(tmp_path / "test", "without metadata.json")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:minari")  # of metadata that a published dataset has
+@pytest.mark.filterwarnings("ignore:Implicitly cleaning up:ResourceWarning")  # Minari's own temporary folder
+def test_minari_dataset_of_mujoco(tmp_path, monkeypatch):
+    """As Minari's collector records Hopper-v5: every episode against what the environment answered."""
+    import gymnasium
+    import minari
+
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    world = minari.DataCollector(gymnasium.make("Hopper-v5"))
+    episodes = []
+    for seed in range(3):
+        obs, _ = world.reset(seed=seed)
+        world.action_space.seed(seed)
+        pairs, ended, total = [], False, 0.0
+        while not ended:
+            action = world.action_space.sample()
+            pairs.append((obs, action))
+            obs, reward, ended, cut, _ = world.step(action)
+            total += reward
+            assert not cut  # a random hopper has fallen long before
+        episodes.append((pairs, total))
+    world.create_dataset(dataset_id="mujoco/hopper/random-v0")
+    world.close()
+
+    demos = load("minari:mujoco/hopper/random-v0", envs.make("Hopper-v5").spec)
+    assert demos.env_id == "Hopper-v5" and demos.terminated.all()
+    np.testing.assert_allclose(demos.returns, [total for _, total in episodes], rtol=1e-6)
+    for found, (pairs, _) in zip(demos.episodes(), episodes, strict=True):
+        np.testing.assert_array_equal(demos.observations[found], np.float32([obs for obs, _ in pairs]))
+        np.testing.assert_array_equal(demos.actions[found], [action for _, action in pairs])
 
 
 def test_minari_opens_what_is_written(tmp_path):

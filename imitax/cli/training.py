@@ -202,6 +202,7 @@ def _check(demonstrations, world) -> None:
 def resume(
     run: RunFolder,
     iterations: int | None = None,
+    log: Log = (),
     json: bool = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -211,16 +212,19 @@ def resume(
     Args:
         run: run folder
         iterations: train up to so many, more than the run had; default what it had
+        log: tensorboard or wandb, while it trains; may be given twice
         json: print the summary as JSON
         quiet: no progress, and of the result only the folder
         verbose: every seed, and every iteration where stderr is no terminal
     """
+    from imitax.experiment.loggers import make_loggers
     from imitax.experiment.runs import resume as go_on
     from imitax.experiment.terminal import live_bar
 
     level = verbosity(quiet, verbose)
+    loggers = make_loggers(log, run, resumed=True)
     with live_bar(run.name, None, level) as progress:
-        _, summary = go_on(run, iterations, progress=progress)
+        _, summary = go_on(run, iterations, progress=progress, loggers=loggers)
     (run / "report.html").unlink(missing_ok=True)  # of before
     _finish(run, summary, json, level)
 

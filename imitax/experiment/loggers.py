@@ -89,25 +89,28 @@ def series(metrics: dict[str, np.ndarray], first_seed: int) -> Iterator[tuple[st
 class TensorBoard:
     """Event files below `folder`: one TensorBoard run for each seed and one for their mean.
 
-    Errors: the folder exists and is not empty.
+    `resumed`: the run goes on with what it had written there; figures from the first new step on replace
+    the old ones. Errors: the folder exists and is not empty, and the run is a new one.
     """
 
-    def __init__(self, folder: str | os.PathLike):
+    def __init__(self, folder: str | os.PathLike, resumed: bool = False):
         try:
             import tensorboardX  # noqa: F401
         except ImportError as error:
             raise missing("Logging to TensorBoard", "tensorboard") from error
-        self._folder = Path(folder)
+        self._folder, self._resumed = Path(folder), resumed
         self._writers: dict[str, Any] = {}
 
     def start(self, config: dict[str, Any]) -> None:
         """The settings become a text of the first seed."""
         from tensorboardX.summary import text
 
-        if self._folder.exists() and (not self._folder.is_dir() or any(self._folder.iterdir())):
+        used = self._folder.exists() and (not self._folder.is_dir() or any(self._folder.iterdir()))
+        if used and not (self._resumed and self._folder.is_dir()):
             raise ImitaxError(f"TensorBoard folder '{self._folder}' exists and is not empty: choose another.")
         self._first_seed, self._flushed = config["seed"], time.monotonic()
-        self._write(f"seed{self._first_seed}", 0, text("settings", settings_table(config)))
+        if not used:
+            self._write(f"seed{self._first_seed}", 0, text("settings", settings_table(config)))
 
     def log(self, step: int, metrics: dict[str, np.ndarray]) -> None:
         """One event for each seed, with all its figures, and one for the mean."""
@@ -134,15 +137,20 @@ class TensorBoard:
     # that a full disk has ended; its `RecordWriter` writes here and now.
     def _write(self, label: str, step: int, summary) -> None:
         from tensorboardX import RecordWriter
-        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
 
         if label not in self._writers:
             folder = self._folder / label
+            going_on = folder.exists()
             folder.mkdir(parents=True, exist_ok=True)
-            path = folder / f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}"
+            path = folder / f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}"
             self._writers[label] = RecordWriter(str(path))
             first = Event(wall_time=time.time(), file_version="brain.Event:2")
             self._writers[label].write(first.SerializeToString())
+            if going_on:  # TensorBoard forgets what came after a checkpoint, which is written once more
+                start = SessionLog(status=SessionLog.START)
+                again = Event(wall_time=time.time(), step=step, session_log=start)
+                self._writers[label].write(again.SerializeToString())
         event = Event(wall_time=time.time(), step=step, summary=summary)
         self._writers[label].write(event.SerializeToString())
 
@@ -207,14 +215,14 @@ def _blaming_wandb() -> Iterator[None]:
         ) from error
 
 
-def make_loggers(names: Sequence[str], folder: Path) -> list[Logger]:
-    """Loggers by name (of `NAMES`) for the run folder `folder`, each once.
+def make_loggers(names: Sequence[str], folder: Path, resumed: bool = False) -> list[Logger]:
+    """Loggers by name (of `NAMES`) for the run folder `folder`, new or `resumed`, each once.
 
     Raises:
         ImitaxError: the extra that one needs is not installed, or the name is unknown.
     """
     makers = {
-        "tensorboard": lambda: TensorBoard(folder / "tensorboard"),
+        "tensorboard": lambda: TensorBoard(folder / "tensorboard", resumed),
         "wandb": lambda: WandB(name=folder.name, folder=folder),
     }
     for name in names:

@@ -163,12 +163,16 @@ def train_to_folder(
 
 
 def resume(
-    path: Path, iterations: int | None = None, env: Env | None = None, progress: Progress | None = None
+    path: Path,
+    iterations: int | None = None,
+    env: Env | None = None,
+    progress: Progress | None = None,
+    loggers: Sequence[Logger] = (),
 ) -> tuple[Training, dict[str, Any]]:
     """Go on with an interrupted run from its newest whole checkpoint, or with a finished one to `iterations`.
 
     On a native environment the result is the same, bit for bit, as without the interruption. `env` is needed
-    where the environment was made by a function.
+    where the environment was made by a function. `loggers` count on where the checkpoint stands.
 
     Raises:
         ImitaxError: there is no such run, it is finished, or a file that it needs is missing or damaged.
@@ -198,9 +202,12 @@ def resume(
     prepare(config, env, demonstrations)
     write_json(path / "config.json", described | {"run": config.as_dict()})
     (path / "summary.json").unlink(missing_ok=True)
-    return _train_in(
-        path, config, env, demonstrations, described["episodes"], described["checkpoint_every"], progress
-    )
+    with Logging(loggers, config, progress) as log:
+        training, summary = _train_in(
+            path, config, env, demonstrations, described["episodes"], described["checkpoint_every"], log
+        )
+        log.evaluation(summary)
+    return training, summary
 
 
 def read_run_config(path: Path) -> dict[str, Any]:

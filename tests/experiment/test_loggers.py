@@ -10,7 +10,9 @@ import time
 import numpy as np
 import pytest
 
+from imitax.envs import make
 from imitax.errors import ImitaxError
+from imitax.experiment import runs
 from imitax.experiment.loggers import Logging, TensorBoard, WandB, make_loggers, series, settings_table
 from imitax.experiment.settings import make_config
 
@@ -149,6 +151,43 @@ def test_tensorboard_does_not_mix_runs(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ImitaxError, match="exists and is not empty"):
         TensorBoard(tmp_path / "file").start(CONFIG.as_dict())
+
+
+def test_tensorboard_goes_on_with_a_resumed_run(tmp_path):
+    """What TensorBoard shows, events from a session's start on forgotten, is that of a run left alone."""
+
+    class Crash(BaseException):
+        pass
+
+    def crash(iteration, total, metrics):
+        if iteration == 4:
+            raise Crash
+
+    def begin(path, progress=None):
+        small = {"loop.steps": 64, "loop.envs": 4, "loop.iterations": 6, "agent.hidden": (8,)}
+        config, env = make_config("rl", "CartPole-v1", overrides=small, seeds=2), make("CartPole-v1")
+        with Logging([TensorBoard(path / "tensorboard")], config, progress) as log:
+            _, summary = runs.train_to_folder(config, env, None, path, 2, log, checkpoint_every=3)
+            log.evaluation(summary)
+
+    def shown(folder):
+        kept = {}
+        for path in sorted(folder.glob("*/events*"), key=lambda path: float(path.name.split(".", 3)[3][:17])):
+            for event in records(path)[1:]:
+                if event.HasField("session_log"):
+                    kept[path.parent.name] = [old for old in kept[path.parent.name] if old[0] < event.step]
+                else:
+                    said = [(v.tag, v.simple_value) for v in event.summary.value]
+                    kept.setdefault(path.parent.name, []).append((event.step, said))
+        return kept
+
+    begin(tmp_path / "whole")
+    with pytest.raises(Crash):
+        begin(tmp_path / "run", crash)
+    assert max(step for step, _ in shown(tmp_path / "run/tensorboard")["seed0"]) == 5 * 64
+    runs.resume(tmp_path / "run", loggers=make_loggers(["tensorboard"], tmp_path / "run", resumed=True))
+    assert str(shown(tmp_path / "run/tensorboard")) == str(shown(tmp_path / "whole/tensorboard"))
+    assert len(list((tmp_path / "run/tensorboard/seed1").iterdir())) == 2
 
 
 def test_settings_as_a_table():
