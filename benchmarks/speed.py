@@ -13,6 +13,7 @@ import json
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean, median
 
@@ -166,12 +167,37 @@ def profile(args) -> dict:
     return profile_tables({name: taken[name] for name in parts}, rate, work)
 
 
+def host(args) -> dict:
+    """EnvPool's rate with random actions, and what share of it collecting and the whole of GAIL reach."""
+    if find_spec("envpool") is None:
+        print("\nhost: EnvPool is not installed; pip install 'imitax[mujoco,envpool]'")
+        return {}
+    import speed_host
+
+    names, steps, rounds = (("Hopper-v5",), 1024, 1) if args.quick else (speed_host.ENVS, 4096, 7)
+    result, rows = {}, []
+    for env_id in names:
+        taken = speed_host.seconds(env_id, steps, rounds)
+        whole = taken["collect"] + taken["learn"]
+        shares = {"collecting": taken["raw"] / taken["collect"], "gail": taken["raw"] / whole}
+        result[env_id] = {"steps_per_second": rounded(steps / taken["raw"])}
+        result[env_id] |= {name: rounded(x) for name, x in shares.items()}
+        result[env_id]["milliseconds"] = {name: rounded(1e3 * x) for name, x in taken.items()}
+        figures = [f"{steps / taken['raw']:,.0f}", *(f"{100 * share:.0f} %" for share in shares.values())]
+        rows.append([env_id, *figures, *(f"{1e3 * x:.0f}" for name, x in taken.items() if name != "raw")])
+    columns = ["environment", "EnvPool alone, steps/s", "collecting", "GAIL", "ms: collect", "learn"]
+    columns += ["of which discriminator", "policy and value"]
+    table("The host path: shares of EnvPool's rate with random actions", columns, rows)
+    return result
+
+
 MEASURES = {
     "throughput": throughput,
     "compile": compile_time,
     "expert": expert_level,
     "long": long_run,
     "profile": profile,
+    "host": host,
 }
 
 

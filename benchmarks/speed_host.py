@@ -1,9 +1,5 @@
-"""Times the host path: EnvPool alone, collecting with a policy, and all of GAIL, parts apart.
+"""`speed.py --only host`: EnvPool alone, collecting with a policy, and all of GAIL, parts apart."""
 
-Parts take turns in every round, so that a busy machine slows them alike; medians over rounds are printed.
-"""
-
-import argparse
 import os
 import time
 
@@ -38,11 +34,10 @@ def raw(env_id: str, steps: int):
     return play
 
 
-def parts(env_id: str, steps: int, discriminator_steps: int) -> dict:
+def parts(env_id: str, steps: int) -> dict:
     """Functions without arguments that do, and wait for, each part of an iteration."""
     env = envs.make(env_id, "envpool")
-    overrides = {"loop.steps": steps, "loop.envs": BATCH, "reward.steps": discriminator_steps}
-    config = make_config("gail", env_id, overrides=overrides)
+    config = make_config("gail", env_id, overrides={"loop.steps": steps, "loop.envs": BATCH})
     program, keys = compiled(config, env.spec), jax.vmap(jax.random.key)(np.arange(1))
     shown = record_random(env, 4).subsample(20, np.random.default_rng(0))
     expert = expert_pairs(shown, env.spec)
@@ -74,36 +69,14 @@ def parts(env_id: str, steps: int, discriminator_steps: int) -> dict:
     }  # fmt: skip
 
 
-def main() -> None:
-    """Print a Markdown table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("envs", nargs="*", default=ENVS)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--steps", type=int, default=4096, help="of an iteration")
-    parser.add_argument("--discriminator-steps", type=int, default=5)
-    options = parser.parse_args()
-    print(
-        "| environment | EnvPool alone, steps/s | collecting | GAIL | ms: collect | learn | of which", end=""
-    )
-    print(" discriminator | policy and value |\n|---|---|---|---|---|---|---|---|")
-    for env_id in options.envs:
-        functions = parts(env_id, options.steps, options.discriminator_steps)
-        taken = {name: [] for name in functions}
-        for turn in range(options.rounds + 1):  # the first compiles
-            for name, function in functions.items():
-                start = time.perf_counter()
-                function()
-                if turn:
-                    taken[name].append(time.perf_counter() - start)
-        median = {name: float(np.median(values)) for name, values in taken.items()}
-        whole = median["collect"] + median["learn"]
-        share = [f"{100 * median['raw'] / seconds:.0f} %" for seconds in (median["collect"], whole)]
-        times = " | ".join(f"{1000 * median[name]:.0f}" for name in list(functions)[1:])
-        print(
-            f"| {env_id} | {options.steps / median['raw']:,.0f} | {share[0]} | {share[1]} | {times} |",
-            flush=True,
-        )
-
-
-if __name__ == "__main__":
-    main()
+def seconds(env_id: str, steps: int, rounds: int) -> dict[str, float]:
+    """Part -> median over rounds; parts take turns in each, so that a busy machine slows them alike."""
+    functions = parts(env_id, steps)
+    taken = {name: [] for name in functions}
+    for turn in range(rounds + 1):  # the first compiles
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            if turn:
+                taken[name].append(time.perf_counter() - start)
+    return {name: float(np.median(values)) for name, values in taken.items()}
