@@ -29,7 +29,7 @@ def make(
     Args:
         env: environment id
         trajectories: how many trajectories, one file for each number; smaller sets begin larger ones
-        policy: run folder, sb3:FILE.zip or python:module:function; default: one trained, or solved exactly
+        policy: run folder, .safetensors, sb3:FILE.zip or python:module:function; default: trained, or solved
         vec_normalize: statistics of VecNormalize that belong to a policy of Stable-Baselines3
         trust: read files of Stable-Baselines3, which can run any code when they are read
         format: of the files
