@@ -37,7 +37,7 @@ def draw_trajectories(summary: Summary, agent: str):
         axis.set_xlim(few - (0.05 * (many - few) or 1), many + (0.05 * (many - few) or 1))
         axis.set_ylim(min(-0.1, axis.get_ylim()[0]), max(1.1, axis.get_ylim()[1]))
     axes[0, 0].set_ylabel("normalised score")
-    axes[0, 0].legend(frameon=False, fontsize=8)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=7, frameon=False)
     return figure
 
 
