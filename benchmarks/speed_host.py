@@ -70,7 +70,10 @@ def parts(env_id: str, steps: int) -> dict:
 
 
 def seconds(env_id: str, steps: int, rounds: int) -> dict[str, float]:
-    """Part -> median over rounds; parts take turns in each, so that a busy machine slows them alike."""
+    """Part -> median over rounds, for `steps` environment steps.
+
+    Parts take turns in every round, so that a busy machine slows them alike.
+    """
     functions = parts(env_id, steps)
     taken = {name: [] for name in functions}
     for turn in range(rounds + 1):  # the first compiles
