@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 
 from imitax.envs import make
-from imitax.experiment import checkpoint, recorder
-from imitax.experiment.demonstrate import load_demonstrations
-from imitax.experiment.settings import make_config
-from imitax.experiment.training import fit
+from imitax.experts.demonstrate import load_demonstrations
+from imitax.runs import checkpoint, recorder
+from imitax.training.config import make_config
+from imitax.training.fit import fit
 
 
 def share(seeds: int, iterations: int) -> tuple[float, float, int]:

@@ -7,12 +7,12 @@ import jax
 import numpy as np
 
 from imitax import envs
-from imitax.experiment.collecting import fold, source
-from imitax.experiment.compiling import jit
-from imitax.experiment.evaluation import record_random
-from imitax.experiment.settings import make_config
-from imitax.experiment.training import compiled, expert_pairs
+from imitax.core.compiling import jit
 from imitax.methods.registry import find_agent, find_method
+from imitax.training.collecting import fold, source
+from imitax.training.config import make_config
+from imitax.training.evaluation import record_random
+from imitax.training.fit import compiled, expert_pairs
 
 ENVS = ("HalfCheetah-v5", "Hopper-v5", "Ant-v5", "Humanoid-v5")
 BATCH = 64

@@ -9,14 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 
 import imitax
-from imitax.agents.rollout import collect_native, start_native
+from imitax.core.compiling import jit
 from imitax.core.sampling import minibatches
 from imitax.core.statistics import normalise
-from imitax.experiment.compiling import jit
-from imitax.experiment.settings import RunConfig, make_config
-from imitax.experiment.training import expert_pairs, fit
 from imitax.methods.adversarial import act
 from imitax.methods.registry import AGENTS, METHODS, build
+from imitax.training.config import RunConfig, make_config
+from imitax.training.fit import expert_pairs, fit
+from imitax.training.rollout import collect_native, start_native
 
 ENV = "Acrobot-v1"
 ENVS, HORIZON, EPOCHS, MINIBATCHES, HIDDEN = 64, 80, 4, 4, (100, 100)

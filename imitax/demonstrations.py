@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from imitax.checks import (
+from imitax.errors import ImitaxError
+from imitax.files.arrays import (
     as_array,
     as_integers,
     brief,
@@ -22,7 +23,6 @@ from imitax.checks import (
     check_same_rows,
     first_true,
 )
-from imitax.errors import ImitaxError
 from imitax.types import Discrete, EnvSpec
 
 BOX_TOLERANCE = 1e-5  # of a dimension's range: room for rounding to float32 and for clipping

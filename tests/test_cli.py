@@ -23,16 +23,16 @@ from gymnasium import spaces
 from imitax import cli, formats
 from imitax.demonstrations import Demonstrations
 from imitax.envs import make
-from imitax.experiment import quickstart, runs
-from imitax.experiment.demonstrate import load_demonstrations
-from imitax.experiment.policy import save_policies
-from imitax.experiment.settings import config_from_dict, make_config
-from imitax.experiment.studies import acrobot
-from imitax.experiment.training import fit
-from imitax.experiment.visits import load_visits
+from imitax.experts.demonstrate import load_demonstrations
+from imitax.policies.policy import save_policies
 from imitax.report import animation
-from imitax.report.command import repeat_command
-from imitax.report.read import read_run
+from imitax.runs import folder as runs
+from imitax.runs.command import repeat_command
+from imitax.runs.read import read_run
+from imitax.runs.samples import load_visits
+from imitax.studies import acrobot, quickstart
+from imitax.training.config import config_from_dict, make_config
+from imitax.training.fit import fit
 
 # Compiling is nearly all of the time these tests take, so runs share what they can: sizes, seeds, episodes.
 TINY = "--seeds 2 --iterations 2 --steps 64 --episodes 2 --set loop.envs=4 agent.hidden=8".split()
@@ -363,7 +363,7 @@ def test_both_levels_at_once_are_refused(tmp_path, command):
 
 
 def test_doctor(monkeypatch):
-    from imitax.experiment import doctor
+    from imitax.doctor import judge as doctor
 
     data = read("doctor")
     assert data["works"] and {"versions", "extras", "machine", "cache", "renderers", "minari"} < set(data)

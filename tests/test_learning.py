@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from imitax.agents.rollout import play_native
 from imitax.demonstrations import Demonstrations
 from imitax.envs import make
-from imitax.experiment.settings import make_config
-from imitax.experiment.training import fit
+from imitax.training.config import make_config
+from imitax.training.fit import fit
+from imitax.training.rollout import play_native
 
 SEEDS = 2
 

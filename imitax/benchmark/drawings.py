@@ -5,8 +5,8 @@ import numpy as np
 from imitax.benchmark.grid import CLASSIC, FORMS, METHODS, PLANS
 from imitax.benchmark.summary import Summary
 from imitax.benchmark.views import TITLES, ablation, by_count, controls, score_groups
-from imitax.experiment import figures
-from imitax.experiment.stats import performance_profile, profile_band
+from imitax.stats import figures
+from imitax.stats.estimates import performance_profile, profile_band
 
 
 def draw_trajectories(summary: Summary, agent: str):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from imitax.errors import ImitaxError, brief_text
-from imitax.reading import check_file, is_number, one_line, parse_json
+from imitax.files.read import check_file, is_number, one_line, parse_json
 
 Line = dict[str, Any]
 Results = dict[str, dict[int, Line]]  # name of the cell -> seed -> line

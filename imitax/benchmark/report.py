@@ -9,7 +9,7 @@ from imitax.benchmark.raw import read
 from imitax.benchmark.summary import Summary, summarise
 from imitax.benchmark.tables import all_tables
 from imitax.errors import ImitaxError
-from imitax.experiment import figures
+from imitax.stats import figures
 
 
 def write_report(folder: Path, limit: str) -> Summary:

@@ -18,18 +18,18 @@ from imitax.demonstrations import Demonstrations
 from imitax.envs import make
 from imitax.envs.base import Env
 from imitax.errors import ImitaxError
-from imitax.experiment.evaluation import (
+from imitax.methods.registry import default_settings, find_method
+from imitax.policies.policy import save_policies
+from imitax.runs.folder import versions
+from imitax.training.config import RunConfig, make_config
+from imitax.training.evaluation import (
     evaluate,
     evaluate_random,
     record,
     record_constant,
     record_random,
 )
-from imitax.experiment.policy import save_policies
-from imitax.experiment.runs import versions
-from imitax.experiment.settings import RunConfig, make_config
-from imitax.experiment.training import Training, fit
-from imitax.methods.registry import default_settings, find_method
+from imitax.training.fit import Training, fit
 
 Report = Callable[[Cell, list[raw.Line]], None]
 _REFERENCE_EPISODES = 10  # times as many as for a learner: the two ends of the scale should be sharp

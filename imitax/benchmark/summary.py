@@ -8,7 +8,7 @@ from imitax.benchmark.grid import PLANS, Cell, references
 from imitax.benchmark.paper import published
 from imitax.benchmark.raw import Line, Results
 from imitax.errors import ImitaxError
-from imitax.experiment.stats import bootstrap_interval, interquartile_mean, normalised
+from imitax.stats.estimates import bootstrap_interval, interquartile_mean, normalised
 
 LEARNT = 0.9  # normalised score of training episodes at which a run counts as having learnt
 Summary = dict[str, Any]

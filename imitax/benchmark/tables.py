@@ -5,7 +5,7 @@ import numpy as np
 from imitax.benchmark.grid import AGENTS, CLASSIC, FORMS, METHODS, PLANS
 from imitax.benchmark.summary import LEARNT, Summary
 from imitax.benchmark.views import TITLES, ablation, by_count, controls, score_groups
-from imitax.experiment.stats import (
+from imitax.stats.estimates import (
     interquartile_mean,
     probability_of_improvement,
     stratified_interval,

@@ -17,9 +17,9 @@ def diagnose(run: Annotated[Path, Positional, arg(metavar="RUN")], json: bool = 
         run: run folder, also of a run that is not finished
         json: print the findings as JSON
     """
-    from imitax.report.diagnosis import CHECKS
-    from imitax.report.diagnosis import diagnose as look
-    from imitax.report.read import read_run
+    from imitax.diagnosis.run import CHECKS
+    from imitax.diagnosis.run import diagnose as look
+    from imitax.runs.read import read_run
 
     looked_at = read_run(run, unfinished=True)
     found = look(looked_at)
@@ -44,9 +44,9 @@ def control(run: RunFolder, out: Out = None, json: bool = False) -> None:
         out: new folder for the two runs; default RUN-control
         json: print scores and verdict as JSON
     """
-    from imitax.experiment.controls import control as repeat
-    from imitax.experiment.runs import load_run
-    from imitax.experiment.terminal import live_bar, print_table
+    from imitax.cli.terminal import live_bar, print_table
+    from imitax.diagnosis.controls import control as repeat
+    from imitax.runs.folder import load_run
 
     path = out or run.with_name(f"{run.name}-control")
     found = repeat(load_run(run), path, live_bar)

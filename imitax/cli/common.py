@@ -45,7 +45,7 @@ def add_report(runs: list[Path], folder: Path) -> str:
 
     The runs are what matters: whatever stands in a report's way is told on stderr, and no error.
     """
-    from imitax.report.diagnosis import sentences
+    from imitax.diagnosis.run import sentences
     from imitax.report.write import write_report
 
     try:
@@ -57,7 +57,7 @@ def add_report(runs: list[Path], folder: Path) -> str:
 
 def verbosity(quiet: bool, verbose: bool):
     """The two flags as one level; both at once are refused."""
-    from imitax.experiment.terminal import Verbosity
+    from imitax.cli.terminal import Verbosity
 
     if quiet and verbose:
         raise ImitaxError("Options --quiet and --verbose contradict each other: give one of them.")

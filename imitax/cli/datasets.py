@@ -25,7 +25,7 @@ def list_demonstrations(remote: bool = False, json: bool = False) -> None:
 
 
 def _shipped(name: str) -> dict:
-    from imitax.experiment.demonstrate import load_demonstrations
+    from imitax.experts.demonstrate import load_demonstrations
 
     demonstrations = load_demonstrations(name)
     return {
@@ -37,8 +37,8 @@ def _shipped(name: str) -> dict:
 
 
 def _print(sets: dict, found: dict, folder) -> None:
-    from imitax.experiment.terminal import print_table
-    from imitax.experiment.units import count, size
+    from imitax.cli.terminal import print_table
+    from imitax.stats.units import count, size
 
     rows = [
         [name, d["env"], str(d["episodes"]), count(d["steps"]), f"{d['mean_return']:.1f}"]

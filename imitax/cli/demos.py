@@ -42,13 +42,13 @@ def make(
         json: print what was written as JSON
     """
     from imitax import envs
-    from imitax.experiment.demonstrate import make_demonstrations, new_files
-    from imitax.experiment.outside import function_of, stable_baselines3
-    from imitax.experiment.planning import exact_expert
-    from imitax.experiment.runs import load_policy
-    from imitax.experiment.runs import train as run_training
-    from imitax.experiment.settings import check_seed
-    from imitax.experiment.terminal import live_bar
+    from imitax.cli.terminal import live_bar
+    from imitax.experts.demonstrate import make_demonstrations, new_files
+    from imitax.policies.external import function_of, stable_baselines3
+    from imitax.runs.folder import load_policy
+    from imitax.runs.folder import train as run_training
+    from imitax.training.config import check_seed
+    from imitax.training.planning import exact_expert
 
     world = envs.make(env, backend, time_limit)
     new_files(world, trajectories, out, format)  # before an expert is trained in vain
@@ -131,7 +131,7 @@ def inspect(path: Annotated[str, Positional, arg(metavar="PATH")], json: bool = 
         path: .npz, .json, a Minari folder or minari:ID, or a shipped set such as Acrobot-v1/7
         json: print it as JSON
     """
-    from imitax.experiment.demonstrate import load_demonstrations
+    from imitax.experts.demonstrate import load_demonstrations
 
     demonstrations = load_demonstrations(path)
     described = demonstrations.describe() | {"fingerprint": demonstrations.fingerprint()}
@@ -154,7 +154,7 @@ def convert(
         json: print what was written as JSON
     """
     from imitax import envs, formats
-    from imitax.experiment.demonstrate import load_demonstrations
+    from imitax.experts.demonstrate import load_demonstrations
 
     spec = None if env is None else envs.make(env).spec
     demonstrations = load_demonstrations(source, spec)

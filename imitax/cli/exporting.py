@@ -25,8 +25,8 @@ def export(
         seed_index: which of the run's seeds, from 0; default the first (safetensors: all)
         json: print what was written and how it was checked as JSON
     """
-    from imitax.experiment.export import export_onnx, export_safetensors, new_file
-    from imitax.experiment.runs import load_policy, load_run
+    from imitax.policies.onnx import export_onnx, export_safetensors, new_file
+    from imitax.runs.folder import load_policy, load_run
 
     found = load_run(run)
     new_file(out, f".{format}")  # before an episode is played in vain
@@ -53,7 +53,7 @@ def export(
 def _observations(found, policy):
     """Of two episodes; none where the environment is not installed, since the file does not need it."""
     from imitax.errors import ImitaxError
-    from imitax.experiment.evaluation import record
+    from imitax.training.evaluation import record
 
     try:
         return record(policy, found.env(), episodes=2).observations

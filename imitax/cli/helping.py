@@ -65,8 +65,8 @@ def doctor(json: bool = False) -> None:
     """
     import sys
 
-    from imitax.experiment.doctor import examine
-    from imitax.experiment.terminal import print_findings
+    from imitax.cli.terminal import print_findings
+    from imitax.doctor.judge import examine
 
     found = examine()
     if json:

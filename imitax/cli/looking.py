@@ -21,10 +21,10 @@ def evaluate(
         seed: of the evaluation episodes
         json: print the result as JSON, with every episode's return
     """
-    from imitax.experiment.evaluation import evaluate as play
-    from imitax.experiment.runs import load_run
-    from imitax.experiment.stats import describe_returns
-    from imitax.experiment.terminal import evaluation_cells, print_table
+    from imitax.cli.terminal import evaluation_cells, print_table
+    from imitax.runs.folder import load_run
+    from imitax.stats.estimates import describe_returns
+    from imitax.training.evaluation import evaluate as play
 
     found = load_run(run)
     result = play(found.policies, found.env(), episodes, stochastic, seed)
@@ -61,8 +61,8 @@ def watch(
         seed: of the first episode; each next one has the next
         json: print the episodes' returns and lengths as JSON
     """
-    from imitax.experiment.runs import load_policy
-    from imitax.experiment.watch import watch as show
+    from imitax.rendering.watch import watch as show
+    from imitax.runs.folder import load_policy
 
     played = show(load_policy(run, policy), save, stochastic, seed, episodes)
     pairs = zip(played["returns"], played["lengths"], strict=True)
@@ -83,9 +83,9 @@ def transfer(run: RunFolder, env: Env, time_limit: int | None = None, json: bool
         json: print the result as JSON
     """
     from imitax import envs
-    from imitax.experiment.planning import transfer as plan_again
-    from imitax.experiment.runs import load_run
-    from imitax.experiment.terminal import print_table
+    from imitax.cli.terminal import print_table
+    from imitax.runs.folder import load_run
+    from imitax.training.planning import transfer as plan_again
 
     found = plan_again(load_run(run), envs.make(env, time_limit=time_limit))
     if json:
@@ -118,7 +118,7 @@ def report(
         still: leave out the animation (needs neither JAX nor a renderer then, so it is quick)
         json: print the file and its size as JSON
     """
-    from imitax.report.diagnosis import sentences
+    from imitax.diagnosis.run import sentences
     from imitax.report.write import write_report
 
     written = write_report(list(runs), out, still, sentences)
@@ -132,10 +132,10 @@ def methods(json: bool = False) -> None:
     Args:
         json: print the list as JSON
     """
-    from imitax.experiment.settings import describe_settings, preset_names
-    from imitax.experiment.terminal import print_table
+    from imitax.cli.terminal import print_table
     from imitax.methods.adversarial import LoopConfig
     from imitax.methods.registry import AGENTS, METHODS
+    from imitax.training.config import describe_settings, preset_names
 
     tables = {f"method {name}": (entry.summary, "reward" if entry.loop else name, entry.config)
               for name, entry in METHODS.items()}  # fmt: skip

@@ -34,11 +34,11 @@ def quickstart(
         quiet: no progress, and of the result only the folder
         verbose: more of the progress
     """
-    from imitax.experiment.quickstart import comparison_table
-    from imitax.experiment.quickstart import quickstart as run
-    from imitax.experiment.runs import default_folder
-    from imitax.experiment.terminal import print_table
-    from imitax.experiment.units import duration
+    from imitax.cli.terminal import print_table
+    from imitax.runs.folder import default_folder
+    from imitax.stats.units import duration
+    from imitax.studies.quickstart import comparison_table
+    from imitax.studies.quickstart import quickstart as run
 
     path = out or default_folder("quickstart")
     summary = run(path, seed, verbosity(quiet, verbose))
@@ -154,11 +154,11 @@ def _train(method, env, source, agent, seeds, seed, iterations, steps, trajector
            backend, time_limit, episodes, out, checkpoint_every, assignments, log, as_json,
            level, check=False, init=None):  # fmt: skip
     from imitax import envs
-    from imitax.experiment.demonstrate import load_demonstrations
-    from imitax.experiment.loggers import Logging, make_loggers
-    from imitax.experiment.runs import default_folder, overrides, train_to_folder
-    from imitax.experiment.settings import make_config, parse_assignments
-    from imitax.experiment.terminal import Verbosity, live_bar, print_settings
+    from imitax.cli.terminal import Verbosity, live_bar, print_settings
+    from imitax.experts.demonstrate import load_demonstrations
+    from imitax.runs.folder import default_folder, overrides, train_to_folder
+    from imitax.runs.loggers import Logging, make_loggers
+    from imitax.training.config import make_config, parse_assignments
 
     values = overrides(method, iterations, steps, parse_assignments(sum(assignments, ())))
     config = make_config(
@@ -188,8 +188,8 @@ def _check(demonstrations, world) -> None:
     """What the data check finds, on stderr; a problem is an error."""
     import sys
 
+    from imitax.diagnosis.data import check_data
     from imitax.errors import ImitaxError
-    from imitax.experiment.data_check import check_data
 
     found = check_data(demonstrations, world)
     if found and found[0].severity == "problem":
@@ -217,9 +217,9 @@ def resume(
         quiet: no progress, and of the result only the folder
         verbose: every seed, and every iteration where stderr is no terminal
     """
-    from imitax.experiment.loggers import make_loggers
-    from imitax.experiment.runs import resume as go_on
-    from imitax.experiment.terminal import live_bar
+    from imitax.cli.terminal import live_bar
+    from imitax.runs.folder import resume as go_on
+    from imitax.runs.loggers import make_loggers
 
     level = verbosity(quiet, verbose)
     loggers = make_loggers(log, run, resumed=True)
@@ -231,8 +231,8 @@ def resume(
 
 def _finish(path: Path, summary: dict, as_json: bool, level: int) -> None:
     """The report of a run that is over, and its figures on the screen."""
-    from imitax.experiment.terminal import Verbosity, evaluation_cells, print_reward, print_table
-    from imitax.experiment.units import count, duration
+    from imitax.cli.terminal import Verbosity, evaluation_cells, print_reward, print_table
+    from imitax.stats.units import count, duration
 
     told = add_report([path], path)
     if as_json or level == Verbosity.QUIET:
@@ -278,9 +278,9 @@ def study(
     """
     from functools import partial
 
-    from imitax.experiment.studies import find
-    from imitax.experiment.studies import study as run_study
-    from imitax.experiment.terminal import live_bar, print_table
+    from imitax.cli.terminal import live_bar, print_table
+    from imitax.studies.study import find
+    from imitax.studies.study import study as run_study
 
     path = out or Path("studies") / name
     bar = partial(live_bar, steps=find(name).steps, verbosity=verbosity(quiet, verbose))

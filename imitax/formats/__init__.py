@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from imitax.checks import MAX_BYTES
 from imitax.demonstrations import Demonstrations
 from imitax.errors import ImitaxError, unknown
+from imitax.files.arrays import MAX_BYTES
+from imitax.files.read import MAX_TEXT, one_line
 from imitax.formats import minari, npz, original_json
-from imitax.reading import MAX_TEXT, one_line
 from imitax.types import EnvSpec
 
 EXPECTED = "demonstrations (.npz, .json, a Minari folder, or minari:NAMESPACE/NAME-v0)"

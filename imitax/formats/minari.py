@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from imitax.checks import MAX_BYTES, brief
 from imitax.demonstrations import Demonstrations
 from imitax.errors import ImitaxError
-from imitax.reading import MAX_DEFLATE, check_file, parse_json, read_text
+from imitax.files.arrays import MAX_BYTES, brief
+from imitax.files.read import MAX_DEFLATE, check_file, parse_json, read_text
 from imitax.types import Box, Discrete, EnvSpec
 
 PREFIX = "minari:"

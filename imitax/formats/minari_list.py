@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from imitax.errors import ImitaxError, missing
+from imitax.files.read import is_number, one_line, parse_json
 from imitax.formats.minari import check_metadata, check_spaces
-from imitax.reading import is_number, one_line, parse_json
 
 _HOST = "huggingface.co"  # where Minari's own datasets are
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from imitax.checks import brief
 from imitax.demonstrations import Demonstrations
 from imitax.errors import ImitaxError
-from imitax.reading import read_arrays
+from imitax.files.arrays import brief
+from imitax.files.read import read_arrays
 from imitax.types import EnvSpec
 
 VERSION = 1

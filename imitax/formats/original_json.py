@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from imitax.checks import brief
 from imitax.demonstrations import Demonstrations
 from imitax.errors import ImitaxError
-from imitax.reading import MAX_TEXT, parse_json, read_text
+from imitax.files.arrays import brief
+from imitax.files.read import MAX_TEXT, parse_json, read_text
 from imitax.types import EnvSpec
 
 FLOATS = ("float64", "float32", "float16")

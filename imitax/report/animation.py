@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 from imitax.errors import ImitaxError
-from imitax.experiment.policy import load_policies
-from imitax.experiment.watch import STATES, opened, play, replay
-from imitax.report.read import RunData
+from imitax.policies.policy import load_policies
+from imitax.rendering.watch import STATES, opened, play, replay
+from imitax.runs.read import RunData
 
 FRAMES = 100  # of an episode, at most
 WIDTH = 300  # pixels

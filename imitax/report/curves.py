@@ -4,10 +4,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from imitax.experiment.figures import forward_fill
-from imitax.experiment.stats import band
-from imitax.report.read import RunData
 from imitax.report.results import Results
+from imitax.runs.read import RunData
+from imitax.stats.estimates import band
+from imitax.stats.figures import forward_fill
 
 POINTS = 240  # of a curve, at most
 NUMBERS = 250_000  # in all curves of a report, about: many runs with many seeds are drawn more coarsely

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from imitax.experiment.visits import Visits
-from imitax.report.read import RunData
+from imitax.runs.read import RunData
+from imitax.runs.samples import Visits
 
 DIMENSIONS = 12  # offered, at most: those in which expert and policy differ most
 BYTES = 1_500_000  # of all points of a report, about

@@ -8,9 +8,9 @@ from typing import Any
 from imitax.report import sections
 from imitax.report.curves import curves_of, panel_data, panels_of
 from imitax.report.occupancy import occupancy_of
-from imitax.report.read import RunData
 from imitax.report.results import labels_of, results_of
 from imitax.report.words import capital, colour, palette, text
+from imitax.runs.read import RunData
 
 SCRIPTS = ("report.js", "panels.js", "clouds.js", "films.js")
 FOOTER = """Made by imitax from the run folders alone. This page asks the network for nothing; it embeds

@@ -3,8 +3,8 @@
 from collections import Counter
 from typing import Any, NamedTuple
 
-from imitax.experiment.stats import normalised
-from imitax.report.read import RunData
+from imitax.runs.read import RunData
+from imitax.stats.estimates import normalised
 
 NAMES = {
     "bc": "behaviour cloning",

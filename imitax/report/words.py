@@ -3,8 +3,8 @@
 from html import escape as text
 from typing import Any
 
-from imitax.experiment.figures import COLOURS
 from imitax.report.results import Estimate, Results
+from imitax.stats.figures import COLOURS
 
 
 def number(x: float) -> str:

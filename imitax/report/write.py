@@ -7,7 +7,7 @@ from typing import Any
 
 from imitax.errors import ImitaxError
 from imitax.report.page import page
-from imitax.report.read import RunData, read_runs
+from imitax.runs.read import RunData, read_runs
 
 Diagnosis = Callable[[RunData], list[str]]  # sentences about what is wrong with a run
 

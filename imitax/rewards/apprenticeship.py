@@ -21,8 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from imitax.core.actions import encode, from_environment
 from imitax.core.returns import absorbing_mass
+from imitax.core.spaces import encode, from_environment
 from imitax.types import Box, EnvSpec, ExpertPairs, RewardModel, Rollout
 
 

@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from imitax.core.actions import encode
 from imitax.core.losses import bernoulli_entropy, discriminator_loss, gradient_penalty, reward_form
 from imitax.core.returns import absorbing_mass
+from imitax.core.spaces import encode
 from imitax.networks import MLP, scalar_network
 from imitax.types import EnvSpec, ExpertPairs, RewardModel, Rollout
 

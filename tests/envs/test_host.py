@@ -8,10 +8,10 @@ import pytest
 from gymnasium import spaces
 from gymnasium.wrappers import TimeLimit
 
-from imitax.agents.rollout import collect_host, start_host
 from imitax.envs import host, make, native
 from imitax.envs.base import HostEnv, NativeEnv
 from imitax.errors import ImitaxError
+from imitax.training.rollout import collect_host, start_host
 from imitax.types import Box, Discrete
 
 

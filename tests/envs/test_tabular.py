@@ -5,15 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from imitax.agents.rollout import collect_native, start_native
 from imitax.envs import make, tabular
 from imitax.errors import ImitaxError
-from imitax.experiment.evaluation import record
-from imitax.experiment.planning import exact_expert
 from imitax.tabular.demonstrated import empirical_occupancy
 from imitax.tabular.mdp import TabularMDP
 from imitax.tabular.solve import occupancy, soft_value_iteration
 from imitax.tabular.worlds import WORLDS, gridworld, mountain_car, random_mdp, world
+from imitax.training.evaluation import record
+from imitax.training.planning import exact_expert
+from imitax.training.rollout import collect_native, start_native
 from imitax.types import Discrete
 
 

@@ -29,17 +29,19 @@ from imitax.benchmark import raw
 from imitax.core.statistics import empty_moments
 from imitax.demonstrations import Demonstrations
 from imitax.errors import ImitaxError
-from imitax.experiment import checkpoint, planning, studies
-from imitax.experiment.policy import Policy, PolicyParams, load_policies, save_policies
-from imitax.experiment.runs import Run, load_run
-from imitax.experiment.settings import config_from_dict, make_config
-from imitax.experiment.visits import load_visits
 from imitax.formats import load, save
 from imitax.formats.minari_list import local_datasets
 from imitax.networks import policy_network, table_network
+from imitax.policies.policy import Policy, PolicyParams, load_policies, save_policies
 from imitax.recording.mapping import default_mapping, load_mapping, to_toml
-from imitax.report.command import repeat_command
-from imitax.report.read import read_run
+from imitax.runs import checkpoint
+from imitax.runs.command import repeat_command
+from imitax.runs.folder import Run, load_run
+from imitax.runs.read import read_run
+from imitax.runs.samples import load_visits
+from imitax.studies import study as studies
+from imitax.training import planning
+from imitax.training.config import config_from_dict, make_config
 from imitax.types import Box, EnvSpec
 
 HERE = Path(__file__).resolve().parent

@@ -14,11 +14,11 @@ from imitax.core.statistics import merge_moments, normalise
 from imitax.demonstrations import Demonstrations
 from imitax.envs import make
 from imitax.errors import ImitaxError
-from imitax.experiment import training
-from imitax.experiment.settings import make_config
-from imitax.experiment.training import clone_policies, compiled, expert_pairs, fit
 from imitax.methods.adversarial import act, adversarial
 from imitax.methods.registry import AGENTS, METHODS, Kind, build
+from imitax.training import fit as training
+from imitax.training.config import make_config
+from imitax.training.fit import clone_policies, compiled, expert_pairs, fit
 from imitax.types import Agent, Box, Discrete, EnvSpec, ExpertPairs, Learner, RewardModel, Rollout
 
 SEEDS, ENVS, HORIZON, ITERATIONS = 2, 4, 8, 3

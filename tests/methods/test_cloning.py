@@ -6,8 +6,8 @@ import pytest
 
 from imitax.demonstrations import Demonstrations
 from imitax.envs import make
-from imitax.experiment.settings import make_config
-from imitax.experiment.training import expert_pairs, fit, hold_out
+from imitax.training.config import make_config
+from imitax.training.fit import expert_pairs, fit, hold_out
 
 EPISODES, LENGTH = 10, 30
 RULE = np.array([1.0, -2.0, 0.5, 1.5])

@@ -7,9 +7,9 @@ import pytest
 from gymnasium import spaces
 
 from imitax import Demonstrations, evaluate, make, train
-from imitax.core.actions import encode, to_environment
+from imitax.core.spaces import encode, to_environment
 from imitax.core.statistics import normalise
-from imitax.experiment.training import expert_pairs
+from imitax.training.fit import expert_pairs
 
 LOW, HIGH = np.array([-3.0, 0.0], np.float32), np.array([1.0, 0.5], np.float32)
 LENGTH, PAID = 10, 7.25
@@ -50,8 +50,8 @@ def shown():
 @pytest.fixture(scope="module")
 def trained(shown):
     """GAIL for three iterations of 40 steps, the rollouts that it saw, and what was executed in each."""
-    from imitax.experiment.settings import make_config
-    from imitax.experiment.training import fit
+    from imitax.training.config import make_config
+    from imitax.training.fit import fit
 
     env, rollouts, executed = make(Recorder, time_limit=LENGTH), [], []
     sizes = {

@@ -8,11 +8,11 @@ import pytest
 
 from imitax.core.statistics import empty_moments
 from imitax.envs import make
-from imitax.experiment.policy import Policy, PolicyParams, save_policies
-from imitax.experiment.settings import make_config
-from imitax.experiment.stats import describe_returns
-from imitax.experiment.visits import Visits, save_visits
 from imitax.networks import policy_network
+from imitax.policies.policy import Policy, PolicyParams, save_policies
+from imitax.runs.samples import Visits, save_visits
+from imitax.stats.estimates import describe_returns
+from imitax.training.config import make_config
 
 METRICS = {
     "bc": ("train_loss", "validation_loss", "best_loss"),

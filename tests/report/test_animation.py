@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imitax.experiment import watch
-from imitax.experiment.visits import load_visits, save_visits
+from imitax.rendering import watch
 from imitax.report import animation
 from imitax.report.animation import Reel, films_of
-from imitax.report.read import read_runs
+from imitax.runs.read import read_runs
+from imitax.runs.samples import load_visits, save_visits
 
 
 @pytest.fixture(autouse=True)

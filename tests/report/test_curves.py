@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from imitax.experiment.figures import forward_fill
-from imitax.experiment.stats import band
 from imitax.report import curves
 from imitax.report.curves import curves_of, panel_data, panels_of, rounded
-from imitax.report.read import read_runs
 from imitax.report.results import labels_of, results_of
+from imitax.runs.read import read_runs
+from imitax.stats.estimates import band
+from imitax.stats.figures import forward_fill
 
 
 def test_curves_are_bands_over_seeds(make_run):

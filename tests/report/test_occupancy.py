@@ -5,10 +5,10 @@ import base64
 import numpy as np
 import pytest
 
-from imitax.experiment.visits import Visits, load_visits, save_visits
 from imitax.report import occupancy
 from imitax.report.occupancy import distance, occupancy_of
-from imitax.report.read import read_runs
+from imitax.runs.read import read_runs
+from imitax.runs.samples import Visits, load_visits, save_visits
 
 
 def decoded(text, found):

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from imitax.report.command import repeat_command
-from imitax.report.read import read_runs
 from imitax.report.results import labels_of, results_of
 from imitax.report.words import duration, facts, interval, lead, number, score
+from imitax.runs.command import repeat_command
+from imitax.runs.read import read_runs
 
 
 def results(paths):

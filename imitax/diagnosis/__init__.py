@@ -1,0 +1,1 @@
+"""Why a run may not have learnt."""

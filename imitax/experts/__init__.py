@@ -1,0 +1,1 @@
+"""Where demonstrations come from."""

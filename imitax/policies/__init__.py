@@ -1,0 +1,1 @@
+"""Trained policies: how they act, their files, their export."""

@@ -1,0 +1,81 @@
+"""What config.json and summary.json of a run folder must look like to be used. Never imports JAX."""
+
+from pathlib import Path
+from typing import Any
+
+from imitax.errors import ImitaxError
+from imitax.files.arrays import brief
+from imitax.files.read import is_number
+from imitax.files.write import read_json
+
+_CONFIG = {
+    **{f"run.{name}": str for name in ("method", "env", "agent")},
+    **{f"run.{name}": int for name in ("seed", "seeds")},
+    "run.settings": dict,
+}
+_ESTIMATE = {
+    **{"mean": float, "interquartile_mean": float, "episodes": int},
+    **{"interval": list, "seed_means": list},
+}
+_SUMMARY = {
+    "seconds": float,
+    "env_steps_per_seed": int,
+    "random.mean": float,
+    "random.interval": list,
+    **{f"{kind}.{key}": of for kind in ("deterministic", "sampled") for key, of in _ESTIMATE.items()},
+}
+_OPTIONAL = {  # may be null or absent, but not of another kind
+    **{"demonstrations": dict, "versions": dict},
+    **{"expert.mean": float, "expert.interval": list, "expert.episodes": int},
+}
+_KINDS = {str: "text", int: "a whole number", float: "a number", dict: "an object", list: "a list of numbers"}
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """config.json of a run; `ImitaxError` names the field that is missing or of another kind."""
+    config = _checked(path, _CONFIG)
+    for group, values in config["run"]["settings"].items():
+        if not isinstance(values, dict):
+            raise ImitaxError(
+                f"File '{path}' is not of a run: the settings {brief(group)} are {brief(values)}, "
+                "expected an object."
+            )
+    return config
+
+
+def read_summary(path: Path, seeds: int) -> dict[str, Any]:
+    """summary.json of a run with `seeds` seeds; `ImitaxError` as `read_config`."""
+    summary = _checked(path, _SUMMARY)
+    for kind in ("deterministic", "sampled", "random", "expert"):
+        found = summary.get(kind) or {"interval": (0, 0)}
+        means = found["seed_means"] if kind in ("deterministic", "sampled") else range(seeds)
+        if len(means) != seeds or len(found["interval"]) != 2:
+            raise ImitaxError(
+                f"File '{path}' has '{kind}' figures of another form: expected an interval "
+                f"of two numbers, and the means of {seeds} seed(s)."
+            )
+    return summary
+
+
+def _checked(path: Path, kinds: dict[str, type]) -> dict[str, Any]:
+    """JSON data whose values at the dotted keys of `kinds`, and of `_OPTIONAL` if any, are of these kinds."""
+    data = read_json(path)
+    for key, kind in [*kinds.items(), *_OPTIONAL.items()]:
+        value: Any = data
+        if key in _OPTIONAL and data.get(key.split(".")[0]) is None:
+            continue
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        if not _fits(value, kind):
+            raise ImitaxError(
+                f"File '{path}' is not of a run: '{key}' is {str(value)[:60]!r}, expected {_KINDS[kind]}."
+            )
+    return data
+
+
+def _fits(value: Any, kind: type) -> bool:
+    if kind is list:
+        return isinstance(value, list) and all(map(is_number, value))
+    if kind in (int, float):
+        return is_number(value) and isinstance(value, (int, kind))
+    return isinstance(value, kind)

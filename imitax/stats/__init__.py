@@ -1,0 +1,1 @@
+"""Estimates, figures and units. Never imports JAX."""

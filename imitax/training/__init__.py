@@ -1,0 +1,1 @@
+"""Training in memory: no disk, no screen."""
