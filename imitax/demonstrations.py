@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int64
 
+from imitax.core.spaces import outside, range_text, row_form, size
 from imitax.errors import ImitaxError
 from imitax.files.arrays import (
     as_array,
@@ -23,9 +24,8 @@ from imitax.files.arrays import (
     check_same_rows,
     first_true,
 )
-from imitax.types import Discrete, EnvSpec
+from imitax.types import EnvSpec
 
-BOX_TOLERANCE = 1e-5  # of a dimension's range: room for rounding to float32 and for clipping
 SPLIT_BLOCKS = 10  # a lone episode is cut into at most so many blocks before it is split
 
 
@@ -236,25 +236,19 @@ class Demonstrations:
             ImitaxError: observation size, kind or size of actions, an action outside the space (for
                 Box by more than `BOX_TOLERANCE` of the range), or an episode beyond the time limit.
         """
-        if self.observations.shape[1] != spec.observation_size:
+        expected_size = size(spec.observation)
+        if self.observations.shape[1] != expected_size:
             raise ImitaxError(
-                f"observations of {spec.id} have size {spec.observation_size}, "
+                f"observations of {spec.id} have size {expected_size}, "
                 f"found size {self.observations.shape[1]}."
             )
-        space = spec.action_space
-        expected = "integers [N]" if isinstance(space, Discrete) else f"floats [N, {space.size}]"
+        expected = row_form(spec.action)
         found = "integers [N]" if self.actions.ndim == 1 else f"floats [N, {self.actions.shape[1]}]"
         if found != expected:
             raise ImitaxError(f"actions of {spec.id} are {expected}, found {found}.")
-        if isinstance(space, Discrete):
-            outside, bounds = self.actions >= space.n, f"0 … {space.n - 1}"
-        else:
-            low, high = np.asarray(space.low), np.asarray(space.high)
-            extent = high - low
-            slack = BOX_TOLERANCE * np.where(np.isfinite(extent), extent, 1.0)
-            outside = ((self.actions < low - slack) | (self.actions > high + slack)).any(axis=1)
-            bounds = f"the box {brief(low.tolist())} … {brief(high.tolist())}"
-        if (bad := first_true(outside)) is not None:
+        beyond = outside(spec.action, self.actions)
+        bounds = range_text(spec.action)
+        if (bad := first_true(beyond)) is not None:
             raise ImitaxError(
                 f"actions of {spec.id} must lie in {bounds}, "
                 f"but pair {bad} has {brief(self.actions[bad].tolist())}."
