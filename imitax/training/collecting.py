@@ -73,7 +73,7 @@ def _native_functions(env: NativeEnv, policy: Policy, envs: int, horizon: int):
 
         return collect_native(env, sample, state, horizon, key)
 
-    start = jit(jax.vmap(lambda key: start_native(env, envs, policy.carry(envs), key)))
+    start = jit(jax.vmap(lambda key: start_native(env, envs, policy.carry(envs), key)), seldom=True)
     return start, jit(jax.vmap(collect))
 
 

@@ -163,7 +163,7 @@ def _native_play(env: NativeEnv, rule: Callable, episodes: int):
 
         return play_native(env, act, episodes, (), key)
 
-    return jit(jax.vmap(one))
+    return jit(jax.vmap(one), seldom=True)
 
 
 @lru_cache(maxsize=32)

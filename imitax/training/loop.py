@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imitax.core.compiling import jit
+from imitax.core.compiling import Program, jit
+from imitax.core.spaces import blank
 from imitax.demonstrations import Demonstrations
 from imitax.envs.base import Env
 from imitax.errors import ImitaxError
@@ -29,18 +30,18 @@ from imitax.training.supervised import clone_policies
 from imitax.types import EnvSpec, Learner, Policy, Transition
 
 
-class Program(NamedTuple):
+class Programs(NamedTuple):
     """The compiled functions of a run; every argument but demonstrations and progress has a leading lane axis."""
 
     init: Callable
-    learn: Callable
-    pretrain: Callable
-    warm_up: Callable
+    learn: Program
+    pretrain: Program
+    warm_up: Program
 
 
 @lru_cache(maxsize=16)
-def _program(method: str, agent: str, spec: EnvSpec, policy: Policy, structure: Any) -> Program:
-    """The program of a run. It is kept: a second run with other seeds, lengths or numbers compiles nothing."""
+def _programs(method: str, agent: str, spec: EnvSpec, policy: Policy, structure: Any) -> Programs:
+    """The programs of a run. They are kept: a second run with other seeds, lengths or numbers compiles nothing."""
 
     def built(leaves):
         return build_loop(method, agent, spec, policy, jax.tree.unflatten(structure, leaves))
@@ -53,10 +54,13 @@ def _program(method: str, agent: str, spec: EnvSpec, policy: Policy, structure: 
             metrics = episodes | metrics | {"nonfinite": nonfinite(learner, rollout)}
             return learner, episode_return, metrics
 
-        return jit(jax.vmap(one, in_axes=(0, 0, None, 0, 0, 0, None, 0)), donate_argnums=1)
+        return Program(jax.vmap(one, in_axes=(0, 0, None, 0, 0, 0, None, 0)), donate_argnums=1)
 
-    init = jit(jax.vmap(lambda leaves, key, expert: built(leaves).init(key, expert), in_axes=(0, 0, None)))
-    return Program(init, update("learn"), update("pretrain"), update("warm_up"))
+    def start(leaves, key, expert):
+        return built(leaves).init(key, expert)
+
+    init = jit(jax.vmap(start, in_axes=(0, 0, None)), seldom=True)
+    return Programs(init, update("learn"), update("pretrain"), update("warm_up"))
 
 
 WATCHED = ("observations", "rewards", "policy", "critic or optimiser", "reward model", "normaliser")
@@ -145,15 +149,17 @@ class _Training:
         self.demonstrations = demonstrations
         self.lanes = lanes_of(configs)
         loop, method = self.config.settings["loop"], self.config.method
-        policy = policy_of(method, env.spec, self.config.settings)
-        self.program = _program(method, self.config.agent, env.spec, policy, self.lanes.structure)
+        self.policy = policy = policy_of(method, env.spec, self.config.settings)
+        self.programs = _programs(method, self.config.agent, env.spec, policy, self.lanes.structure)
         self.expert = None if demonstrations is None else expert_sample(demonstrations, env.spec)
         self.rollouts = source(env, policy, len(self.lanes.seeds), loop.envs, loop.env_steps // loop.envs)
         self.run_keys = fold(self.lanes.keys, 1)
 
     def start(self, restore: Restore | None) -> tuple[LoopState, History]:
         """The state before the first iteration, or that of a run that is resumed, and its metrics so far."""
-        learner = self.program.init(self.lanes.leaves, fold(self.lanes.keys, 0), self.expert)
+        keys = fold(self.lanes.keys, 0)
+        self._compile_ahead(keys)
+        learner = self.programs.init(self.lanes.leaves, keys, self.expert)
         state = self._fresh(learner, fold(self.run_keys, 0))
         like = state if self.rollouts.resumable else state._replace(envs=None)
         if restore is not None and (restored := restore(like)):
@@ -173,10 +179,10 @@ class _Training:
             raise ImitaxError(
                 f"Training of '{config.method}' on '{config.env}' stopped in iteration {i + 1}: {error}"
             ) from error
-        update = self.program.learn
+        update = self.programs.learn
         if i < self.config.waiting_iterations:
             pretraining = i < self.config.settings["loop"].pretrain
-            update = self.program.pretrain if pretraining else self.program.warm_up
+            update = self.programs.pretrain if pretraining else self.programs.warm_up
         learner, episode_return, metrics = update(
             self.lanes.leaves,
             state.learner,
@@ -188,6 +194,22 @@ class _Training:
             fold(self.run_keys, 2 * i + 1),
         )
         return LoopState(learner, envs, episode_return), rollout, jax.tree.map(np.asarray, metrics)
+
+    def _compile_ahead(self, keys) -> None:
+        """Begin to compile what learns, which takes longest, while what collects is compiled."""
+        loop, lanes = self.config.settings["loop"], len(self.lanes.seeds)
+        learner = jax.eval_shape(self.programs.init, self.lanes.leaves, keys, self.expert)
+        rollout = jax.eval_shape(
+            lambda: blank(self.env.spec, (lanes, loop.env_steps // loop.envs, loop.envs))
+        )
+        carry = jax.eval_shape(jax.vmap(lambda key: self.policy.carry(loop.envs)), keys)
+        numbers = jax.ShapeDtypeStruct((lanes, loop.envs), np.float32)
+        update = self.programs.pretrain if loop.pretrain else self.programs.learn
+        if self.config.init and not loop.pretrain and loop.warm_up:
+            update = self.programs.warm_up
+        update.compile_ahead(
+            self.lanes.leaves, learner, self.expert, numbers, rollout, carry, np.float32(0), keys
+        )
 
     def _fresh(self, learner: Learner, keys) -> LoopState:
         envs = self.rollouts.start(keys)
