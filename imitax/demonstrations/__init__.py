@@ -1,32 +1,29 @@
 """What an expert did: a checked, immutable container of state-action pairs that keeps episodes apart.
 
-Shapes: N pairs, E episodes, O observation size, A action dimensions.
+Shapes: N pairs, E episodes, S stretches (see `order`), O observation size, A action dimensions.
 """
 
-import hashlib
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Float32, Int64
 
-from imitax.errors import ImitaxError
-from imitax.files.arrays import (
-    as_array,
-    as_integers,
-    brief,
-    check_actions,
-    check_lengths,
-    check_observations,
+from imitax.demonstrations.checks import (
+    check_content,
+    check_episode,
     check_same_rows,
-    first_true,
+    check_spaces,
 )
-from imitax.types import Discrete, EnvSpec
+from imitax.demonstrations.description import describe_actions, describe_returns, digest_of, value_range
+from imitax.demonstrations.order import default_steps, stretch_ends
+from imitax.errors import ImitaxError
+from imitax.files.arrays import as_array, first_true
+from imitax.types import EnvSpec
 
-BOX_TOLERANCE = 1e-5  # of a dimension's range: room for rounding to float32 and for clipping
 SPLIT_BLOCKS = 10  # a lone episode is cut into at most so many blocks before it is split
+PER_EPISODE = ("lengths", "episode_steps", "terminated", "returns")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,44 +33,32 @@ class Demonstrations:
     The constructor converts what it is given to the types below (so float64 observations are rounded
     to float32) and checks it. The arrays are then read-only.
 
+    Where each action led follows from the order of the pairs, but at the end of a stretch of consecutive
+    steps; only those next observations are stored. A whole episode is one stretch (S = E), and so costs
+    one observation. Read them with `next_observations()`.
+
     Raises:
         ImitaxError: a field has the wrong shape or kind, a number is not finite, a Discrete action is
             negative, the lengths do not add up to N or exceed `episode_steps`, or there is no pair.
     """
 
     observations: np.ndarray  # float32 [N, O], raw, as the environment hands them out
-    actions: np.ndarray  # int64 [N] (Discrete), or float32 [N, A] (Box) in the environment's units
+    # int64 [N] (Discrete), or float32 [N, A] (Box) in the environment's units; None: states alone
+    actions: np.ndarray | None
     lengths: np.ndarray  # int64 [E], pairs stored of each episode
     episode_steps: np.ndarray  # int64 [E], steps the episode took; more than lengths once subsampled
     terminated: np.ndarray  # bool [E]; True: the task ended it; False: the time limit did
     returns: np.ndarray  # float64 [E], undiscounted sum of the true reward; NaN where unknown
     env_id: str = ""  # "" where unknown
+    # float32 [S, O], where the last action of each stretch led; NaN where unknown; None: all unknown
+    last_observations: np.ndarray | None = None
+    # int64 [N], as `steps`; None: 0, 1, 2, … in episodes that are whole, unknown in others
+    stored_steps: np.ndarray | None = None
 
     def __post_init__(self):
-        observations = check_observations(self.observations)
-        pairs = len(observations)
-        actions = check_actions(self.actions, pairs)
-        lengths = check_lengths(self.lengths, pairs)
-        episodes = len(lengths)
-        steps = as_integers("episode_steps", self.episode_steps, episodes)
-        if (bad := first_true(steps < lengths)) is not None:
-            raise ImitaxError(
-                f"episode_steps must be at least the stored pairs, but episode {bad} took "
-                f"{steps[bad]} steps and stores {lengths[bad]} pairs."
-            )
-        terminated = as_array("terminated", self.terminated, "b", "booleans", (episodes,)).astype(bool)
-        returns = as_array("returns", self.returns, "fiu", "numbers", (episodes,)).astype(np.float64)
-        returns = returns + 0.0  # −0 becomes 0: they are equal, but have different bits
-        if (bad := first_true(np.isinf(returns))) is not None:
-            raise ImitaxError(
-                f"returns must be finite, or NaN where unknown, but episode {bad} has {returns[bad]}."
-            )
-        if not isinstance(self.env_id, str) or not self.env_id.isprintable():
-            raise ImitaxError(f"env_id must be printable text, found {brief(self.env_id)}.")
-        checked = (observations, actions, lengths, steps, terminated, returns)
-        for field, array in zip(fields(self), checked, strict=False):
-            array.flags.writeable = False  # all are copies, so the caller's arrays stay as they were
-            object.__setattr__(self, field.name, array)
+        content = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name, value in check_content(content).items():
+            object.__setattr__(self, name, value)
 
     @classmethod
     def from_episodes(
@@ -84,39 +69,42 @@ class Demonstrations:
         returns: Sequence | np.ndarray | None = None,
         env_id: str = "",
     ) -> "Demonstrations":
-        """Joins whole episodes, each a pair (observations [T, O], actions [T] or [T, A]).
+        """Joins whole episodes, each a pair (observations, actions [T] or [T, A]).
 
-        `terminated` says of each episode (or of all) whether the task ended it; `returns` are unknown
-        when left out. Where the last action led is no pair and does not belong in here.
+        An episode of T actions has T + 1 observations, or T if it is unknown where the last action led.
+        States alone are (observations [T + 1, O], None). `terminated` says of each episode (or of all)
+        whether the task ended it; `returns` are unknown when left out.
 
         Raises:
             ImitaxError: as the constructor, or when episodes do not fit one another (the episode is named).
         """
         if not len(episodes):
             raise ImitaxError("Demonstrations need at least one episode, found none.")
-        observations, actions = [], []
-        for index, (episode_obs, episode_actions) in enumerate(episodes):
+        parts = []
+        for index, episode in enumerate(episodes):
             try:
-                observations.append(check_observations(episode_obs))
-                actions.append(check_actions(episode_actions, len(observations[-1])))
+                parts.append(check_episode(*episode))
             except ImitaxError as error:
                 raise ImitaxError(f"In episode {index}: {error}") from error
-            for name, arrays in (("observations", observations), ("actions", actions)):
-                check_same_rows(name, f"episode {index}", arrays[0], arrays[-1])
+            for name, first, other in zip(("observations", "actions"), parts[0], parts[-1], strict=False):
+                check_same_rows(name, f"episode {index}", first, other)
+        observations, actions, last = zip(*parts, strict=True)
         count = len(episodes)
         lengths = np.array([len(array) for array in observations])
+        unknown = np.full(observations[0].shape[1], np.nan, np.float32)
         if isinstance(terminated, bool | np.bool_):
             terminated = np.full(count, terminated)
         if returns is None:
             returns = np.full(count, np.nan)
         return cls(
             observations=np.concatenate(observations),
-            actions=np.concatenate(actions),
+            actions=None if actions[0] is None else np.concatenate(actions),
             lengths=lengths,
             episode_steps=lengths,
             terminated=as_array("terminated", terminated, "b", "booleans", (count,)),
             returns=as_array("returns", returns, "fiu", "numbers", (count,)),
             env_id=env_id,
+            last_observations=np.stack([unknown if row is None else row for row in last]),
         )
 
     @classmethod
@@ -135,9 +123,18 @@ class Demonstrations:
         for index, part in enumerate(parts):
             for name in ("observations", "actions"):
                 check_same_rows(name, f"part {index}", getattr(parts[0], name), getattr(part, name))
-        arrays = [field.name for field in fields(cls) if field.name != "env_id"]
-        joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays}
-        return cls(**joined, env_id=names[0] if names else "")
+
+        def joined(name: str) -> np.ndarray:
+            return np.concatenate([getattr(part, name) for part in parts])
+
+        return cls(
+            joined("observations"),
+            None if parts[0].actions is None else joined("actions"),
+            **{name: joined(name) for name in PER_EPISODE},
+            env_id=names[0] if names else "",
+            last_observations=np.concatenate([part._following(part._stretch_ends) for part in parts]),
+            stored_steps=joined("steps"),
+        )
 
     def __len__(self) -> int:
         """The number of episodes."""
@@ -152,6 +149,46 @@ class Demonstrations:
     def starts(self) -> Int64[np.ndarray, "E"]:
         """Index of each episode's first pair."""
         return np.cumsum(self.lengths) - self.lengths
+
+    @property
+    def steps(self) -> Int64[np.ndarray, "N"]:
+        """Index of each pair within its whole episode, from 0; −1 where unknown.
+
+        It is unknown in what version 0.1.0 subsampled and saved.
+        """
+        if self.stored_steps is not None:
+            return self.stored_steps
+        return default_steps(self.lengths, self.episode_steps)
+
+    @property
+    def pair_terminated(self) -> Bool[np.ndarray, "N"]:
+        """Whether the task ended the episode with this pair."""
+        return self._ends_episode & np.repeat(self.terminated, self.lengths)
+
+    @property
+    def pair_truncated(self) -> Bool[np.ndarray, "N"]:
+        """Whether the time limit ended the episode with this pair."""
+        return self._ends_episode & ~np.repeat(self.terminated, self.lengths)
+
+    def next_observations(self) -> tuple[Float32[np.ndarray, "N O"], Bool[np.ndarray, "N"]]:
+        """(where each action led, whether that is known); an unknown row repeats its own observation."""
+        following = self._following(np.arange(self.pairs))
+        known = ~np.isnan(following[:, 0])
+        following[~known] = self.observations[~known]
+        return following, known
+
+    def require_actions(self, purpose: str) -> np.ndarray:
+        """The actions; `purpose`, which needs them, begins the sentence of the error.
+
+        Raises:
+            ImitaxError: these are demonstrations of states alone.
+        """
+        if self.actions is None:
+            raise ImitaxError(
+                f"{purpose} needs actions, but these demonstrations hold states alone: "
+                "record the expert's actions as well."
+            )
+        return self.actions
 
     def episodes(self) -> Iterator[slice]:
         """The pairs of each episode, as slices of `observations` and `actions`."""
@@ -236,85 +273,72 @@ class Demonstrations:
             ImitaxError: observation size, kind or size of actions, an action outside the space (for
                 Box by more than `BOX_TOLERANCE` of the range), or an episode beyond the time limit.
         """
-        if self.observations.shape[1] != spec.observation_size:
-            raise ImitaxError(
-                f"observations of {spec.id} have size {spec.observation_size}, "
-                f"found size {self.observations.shape[1]}."
-            )
-        space = spec.action_space
-        expected = "integers [N]" if isinstance(space, Discrete) else f"floats [N, {space.size}]"
-        found = "integers [N]" if self.actions.ndim == 1 else f"floats [N, {self.actions.shape[1]}]"
-        if found != expected:
-            raise ImitaxError(f"actions of {spec.id} are {expected}, found {found}.")
-        if isinstance(space, Discrete):
-            outside, bounds = self.actions >= space.n, f"0 … {space.n - 1}"
-        else:
-            low, high = np.asarray(space.low), np.asarray(space.high)
-            extent = high - low
-            slack = BOX_TOLERANCE * np.where(np.isfinite(extent), extent, 1.0)
-            outside = ((self.actions < low - slack) | (self.actions > high + slack)).any(axis=1)
-            bounds = f"the box {brief(low.tolist())} … {brief(high.tolist())}"
-        if (bad := first_true(outside)) is not None:
-            raise ImitaxError(
-                f"actions of {spec.id} must lie in {bounds}, "
-                f"but pair {bad} has {brief(self.actions[bad].tolist())}."
-            )
+        check_spaces(self.observations, self.actions, spec)
         self._check_limit(spec.time_limit)
 
     def describe(self) -> dict[str, Any]:
-        """What is in here, in plain JSON types; unknown numbers are None."""
-        known = self.returns[~np.isnan(self.returns)]
-        if self.actions.ndim == 1:
-            values, counts = np.unique(self.actions, return_counts=True)
-            by_action = dict(zip(map(str, values.tolist()), counts.tolist(), strict=True))
-            actions = {"kind": "Discrete", "counts": by_action}
-        else:
-            actions = {"kind": "Box", "size": self.actions.shape[1], **_range(self.actions)}
+        """What is in here, in plain JSON types; unknown numbers are None, and so are absent actions."""
+        last = self.last_observations
+        unknown = len(self._stretch_ends) if last is None else int(np.isnan(last[:, 0]).sum())
         return {
             "env_id": self.env_id,
             "episodes": len(self),
             "pairs": self.pairs,
-            "observations": {"size": self.observations.shape[1], **_range(self.observations)},
-            "actions": actions,
-            "pairs_per_episode": _range(self.lengths),
-            "episode_steps": _range(self.episode_steps),
+            "observations": {"size": self.observations.shape[1], **value_range(self.observations)},
+            "actions": describe_actions(self.actions),
+            "next_observations": {"known": self.pairs - unknown},
+            "pairs_per_episode": value_range(self.lengths),
+            "episode_steps": value_range(self.episode_steps),
             "terminated": int(self.terminated.sum()),
-            "returns": {
-                "known": len(known),
-                "mean": _finite(np.mean, known),
-                "std": _finite(np.std, known),
-            },
+            "returns": describe_returns(self.returns),
             "fingerprint": self.fingerprint(),
         }
 
     def fingerprint(self) -> str:
         """SHA-256 of the content, in hex; the same whatever file format it came from."""
-        digest = hashlib.sha256(self.env_id.encode())
-        for field in fields(self)[:-1]:
-            array = getattr(self, field.name)
-            if field.name == "returns":  # NaN has many bit patterns: take one
-                array = np.where(np.isnan(array), np.nan, array)
-            digest.update(f"\n{field.name} {array.dtype.name} {array.shape}\n".encode())
-            digest.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
-        return digest.hexdigest()
+        return digest_of({field.name: getattr(self, field.name) for field in fields(self)})
+
+    @property
+    def _stretch_ends(self) -> Int64[np.ndarray, "S"]:
+        return stretch_ends(self.lengths, self.episode_steps, self.stored_steps)
+
+    @property
+    def _ends_episode(self) -> Bool[np.ndarray, "N"]:
+        return self.steps == np.repeat(self.episode_steps - 1, self.lengths)
+
+    def _following(self, pairs: Int64[np.ndarray, "K"]) -> Float32[np.ndarray, "K O"]:
+        """The next observations of these pairs; NaN where unknown."""
+        rows = self.observations[np.minimum(pairs + 1, self.pairs - 1)]
+        ends = self._stretch_ends
+        stretch = np.searchsorted(ends, pairs)
+        at_end = ends[stretch] == pairs
+        last = self.last_observations
+        rows[at_end] = np.nan if last is None else last[stretch[at_end]]
+        return rows
 
     def _select(self, chosen: Int64[np.ndarray, "K"]) -> "Demonstrations":
         """The episodes with these indices."""
         slices = list(self.episodes())
         pairs = np.concatenate([np.arange(slices[i].start, slices[i].stop) for i in chosen])
-        per_episode = ("lengths", "episode_steps", "terminated", "returns")
-        return replace(
-            self,
-            observations=self.observations[pairs],
-            actions=self.actions[pairs],
-            **{name: getattr(self, name)[chosen] for name in per_episode},
-        )
+        return self._take(pairs, {name: getattr(self, name)[chosen] for name in PER_EPISODE})
 
     def _keep(self, kept: Bool[np.ndarray, "N"]) -> "Demonstrations":
         """Only some pairs, of every episode at least one."""
         lengths = np.add.reduceat(kept, self.starts, dtype=np.int64)
+        return self._take(np.flatnonzero(kept), {"lengths": lengths})
+
+    def _take(self, pairs: Int64[np.ndarray, "K"], changes: dict[str, np.ndarray]) -> "Demonstrations":
+        """These pairs in this order, with where their actions led; `changes`: fields of episodes."""
+        steps = self.steps[pairs]
+        per_episode = {name: changes.get(name, getattr(self, name)) for name in PER_EPISODE}
+        ends = stretch_ends(per_episode["lengths"], per_episode["episode_steps"], steps)
         return replace(
-            self, observations=self.observations[kept], actions=self.actions[kept], lengths=lengths
+            self,
+            observations=self.observations[pairs],
+            actions=None if self.actions is None else self.actions[pairs],
+            **per_episode,
+            last_observations=self._following(pairs[ends]),
+            stored_steps=steps,
         )
 
     def _check_limit(self, time_limit: int) -> None:
@@ -323,16 +347,3 @@ class Demonstrations:
                 f"episode_steps must not exceed the time limit of {time_limit}, "
                 f"but episode {bad} took {self.episode_steps[bad]} steps."
             )
-
-
-def _finite(statistic: Callable, values: np.ndarray) -> float | None:
-    """A statistic of `values`; None without any, or where it is beyond double precision."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        value = float(statistic(values)) if len(values) else math.inf
-    return value if math.isfinite(value) else None
-
-
-def _range(array: np.ndarray) -> dict[str, Any]:
-    """Minimum, maximum and mean over the first axis, as numbers or lists of numbers."""
-    wide = array.astype(np.float64)
-    return {"min": wide.min(0).tolist(), "max": wide.max(0).tolist(), "mean": wide.mean(0).tolist()}
