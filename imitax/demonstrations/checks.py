@@ -161,7 +161,8 @@ def check_spaces(observations: np.ndarray, actions: np.ndarray | None, spec: Env
     """That observations and actions are of the spaces of `spec`; errors as `Demonstrations.validate`."""
     if observations.shape[1] != spec.observation_size:
         raise ImitaxError(
-            f"observations of {spec.id} have size {spec.observation_size}, found size {observations.shape[1]}."
+            f"observations of {spec.id} have size {spec.observation_size}, "
+            f"found size {observations.shape[1]}."
         )
     if actions is None:
         return
@@ -189,8 +190,8 @@ def check_same_rows(name: str, where: str, first: np.ndarray | None, other: np.n
     if first is None and other is None:
         return
     if first is None or other is None:
-        having, lacking = ("the first rows", where) if other is None else (where, "the first rows")
-        raise ImitaxError(f"{name} must be everywhere or nowhere, but {having} have them and {lacking} not.")
+        having, lacking = (where, "the first") if first is None else ("the first", where)
+        raise ImitaxError(f"{name} must be everywhere or nowhere, but {lacking} has none, unlike {having}.")
     if (first.dtype, first.shape[1:]) != (other.dtype, other.shape[1:]):
         raise ImitaxError(
             f"{name} must be alike everywhere, but the first rows are {first.dtype} {list(first.shape[1:])} "

@@ -34,6 +34,6 @@ def stretch_ends(
             return last
         stored_steps = default_steps(lengths, episode_steps)
     ends = np.ones(len(stored_steps), bool)
-    ends[:-1] = (stored_steps[:-1] == UNKNOWN) | (np.diff(stored_steps) != 1)
+    ends[:-1] = np.diff(stored_steps) != 1  # also between two that are unknown
     ends[last] = True
     return np.flatnonzero(ends)
