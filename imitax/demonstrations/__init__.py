@@ -10,12 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
-from imitax.demonstrations.checks import (
-    check_content,
-    check_episode,
-    check_same_rows,
-    check_spaces,
-)
+from imitax.demonstrations.checks import check_content, check_episode, check_same_rows, check_spaces
 from imitax.demonstrations.description import describe_actions, describe_returns, digest_of, value_range
 from imitax.demonstrations.order import default_steps, stretch_ends
 from imitax.errors import ImitaxError
