@@ -1,4 +1,4 @@
-"""Next observations and states alone in files: what is written is what is read, and old files say no more."""
+"""Next observations and states alone in files; old files say no more than they did."""
 
 import json
 from dataclasses import replace
@@ -17,7 +17,7 @@ PATHS = ("demos.npz", "demos.json", "demos")  # one per format
 SPEC = EnvSpec("Acrobot-v1", 2, Discrete(3), 10)
 
 
-def whole(known=(True, False, True), actions=True, seed=0):
+def three_episodes(known=(True, False, True), actions=True, seed=0):
     """Episodes of 4, 1 and 10 steps; of some it is known where the last action led."""
     rng = np.random.default_rng(seed)
     parts = []
@@ -28,25 +28,25 @@ def whole(known=(True, False, True), actions=True, seed=0):
 
 
 def variants(demos, seed=0):
-    """The same, subsampled, cut into blocks, as version 0.1.0 would have saved it, and all of it in one."""
+    """The same, subsampled, cut into blocks, as version 0.1.0 saved it, and all of it in one."""
     rng = np.random.default_rng(seed)
     third = demos.subsample(3, rng)
     old = replace(third, last_observations=None, stored_steps=None)
-    found = [demos, third, *demos.last(1).split(0.3, rng), old]
-    return [*found, Demonstrations.concatenate(found)]
+    parts = [demos, third, *demos.last(1).split(0.3, rng), old]
+    return [*parts, Demonstrations.concatenate(parts)]
 
 
 @pytest.mark.parametrize("name", PATHS)
 def test_round_trips_are_exact(tmp_path, name):
-    for index, demos in enumerate(variants(whole())):
+    for index, demos in enumerate(variants(three_episodes())):
         path = tmp_path / str(index) / name
         save(demos, path, spec=SPEC)
         loaded = load(path, SPEC)
         assert loaded.fingerprint() == demos.fingerprint()
         for field in ("steps", "pair_terminated", "pair_truncated"):
             np.testing.assert_array_equal(getattr(loaded, field), getattr(demos, field))
-        for found, expected in zip(loaded.next_observations(), demos.next_observations(), strict=True):
-            np.testing.assert_array_equal(found, expected)
+        for actual, expected in zip(loaded.next_observations(), demos.next_observations(), strict=True):
+            np.testing.assert_array_equal(actual, expected)
 
 
 @settings(max_examples=30, deadline=None)
@@ -57,13 +57,13 @@ def test_round_trips_are_exact(tmp_path, name):
 )
 def test_round_trips_of_anything_are_exact(tmp_path_factory, known, name, seed):
     folder = tmp_path_factory.mktemp("round")
-    for index, demos in enumerate(variants(whole(known, seed=seed), seed)):
+    for index, demos in enumerate(variants(three_episodes(known, seed=seed), seed)):
         save(demos, folder / f"{index}-{name}")
         assert load(folder / f"{index}-{name}").fingerprint() == demos.fingerprint()
 
 
 def test_states_alone_go_to_npz_only(tmp_path):
-    for index, demos in enumerate(variants(whole(actions=False))):
+    for index, demos in enumerate(variants(three_episodes(actions=False))):
         save(demos, tmp_path / f"{index}.npz", spec=SPEC)
         assert load(tmp_path / f"{index}.npz", SPEC).fingerprint() == demos.fingerprint()
         assert load(tmp_path / f"{index}.npz").actions is None
@@ -75,7 +75,7 @@ def test_states_alone_go_to_npz_only(tmp_path):
 
 def test_nothing_new_is_written_without_need(tmp_path):
     for name in PATHS:
-        save(whole((False, False, False)), tmp_path / name)
+        save(three_episodes((False, False, False)), tmp_path / name)
     with np.load(tmp_path / "demos.npz") as file:
         assert set(file) == {"format_version", "observations", "actions", *PLAIN}
     assert set(json.loads((tmp_path / "demos.json").read_text())["imitax"]) == PLAIN - {"lengths"}
@@ -87,14 +87,14 @@ PLAIN = {"lengths", "episode_steps", "terminated", "returns", "env_id"}
 
 
 def test_episodes_with_and_without_a_last_observation_are_appended(tmp_path):
-    known, unknown = whole((True, True, True)), whole((False, False, False), seed=1)
+    known, unknown = three_episodes((True, True, True)), three_episodes((False, False, False), seed=1)
     append(unknown, tmp_path / "mine.npz", SPEC)
     append(known, tmp_path / "mine.npz", SPEC)
     loaded = load(tmp_path / "mine.npz", SPEC)
     assert loaded.last(3).fingerprint() == known.fingerprint()
     assert loaded.choose(3).fingerprint() == unknown.fingerprint()
     with pytest.raises(ImitaxError, match="actions must be everywhere or nowhere"):
-        append(whole(actions=False), tmp_path / "mine.npz", SPEC)
+        append(three_episodes(actions=False), tmp_path / "mine.npz", SPEC)
 
 
 # Minari
@@ -112,7 +112,7 @@ def metadata_of(folder, **changes):
 def test_minari_holds_the_true_last_observation(tmp_path):
     import minari
 
-    demos = whole((True, False, True))
+    demos = three_episodes((True, False, True))
     save(demos, tmp_path / "demos")
     opened = minari.MinariDataset(tmp_path / "demos")
     for episode, pairs, last in zip(
@@ -123,9 +123,9 @@ def test_minari_holds_the_true_last_observation(tmp_path):
 
 
 def test_minari_of_version_0_1_0_does_not_know_the_last_observation(tmp_path):
-    # It wrote the last observation twice and said nothing of it. Nothing of a repetition is believed there,
-    # and all of it in a dataset of others.
-    demos = whole((False, False, False))
+    # It wrote the last observation twice and said nothing of it: no repetition is believed there,
+    # and every one in a dataset of others.
+    demos = three_episodes((False, False, False))
     save(demos, tmp_path / "demos")
     assert load(tmp_path / "demos").fingerprint() == demos.fingerprint()
     file = tmp_path / "demos" / "metadata.json"
@@ -135,7 +135,7 @@ def test_minari_of_version_0_1_0_does_not_know_the_last_observation(tmp_path):
     ends = demos.observations[demos.starts + demos.lengths - 1]
     np.testing.assert_array_equal(load(tmp_path / "demos").last_observations, ends)
 
-    save(whole((True, True, True)), tmp_path / "new")
+    save(three_episodes((True, True, True)), tmp_path / "new")
     assert load(tmp_path / "new").next_observations()[1].all()
     metadata_of(tmp_path / "new", last_known=None)
     assert load(tmp_path / "new").last_observations is None
@@ -173,11 +173,11 @@ def test_damaged_metadata_of_minari(tmp_path):
         ("third", dict(last_observations=7), "found last_observations = 7; expected a list"),
         ("third", dict(last_observations=[[1, 2], None]), "last_observations must be numbers"),
         ("third", dict(stored_steps=[0, 1]), "stored_steps must be integers"),
-        ("third", dict(stored_steps=[0] * variants(whole())[1].pairs), "stored_steps must increase"),
+        ("third", dict(stored_steps=[0] * variants(three_episodes())[1].pairs), "stored_steps must increase"),
     ]
     for index, (kind, changes, message) in enumerate(cases):
         folder = tmp_path / str(index)
-        save(variants(whole())[kind == "third"], folder)
+        save(variants(three_episodes())[kind == "third"], folder)
         metadata_of(folder, **changes)
         with pytest.raises(ImitaxError, match=message) as caught:
             load(folder)
@@ -199,7 +199,7 @@ def test_damaged_extras_of_json(tmp_path):
     ]
     for index, (changes, message) in enumerate(cases):
         path = tmp_path / f"{index}.json"
-        save(whole(), path)
+        save(three_episodes(), path)
         content = json.loads(path.read_text())
         content["imitax"] |= changes
         path.write_text(json.dumps(content))

@@ -65,10 +65,10 @@ def pairs_of(demos):
 def as_before(demos, pairs):
     """What version 0.1.0 would have saved of them, and what is left to know then."""
     old = replace(demos, last_observations=None, stored_steps=None)
-    left, whole = [], np.repeat(demos.lengths == demos.episode_steps, demos.lengths)
+    left, is_whole = [], np.repeat(demos.lengths == demos.episode_steps, demos.lengths)
     last = np.cumsum(demos.lengths) - 1
     for index, pair in enumerate(pairs):
-        if not whole[index]:
+        if not is_whole[index]:
             pair = Pair(pair.observation, pair.action, None, -1, False, False)
         elif index in last:
             pair = pair._replace(next_observation=None)

@@ -1,4 +1,4 @@
-"""What an expert did: a checked, immutable container of state-action pairs that keeps episodes apart.
+"""What an expert did: a checked, immutable container of pairs that keeps episodes apart.
 
 Shapes: N pairs, E episodes, S stretches (see `order`), O observation size, A action dimensions.
 """
@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
-from imitax.demonstrations.checks import check_content, check_episode, check_same_rows, check_spaces
-from imitax.demonstrations.description import describe_actions, describe_returns, digest_of, value_range
+from imitax.demonstrations.checks import check_content, check_same_rows, check_spaces
+from imitax.demonstrations.description import describe_content, digest_of
+from imitax.demonstrations.joining import join_episodes
 from imitax.demonstrations.order import default_steps, stretch_ends
 from imitax.errors import ImitaxError
 from imitax.files.arrays import as_array, first_true
@@ -23,36 +24,36 @@ PER_EPISODE = ("lengths", "episode_steps", "terminated", "returns")
 
 @dataclass(frozen=True, eq=False)
 class Demonstrations:
-    """Pairs of E episodes, one episode after another; equality of content is equality of `fingerprint()`.
+    """Pairs of E episodes, one after another; equality of content is equality of `fingerprint()`.
 
-    The constructor converts what it is given to the types below (so float64 observations are rounded
-    to float32) and checks it. The arrays are then read-only.
+    The constructor converts what it is given to the types below (so float64 observations are
+    rounded to float32) and checks it. The arrays are then read-only.
 
-    Where each action led follows from the order of the pairs, but at the end of a stretch of consecutive
-    steps; only those next observations are stored. A whole episode is one stretch (S = E), and so costs
-    one observation. Read them with `next_observations()`.
+    Where each action led follows from the order of the pairs, except at the end of a stretch of
+    consecutive steps; only those next observations are stored. A whole episode is one stretch
+    (S = E), and so costs one observation. Read them with `next_observations()`.
 
     Raises:
-        ImitaxError: a field has the wrong shape or kind, a number is not finite, a Discrete action is
-            negative, the lengths do not add up to N or exceed `episode_steps`, or there is no pair.
+        ImitaxError: a field has the wrong shape or kind, a number is not finite, a Discrete action
+            is negative, the lengths do not add up to N or exceed `episode_steps`, the steps do not
+            increase, or there is no pair.
     """
 
     observations: np.ndarray  # float32 [N, O], raw, as the environment hands them out
     # int64 [N] (Discrete), or float32 [N, A] (Box) in the environment's units; None: states alone
     actions: np.ndarray | None
     lengths: np.ndarray  # int64 [E], pairs stored of each episode
-    episode_steps: np.ndarray  # int64 [E], steps the episode took; more than lengths once subsampled
+    episode_steps: np.ndarray  # int64 [E], steps it took; more than lengths once subsampled
     terminated: np.ndarray  # bool [E]; True: the task ended it; False: the time limit did
     returns: np.ndarray  # float64 [E], undiscounted sum of the true reward; NaN where unknown
     env_id: str = ""  # "" where unknown
-    # float32 [S, O], where the last action of each stretch led; NaN where unknown; None: all unknown
+    # float32 [S, O], where the last action of each stretch led; NaN where unknown; None: all
     last_observations: np.ndarray | None = None
     # int64 [N], as `steps`; None: 0, 1, 2, … in episodes that are whole, unknown in others
     stored_steps: np.ndarray | None = None
 
     def __post_init__(self):
-        content = {field.name: getattr(self, field.name) for field in fields(self)}
-        for name, value in check_content(content).items():
+        for name, value in check_content(self._content()).items():
             object.__setattr__(self, name, value)
 
     @classmethod
@@ -66,40 +67,24 @@ class Demonstrations:
     ) -> "Demonstrations":
         """Joins whole episodes, each a pair (observations, actions [T] or [T, A]).
 
-        An episode of T actions has T + 1 observations, or T if it is unknown where the last action led.
-        States alone are (observations [T + 1, O], None). `terminated` says of each episode (or of all)
-        whether the task ended it; `returns` are unknown when left out.
+        An episode of T actions has T + 1 observations, or T if it is unknown where the last
+        action led. States alone are (observations [T + 1, O], None). `terminated` says of each
+        episode (or of all) whether the task ended it; `returns` are unknown when left out.
 
         Raises:
-            ImitaxError: as the constructor, or when episodes do not fit one another (the episode is named).
+            ImitaxError: as the constructor, or when an episode does not fit the first; it is named.
         """
-        if not len(episodes):
-            raise ImitaxError("Demonstrations need at least one episode, found none.")
-        parts = []
-        for index, episode in enumerate(episodes):
-            try:
-                parts.append(check_episode(*episode))
-            except ImitaxError as error:
-                raise ImitaxError(f"In episode {index}: {error}") from error
-            for name, first, other in zip(("observations", "actions"), parts[0], parts[-1], strict=False):
-                check_same_rows(name, f"episode {index}", first, other)
-        observations, actions, last = zip(*parts, strict=True)
+        content = join_episodes(episodes)
         count = len(episodes)
-        lengths = np.array([len(array) for array in observations])
-        unknown = np.full(observations[0].shape[1], np.nan, np.float32)
         if isinstance(terminated, bool | np.bool_):
             terminated = np.full(count, terminated)
         if returns is None:
             returns = np.full(count, np.nan)
         return cls(
-            observations=np.concatenate(observations),
-            actions=None if actions[0] is None else np.concatenate(actions),
-            lengths=lengths,
-            episode_steps=lengths,
+            **content,
             terminated=as_array("terminated", terminated, "b", "booleans", (count,)),
             returns=as_array("returns", returns, "fiu", "numbers", (count,)),
             env_id=env_id,
-            last_observations=np.stack([unknown if row is None else row for row in last]),
         )
 
     @classmethod
@@ -107,7 +92,7 @@ class Demonstrations:
         """All episodes of `parts`, in order; an unknown env_id takes the known one.
 
         Raises:
-            ImitaxError: no parts, or parts of different environments, observation sizes or action kinds.
+            ImitaxError: no parts, or parts of different environments, sizes or kinds of actions.
         """
         if not len(parts):
             raise ImitaxError("Demonstrations to concatenate must be at least one, found none.")
@@ -166,11 +151,11 @@ class Demonstrations:
         return self._ends_episode & ~np.repeat(self.terminated, self.lengths)
 
     def next_observations(self) -> tuple[Float32[np.ndarray, "N O"], Bool[np.ndarray, "N"]]:
-        """(where each action led, whether that is known); an unknown row repeats its own observation."""
+        """(where each action led, whether that is known); unknown rows repeat their own."""
         following = self._following(np.arange(self.pairs))
-        known = ~np.isnan(following[:, 0])
-        following[~known] = self.observations[~known]
-        return following, known
+        unknown = np.isnan(following[:, 0])
+        following[unknown] = self.observations[unknown]
+        return following, ~unknown
 
     def require_actions(self, purpose: str) -> np.ndarray:
         """The actions; `purpose`, which needs them, begins the sentence of the error.
@@ -191,7 +176,7 @@ class Demonstrations:
             yield slice(int(start), int(start + length))
 
     def choose(self, k: int, rng: np.random.Generator | None = None) -> "Demonstrations":
-        """K whole episodes in their original order: at random without replacement, or the first ones.
+        """K whole episodes in their original order: at random without replacement, or the first K.
 
         Raises:
             ImitaxError: `k` is below 1 or more than there are.
@@ -202,7 +187,7 @@ class Demonstrations:
         return self._select(chosen)
 
     def last(self, k: int) -> "Demonstrations":
-        """The last K whole episodes: those that `choose(len(self) - k)` leaves; `ImitaxError` as there."""
+        """The last K whole episodes, those that `choose(len(self) - k)` leaves; the same errors."""
         if not 1 <= k <= len(self):
             raise ImitaxError(
                 f"Asked for the last {k} trajectories, but these demonstrations hold {len(self)}."
@@ -210,10 +195,11 @@ class Demonstrations:
         return self._select(np.arange(len(self) - k, len(self)))
 
     def subsample(self, every: int, rng: np.random.Generator) -> "Demonstrations":
-        """Every `every`-th pair of each episode, from a random offset per episode (as in the GAIL paper).
+        """Every `every`-th pair of each episode, from a random offset each (as in the GAIL paper).
 
-        The offset is below min(every, length), so each episode keeps at least one pair. What is true of
-        the whole episode (`episode_steps`, `terminated`, `returns`) stays.
+        The offset is below min(every, length), so each episode keeps at least one pair. Each pair
+        keeps its next observation and its step, and what is true of the whole episode
+        (`episode_steps`, `terminated`, `returns`) stays.
 
         Raises:
             ImitaxError: `every` is below 1.
@@ -226,11 +212,12 @@ class Demonstrations:
         return self._keep(kept)
 
     def split(self, fraction: float, rng: np.random.Generator) -> tuple["Demonstrations", "Demonstrations"]:
-        """(training, validation): whole episodes at random, about `fraction` of them for validation.
+        """(training, validation): whole episodes at random, about `fraction` for validation.
 
         Both parts get at least one episode. A lone episode has to be split itself: into contiguous
-        blocks, because neighbouring pairs are nearly alike and would leak from one part into the other;
-        each part then is one episode that keeps the `episode_steps`, `terminated` and `returns` of the whole.
+        blocks, because neighbouring pairs are nearly alike and would leak from one part into the
+        other; each part then is one episode that keeps the `episode_steps`, `terminated` and
+        `returns` of the whole.
 
         Raises:
             ImitaxError: `fraction` is not between 0 and 1, or there is only one pair.
@@ -248,7 +235,7 @@ class Demonstrations:
         return self._keep(~in_validation), self._keep(in_validation)
 
     def absorbing_mass(self, time_limit: int) -> float:
-        """Share of the occupancy that lies in the absorbing state, over whole (not subsampled) episodes.
+        """Share of the occupancy that lies in the absorbing state, over whole episodes.
 
             Σ_terminated (time_limit − steps) / (Σ_terminated (time_limit − steps) + Σ_all steps)
 
@@ -265,33 +252,26 @@ class Demonstrations:
         Its id is not compared: versions of a task share their spaces (Hopper-v4, Hopper-v5).
 
         Raises:
-            ImitaxError: observation size, kind or size of actions, an action outside the space (for
-                Box by more than `BOX_TOLERANCE` of the range), or an episode beyond the time limit.
+            ImitaxError: observation size, kind or size of actions, an action outside the space
+                (for Box by more than `BOX_TOLERANCE` of the range), or an episode beyond the time
+                limit.
         """
         check_spaces(self.observations, self.actions, spec)
         self._check_limit(spec.time_limit)
 
     def describe(self) -> dict[str, Any]:
-        """What is in here, in plain JSON types; unknown numbers are None, and so are absent actions."""
+        """What is in here, in plain JSON types; None for unknown numbers and absent actions."""
         last = self.last_observations
         unknown = len(self._stretch_ends) if last is None else int(np.isnan(last[:, 0]).sum())
-        return {
-            "env_id": self.env_id,
-            "episodes": len(self),
-            "pairs": self.pairs,
-            "observations": {"size": self.observations.shape[1], **value_range(self.observations)},
-            "actions": describe_actions(self.actions),
-            "next_observations": {"known": self.pairs - unknown},
-            "pairs_per_episode": value_range(self.lengths),
-            "episode_steps": value_range(self.episode_steps),
-            "terminated": int(self.terminated.sum()),
-            "returns": describe_returns(self.returns),
-            "fingerprint": self.fingerprint(),
-        }
+        described = describe_content(self._content(), self.pairs - unknown)
+        return described | {"fingerprint": self.fingerprint()}
 
     def fingerprint(self) -> str:
         """SHA-256 of the content, in hex; the same whatever file format it came from."""
-        return digest_of({field.name: getattr(self, field.name) for field in fields(self)})
+        return digest_of(self._content())
+
+    def _content(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @property
     def _stretch_ends(self) -> Int64[np.ndarray, "S"]:
@@ -323,9 +303,9 @@ class Demonstrations:
         return self._take(np.flatnonzero(kept), {"lengths": lengths})
 
     def _take(self, pairs: Int64[np.ndarray, "K"], changes: dict[str, np.ndarray]) -> "Demonstrations":
-        """These pairs in this order, with where their actions led; `changes`: fields of episodes."""
+        """These pairs, with where their actions led; `changes` are fields of episodes."""
         steps = self.steps[pairs]
-        per_episode = {name: changes.get(name, getattr(self, name)) for name in PER_EPISODE}
+        per_episode = {name: getattr(self, name) for name in PER_EPISODE} | changes
         ends = stretch_ends(per_episode["lengths"], per_episode["episode_steps"], steps)
         return replace(
             self,

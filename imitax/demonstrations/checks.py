@@ -76,29 +76,6 @@ def check_actions(value: Any, pairs: int) -> Actions:
     return as_integers("actions", array, pairs)
 
 
-def check_episode(
-    observations: Any, actions: Any
-) -> tuple[Float32[np.ndarray, "T O"], Actions, Float32[np.ndarray, "O"] | None]:
-    """(observations [T, O], actions, where the last action led) of an episode with T or T + 1 observations.
-
-    Without actions the last observation is always the one that the last step led to.
-    """
-    rows = check_observations(observations)
-    if actions is None:
-        steps = len(rows) - 1
-        if not steps:
-            raise ImitaxError("observations without actions must be at least two, found one.")
-    else:
-        steps = len(as_array("actions", actions, "fiu", "numbers", ("T",), ("T", "A")))
-        if steps not in (len(rows), len(rows) - 1):
-            raise ImitaxError(
-                f"actions must be as many as the observations, or one fewer, found {steps} actions "
-                f"and {len(rows)} observations."
-            )
-        actions = check_actions(actions, steps)
-    return rows[:steps], actions, rows[steps] if len(rows) > steps else None
-
-
 def check_lengths(value: Any, pairs: int) -> Int64[np.ndarray, "E"]:
     """Positive integers that add up to `pairs`."""
     lengths = as_integers("lengths", value, "E")
@@ -123,7 +100,7 @@ def check_returns(value: Any, episodes: int) -> Float64[np.ndarray, "E"]:
 def check_stored_steps(
     value: Any, lengths: Int64[np.ndarray, "E"], episode_steps: Int64[np.ndarray, "E"]
 ) -> Int64[np.ndarray, "N"] | None:
-    """Increasing steps within each episode, or `UNKNOWN` in all of one; None where they say nothing new."""
+    """Increasing steps within each episode, or all `UNKNOWN`; None where they are the default."""
     if value is None:
         return None
     steps = as_integers("stored_steps", value, int(lengths.sum()))
@@ -149,7 +126,7 @@ def check_last_observations(value: Any, stretches: int, size: int) -> Float32[np
     if value is None:
         return None
     array = as_array("last_observations", value, "fiu", "numbers", (stretches, size))
-    unknown = np.isnan(array).all(axis=1)
+    unknown = np.all(np.isnan(array), axis=1)
     if unknown.all():
         return None
     rows = as_float32("last_observations", np.where(unknown[:, None], 0, array), "row")
@@ -158,7 +135,7 @@ def check_last_observations(value: Any, stretches: int, size: int) -> Float32[np
 
 
 def check_spaces(observations: np.ndarray, actions: np.ndarray | None, spec: EnvSpec) -> None:
-    """That observations and actions are of the spaces of `spec`; errors as `Demonstrations.validate`."""
+    """That observations and actions are of the spaces of `spec`; errors as `validate`."""
     if observations.shape[1] != spec.observation_size:
         raise ImitaxError(
             f"observations of {spec.id} have size {spec.observation_size}, "
@@ -168,16 +145,16 @@ def check_spaces(observations: np.ndarray, actions: np.ndarray | None, spec: Env
         return
     space = spec.action_space
     expected = "integers [N]" if isinstance(space, Discrete) else f"floats [N, {space.size}]"
-    found = "integers [N]" if actions.ndim == 1 else f"floats [N, {actions.shape[1]}]"
-    if found != expected:
-        raise ImitaxError(f"actions of {spec.id} are {expected}, found {found}.")
+    actual = "integers [N]" if actions.ndim == 1 else f"floats [N, {actions.shape[1]}]"
+    if actual != expected:
+        raise ImitaxError(f"actions of {spec.id} are {expected}, found {actual}.")
     if isinstance(space, Discrete):
         outside, bounds = actions >= space.n, f"0 … {space.n - 1}"
     else:
         low, high = np.asarray(space.low), np.asarray(space.high)
         extent = high - low
         slack = BOX_TOLERANCE * np.where(np.isfinite(extent), extent, 1.0)
-        outside = ((actions < low - slack) | (actions > high + slack)).any(axis=1)
+        outside = np.any((actions < low - slack) | (actions > high + slack), axis=1)
         bounds = f"the box {brief(low.tolist())} … {brief(high.tolist())}"
     if (bad := first_true(outside)) is not None:
         raise ImitaxError(
@@ -186,7 +163,7 @@ def check_spaces(observations: np.ndarray, actions: np.ndarray | None, spec: Env
 
 
 def check_same_rows(name: str, where: str, first: np.ndarray | None, other: np.ndarray | None) -> None:
-    """That two arrays can be rows of one: the same dtype and sizes after the first axis, or both None."""
+    """That two arrays can be rows of one: same dtype and sizes of a row, or both None."""
     if first is None and other is None:
         return
     if first is None or other is None:

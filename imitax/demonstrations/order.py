@@ -1,8 +1,8 @@
 """Which stored pairs follow one another, from the steps at which they were taken.
 
-A *stretch* is a longest row of pairs of one episode at consecutive steps: the next observation of each
-of them but the last is the observation of the pair after it, and need not be stored. A whole episode is
-one stretch; of every third pair, each pair is one.
+A *stretch* is a longest series of pairs of one episode at consecutive steps: the next observation
+of each of them but the last is the observation of the pair after it, and need not be stored. A
+whole episode is one stretch; where every third pair was kept, each pair is one.
 
 Shapes: N pairs, E episodes, S stretches.
 """
@@ -27,7 +27,7 @@ def stretch_ends(
     episode_steps: Int64[np.ndarray, "E"],
     stored_steps: Int64[np.ndarray, "N"] | None,
 ) -> Int64[np.ndarray, "S"]:
-    """Index of the last pair of each stretch; without `stored_steps` those are the default ones."""
+    """Index of the last pair of each stretch; without `stored_steps` by the default ones."""
     last = np.cumsum(lengths) - 1
     if stored_steps is None:
         if (lengths == episode_steps).all():  # as most are: without arrays of N numbers

@@ -22,7 +22,7 @@ def to_json(demonstrations: Demonstrations) -> dict[str, list]:
 
 
 def from_json(content: dict[str, Any], size: int) -> dict[str, list]:
-    """Fields of `Demonstrations` with observations of `size` numbers, for its constructor to check."""
+    """Fields of `Demonstrations`, unchecked; an observation has `size` numbers."""
     lists = {key: content[key] for key in KEYS if key in content}
     for key, value in lists.items():
         if not isinstance(value, list):

@@ -1,6 +1,6 @@
 """Minari datasets; the only place that imports minari, beside `minari_list`.
 
-An episode there has T actions and T + 1 observations, of which the last one is where the last action led.
+An episode there has T actions and T + 1 observations; the last one is where the last action led.
 """
 
 import json
@@ -28,10 +28,11 @@ _MOST_NUMBERS = 1 << 22  # of a space
 def write(demonstrations: Demonstrations, path: Path, spec: EnvSpec | None) -> None:
     """A folder that `minari.MinariDataset(path)` opens.
 
-    Where it is unknown where the last action led, the observation before it is written twice. The rewards
-    of single steps are not known: the episode's return stands on its last step, 0 on the others, NaN where
-    it is unknown. Without `spec` the action space is no more than what was seen: Discrete(largest + 1),
-    or an unbounded Box. What Minari has no place for goes to the metadata, key `imitax`.
+    Where it is unknown where the last action led, the observation before it is written twice. The
+    rewards of single steps are unknown as well: the episode's return stands on its last step, 0 on
+    the others, NaN where it is unknown. Without `spec` the action space is no more than what was
+    seen: Discrete(largest + 1), or an unbounded Box. What Minari has no place for goes to the
+    metadata, key `imitax`.
     """
     import minari
     from minari.data_collector import EpisodeBuffer
@@ -70,8 +71,8 @@ def write(demonstrations: Demonstrations, path: Path, spec: EnvSpec | None) -> N
 def _metadata(demonstrations: Demonstrations) -> dict[str, Any]:
     """Under the key `imitax`; without next observations it is what version 0.1.0 wrote.
 
-    Of whole episodes Minari itself holds the last observation, and the list `last_known` says which of them
-    are true. Of subsampled ones it has no place for what followed each pair.
+    Of whole episodes Minari itself holds the last observation, and the list `last_known` says which
+    of them are true. Of subsampled ones it has no place for what followed each pair.
     """
     content = {"episode_steps": demonstrations.episode_steps.tolist(), "env_id": demonstrations.env_id}
     last = demonstrations.last_observations
@@ -135,10 +136,10 @@ def read(name: str, spec: EnvSpec | None) -> Demonstrations:
                 "expected T + 1, T, T and T, with T at least 1."
             )
         actions = episode.actions if discrete else np.asarray(episode.actions, np.float64)
-        # Formerly it was not looked at, so that whatever stands there does not spoil the pairs.
+        # Version 0.1.0 did not look at the last observation: where it is no number, the pairs still count.
         last = np.abs(np.asarray(episode.observations[-1], np.float64))
-        known = bool((last <= np.finfo(np.float32).max).all())
-        episodes.append((episode.observations[: steps + known], actions))
+        is_finite = bool((last <= np.finfo(np.float32).max).all())
+        episodes.append((episode.observations[: steps + is_finite], actions))
         terminated.append(bool(episode.terminations[-1]))
         returns.append(float(np.sum(episode.rewards, dtype=np.float64)))
     env_id = dataset.env_spec.id if dataset.env_spec is not None else ""
@@ -151,16 +152,16 @@ def read(name: str, spec: EnvSpec | None) -> Demonstrations:
 
 
 def _with_metadata(demonstrations: Demonstrations, content: Any) -> Demonstrations:
-    """What `_metadata` made is put back."""
+    """These pairs with what `_metadata` made of them when they were written."""
     optional = {"last_known", *extras.KEYS}
     if not isinstance(content, dict) or set(content) - optional != {"episode_steps", "env_id"}:
         raise ImitaxError(f"found imitax = {brief(content)}; expected episode_steps and env_id.")
-    # Version 0.1.0 wrote each episode's last observation twice, and so does this one where it does not know
-    # better. A repeated observation alone proves nothing: an environment may stand still at a wall.
+    # Version 0.1.0 wrote each episode's last observation twice, and so does this one where it does
+    # not know better. Repetition alone proves nothing: an environment may stand still at a wall.
     last = demonstrations.last_observations if "last_known" in content else None
     if last is not None:
-        known = as_array("last_known", content["last_known"], "b", "booleans", (len(last),))
-        last = np.where(known[:, None], last, np.nan)
+        last_known = as_array("last_known", content["last_known"], "b", "booleans", (len(last),))
+        last = np.where(last_known[:, None], last, np.nan)
     following = {"last_observations": last}
     following |= extras.from_json(content, demonstrations.observations.shape[1])
     return replace(

@@ -1,10 +1,11 @@
 """npz: one array per field of `Demonstrations` that is not None, and `format_version`.
 
-Nothing is unpickled. What version 0.1.0 wrote has no fields of next observations and is read as it was.
+Nothing is unpickled. Files of version 0.1.0 lack next observations and are read as they were.
 """
 
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,8 @@ def read(name: str, spec: EnvSpec | None) -> Demonstrations:
         raise ImitaxError(f"found the keys {brief(sorted(arrays))}; expected {', '.join(missing)} as well.")
     if (version := arrays["format_version"]).shape != () or version != VERSION:
         raise ImitaxError(f"found format_version {brief(version)}; expected {VERSION}.")
-    content = {name: arrays.get(name) for name in FIELDS}
-    if content["env_id"].shape != () or content["env_id"].dtype.kind != "U":
-        raise ImitaxError(f"found env_id {brief(content['env_id'])}; expected one text.")
-    return Demonstrations(**{**content, "env_id": str(content["env_id"])})
+    env_id = arrays["env_id"]
+    if env_id.shape != () or env_id.dtype.kind != "U":
+        raise ImitaxError(f"found env_id {brief(env_id)}; expected one text.")
+    content: dict[str, Any] = {name: arrays.get(name) for name in FIELDS}
+    return Demonstrations(**{**content, "env_id": str(env_id)})
