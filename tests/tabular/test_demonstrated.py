@@ -55,7 +55,7 @@ def test_observations_that_are_no_state_are_told():
 def test_states_alone_are_refused():
     mdp = gridworld(["S.G"])
     shown = replace(demonstrations([0, 0, 1], [1, 1, 1], mdp), actions=None)
-    with pytest.raises(ImitaxError, match="^An exact method needs actions"):
+    with pytest.raises(ImitaxError, match=r"^An exact method needs actions"):
         empirical_occupancy(mdp, shown)
 
 
