@@ -5,6 +5,7 @@ import numpy as np
 
 from imitax.core.spaces import from_environment
 from imitax.demonstrations import Demonstrations
+from imitax.errors import ImitaxError
 from imitax.training.config import RunConfig
 from imitax.types import EnvSpec, Sample, Transition
 
@@ -27,16 +28,31 @@ def hold_out(demonstrations: Demonstrations, config: RunConfig) -> tuple[Demonst
 def expert_sample(
     demonstrations: Demonstrations, spec: EnvSpec, asks: frozenset[str] = frozenset()
 ) -> Sample:
-    """The pairs as transitions [N], in agent units, and the absorbing mass; next observations where `asks` says so."""
-    del asks
-    pairs = demonstrations.pairs
+    """The demonstrations as transitions [N], in agent units, and their absorbing mass.
+
+    Next observations take as much memory as observations, so they are there only where a reward model `asks` for
+    "next_obs"; pairs of which they are unknown are then left out.
+
+    Raises:
+        ImitaxError: next observations are asked for, and none is known.
+    """
+    rows, next_obs = slice(None), None
+    if "next_obs" in asks:
+        following, known = demonstrations.next_observations()
+        if not known.any():
+            raise ImitaxError(
+                "The reward model needs next observations, but these demonstrations hold none: record episodes with "
+                "one observation more than actions."
+            )
+        rows, next_obs = known, jnp.asarray(following[known])
+    actions = demonstrations.actions
     transitions = Transition(
-        obs=jnp.asarray(demonstrations.observations),
-        action=from_environment(spec.action, demonstrations.actions),
-        next_obs=None,
-        reward=jnp.full(pairs, jnp.nan),
-        terminated=jnp.zeros(pairs, bool),
-        truncated=jnp.zeros(pairs, bool),
-        step=jnp.zeros(pairs, jnp.int32),
+        obs=jnp.asarray(demonstrations.observations[rows]),
+        action=None if actions is None else from_environment(spec.action, actions[rows]),
+        next_obs=next_obs,
+        reward=jnp.full(len(demonstrations.observations[rows]), jnp.nan),
+        terminated=jnp.asarray(demonstrations.pair_terminated[rows]),
+        truncated=jnp.asarray(demonstrations.pair_truncated[rows]),
+        step=jnp.asarray(demonstrations.steps[rows], jnp.int32),
     )
     return Sample(transitions, jnp.float32(demonstrations.absorbing_mass(spec.time_limit)))

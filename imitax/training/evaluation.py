@@ -180,6 +180,7 @@ def _demonstrations(spec: EnvSpec, played: Episodes) -> Demonstrations:
     actions = np.asarray(to_environment(spec.action, jnp.asarray(rollout.action)))
     episodes, ends = [], []
     for i, length in enumerate(lengths):
-        episodes.append((np.asarray(rollout.obs[:length, i]), actions[:length, i]))
+        observations = [rollout.obs[:length, i], rollout.next_obs[length - 1 : length, i]]
+        episodes.append((np.concatenate(observations), actions[:length, i]))
         ends.append(bool(rollout.terminated[length - 1, i]))
     return Demonstrations.from_episodes(episodes, terminated=ends, returns=played.returns, env_id=spec.id)

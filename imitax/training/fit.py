@@ -171,6 +171,8 @@ def prepare(config: RunConfig, env: Env, demonstrations: Demonstrations | None) 
     if demonstrations is None:
         return None
     demonstrations.validate(env.spec)
+    if entry.demonstrations:
+        demonstrations.require_actions(f"Method '{config.method}'")
     demonstrations = choose(demonstrations, config)
     if entry.kind is Kind.SUPERVISED:
         hold_out(demonstrations, config)
