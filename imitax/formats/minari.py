@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from imitax.core.spaces import bounds, size, vector
 from imitax.demonstrations import Demonstrations
 from imitax.errors import ImitaxError
 from imitax.files.arrays import MAX_BYTES, as_array, brief
 from imitax.files.read import MAX_DEFLATE, MAX_TEXT, check_file, parse_json, read_text
 from imitax.formats import extras
-from imitax.types import Box, Discrete, EnvSpec
+from imitax.types import EnvSpec
 
 PREFIX = "minari:"
 _LONGEST_ID = 200  # characters
@@ -94,13 +95,9 @@ def _gymnasium_spaces(demonstrations: Demonstrations, spec: EnvSpec | None) -> t
     actions = demonstrations.require_actions("Minari")
     observation_space = spaces.Box(-np.inf, np.inf, demonstrations.observations.shape[1:], np.float32)
     if actions.ndim == 1:
-        seen = Discrete(int(actions.max()) + 1)
-    else:
-        seen = Box((-math.inf,) * actions.shape[1], (math.inf,) * actions.shape[1])
-    known = seen if spec is None else spec.action_space
-    if isinstance(known, Discrete):
-        return observation_space, spaces.Discrete(known.n)
-    low, high = np.array(known.low, np.float32), np.array(known.high, np.float32)
+        return observation_space, spaces.Discrete(int(actions.max()) + 1 if spec is None else size(spec.action))
+    own = vector(actions.shape[1]) if spec is None else spec.action
+    low, high = (bound.astype(np.float32) for bound in bounds(own))
     return observation_space, spaces.Box(low, high, dtype=np.float32)
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from imitax.agents.ppo import PPOConfig, ppo
 from imitax.agents.trpo import TRPOConfig, trpo
 from imitax.core.memory import last_rollout
+from imitax.core.settings import setting, settings
 from imitax.errors import unknown
 from imitax.methods.adversarial import Loop, LoopConfig, adversarial
 from imitax.methods.cloning import Cloning, CloningConfig, cloning
@@ -16,7 +17,7 @@ from imitax.rewards.apprenticeship import ApprenticeshipConfig, fem, gtal
 from imitax.rewards.constant import ConstantConfig, constant
 from imitax.rewards.gail import GAILConfig, gail
 from imitax.rewards.true_reward import TrueRewardConfig, true_reward
-from imitax.types import EnvSpec, Policy
+from imitax.types import Agent, EnvSpec, Memory, Policy, RewardModel
 
 Settings = dict[str, Any]  # group -> settings object
 
@@ -26,7 +27,7 @@ class AgentEntry(NamedTuple):
 
     summary: str
     config: type
-    build: Callable  # (spec, policy, settings) -> Agent
+    build: Callable | None  # (spec, policy, settings) -> Agent
 
 
 class Kind(Enum):
@@ -47,7 +48,7 @@ class MethodEntry(NamedTuple):
 
     summary: str
     config: type
-    build: Callable  # (spec, settings) -> RewardModel or Planning; (spec, policy, settings) -> Cloning
+    build: Callable | None  # (spec, settings) -> RewardModel or Planning; (spec, policy, settings) -> Cloning
     demonstrations: bool  # whether it learns from them
     kind: Kind
 
@@ -56,6 +57,24 @@ class MethodEntry(NamedTuple):
         """Whether it runs the adversarial loop, with an agent."""
         return self.kind is Kind.LOOP
 
+
+@settings
+class CustomConfig:
+    """Settings of a user's own reward model or agent."""
+
+    hidden: tuple[int, ...] = setting((100, 100), "units per tanh layer of the policy, where none is given")
+
+
+class Parts(NamedTuple):
+    """Values that take the place of what a configuration names."""
+
+    reward_model: RewardModel | None = None
+    agent: Callable[[EnvSpec, Policy], Agent] | None = None  # a constructor
+    policy: Policy | None = None
+    memory: Memory | None = None
+
+
+CUSTOM = "custom"  # the name of a method or an agent that is given as a value
 
 AGENTS = {
     "ppo": AgentEntry("proximal policy optimisation, clipped surrogate", PPOConfig, ppo),
@@ -95,6 +114,8 @@ METHODS = {
 
 def find_method(name: str) -> MethodEntry:
     """The entry called `name`; `ImitaxError` with the nearest names if there is none."""
+    if name == CUSTOM:
+        return MethodEntry("a reward model of your own", CustomConfig, None, True, Kind.LOOP)
     if name not in METHODS:
         raise unknown("method", name, METHODS)
     return METHODS[name]
@@ -102,6 +123,8 @@ def find_method(name: str) -> MethodEntry:
 
 def find_agent(name: str) -> AgentEntry:
     """The entry called `name`; `ImitaxError` with the nearest names if there is none."""
+    if name == CUSTOM:
+        return AgentEntry("an agent of your own", CustomConfig, None)
     if name not in AGENTS:
         raise unknown("agent", name, AGENTS)
     return AGENTS[name]
@@ -119,16 +142,30 @@ def default_settings(method: str, agent: str, init: str | None = None) -> Settin
     return groups | ({init: find_method(init).config()} if init else {})
 
 
-def policy_of(method: str, spec: EnvSpec, settings: Settings) -> Policy:
+def policy_of(method: str, spec: EnvSpec, settings: Settings, parts: Parts = Parts()) -> Policy:
     """The family of policies that a method trains; equal hidden layers give the same object."""
-    return mlp_policy(spec, settings["agent" if find_method(method).loop else method].hidden)
+    group = "agent" if find_method(method).loop else method
+    return parts.policy or mlp_policy(spec, settings[group].hidden)
 
 
-def build_loop(method: str, agent: str, spec: EnvSpec, policy: Policy, settings: Settings) -> Loop:
+def reward_model_of(
+    method: str, spec: EnvSpec, settings: Settings, parts: Parts = Parts()
+) -> RewardModel:
+    """The reward model of a method of the loop; numbers in `settings` may be traced."""
+    return parts.reward_model or find_method(method).build(spec, settings["reward"])
+
+
+def build_loop(
+    method: str, agent: str, spec: EnvSpec, settings: Settings, parts: Parts = Parts()
+) -> Loop:
     """The pure functions of a method of the loop; numbers in `settings` may be traced."""
-    model = find_method(method).build(spec, settings["reward"])
-    optimiser = find_agent(agent).build(spec, policy, settings["agent"])
-    return adversarial(spec, policy, optimiser, model, last_rollout())
+    policy = policy_of(method, spec, settings, parts)
+    model = reward_model_of(method, spec, settings, parts)
+    if parts.agent is not None:
+        optimiser = parts.agent(spec, policy)
+    else:
+        optimiser = find_agent(agent).build(spec, policy, settings["agent"])
+    return adversarial(spec, policy, optimiser, model, parts.memory or last_rollout())
 
 
 def build_cloning(spec: EnvSpec, policy: Policy, settings: Settings) -> Cloning:

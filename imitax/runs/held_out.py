@@ -5,7 +5,7 @@ import numpy as np
 
 from imitax.demonstrations import Demonstrations
 from imitax.methods.adversarial import as_learnt_from
-from imitax.methods.registry import find_method
+from imitax.methods.registry import find_method, reward_model_of
 from imitax.stats.estimates import probability_of_improvement
 from imitax.training.data import expert_sample
 from imitax.training.fit import Training
@@ -33,7 +33,7 @@ def rewards(training: Training, demonstrations: Demonstrations) -> np.ndarray:
     """Each seed's reward for some of the pairs, evenly spaced: [S, N]."""
     config, spec = training.config, training.spec
     every = -(-demonstrations.pairs // PAIRS)
-    model = find_method(config.method).build(spec, config.settings["reward"])
+    model = reward_model_of(config.method, spec, config.settings, training.parts)
     sample = expert_sample(demonstrations.subsample(every, np.random.default_rng(0)), spec, model.asks)
 
     def one(learner):

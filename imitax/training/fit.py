@@ -10,7 +10,7 @@ import numpy as np
 from imitax.demonstrations import Demonstrations
 from imitax.envs.base import Env
 from imitax.errors import ImitaxError
-from imitax.methods.registry import Kind, build_loop, find_method, policy_of
+from imitax.methods.registry import Kind, Parts, build_loop, find_method, policy_of
 from imitax.policies.policy import TrainedPolicy, policies_of
 from imitax.tabular.irl import Learnt
 from imitax.training.callbacks import Callback, Moment, Restore, select_seeds
@@ -35,6 +35,7 @@ class Training:
     seconds: float  # wall time, compilation included
     demonstrations: Demonstrations | None = field(default=None, repr=False)  # as they were used
     learnt: list[Learnt] | None = field(default=None, repr=False)  # by a planning method, for each seed
+    parts: Parts = Parts()  # values that were given instead of names
 
     @property
     def iterations(self) -> int:
@@ -44,7 +45,7 @@ class Training:
     @property
     def family(self) -> Policy:
         """How the parameters act."""
-        return policy_of(self.config.method, self.spec, self.config.settings)
+        return policy_of(self.config.method, self.spec, self.config.settings, self.parts)
 
     @property
     def policies(self) -> list[TrainedPolicy]:
@@ -63,16 +64,18 @@ def fit(
     demonstrations: Demonstrations | None = None,
     callbacks: Sequence[Callback] = (),
     restore: Restore | None = None,
+    parts: Parts = Parts(),
 ) -> Training:
     """Train `config.method` on `env`; errors if it needs demonstrations and has none that fit.
 
     `callbacks` are called after every iteration of the loop (cloning and planning: for each round, at the end).
-    `restore` gives back the state of a run that is resumed.
+    `restore` gives back the state of a run that is resumed. `parts` take the place of what `config` names.
 
     Raises:
         ImitaxError: as `prepare`, or a number that training depends on is no longer finite.
     """
-    return _fit([config], env, prepare(config, env, demonstrations), callbacks, restore)[0]
+    demonstrations = prepare(config, env, demonstrations, parts)
+    return _fit([config], env, demonstrations, callbacks, restore, parts)[0]
 
 
 def fit_side_by_side(
@@ -117,13 +120,16 @@ def _fit(
     demonstrations: Demonstrations | None,
     callbacks: Sequence[Callback] = (),
     restore: Restore | None = None,
+    parts: Parts = Parts(),
 ) -> list[Training]:
     """Train configurations that share a program; `demonstrations` are those that are used."""
     start, config = time.perf_counter(), configs[0]
     learnt, env_steps, kind = None, 0, find_method(config.method).kind
     match kind:
         case Kind.LOOP:
-            learner, metrics, env_steps = run_loop(configs, env, demonstrations, callbacks, restore)
+            learner, metrics, env_steps = run_loop(
+                configs, env, demonstrations, callbacks, restore, parts
+            )
         case Kind.SUPERVISED:
             learner, metrics = clone_policies(configs, env.spec, demonstrations)
         case Kind.PLANNING:
@@ -145,12 +151,18 @@ def _fit(
             seconds,
             demonstrations,
             learnt,
+            parts,
         )
         for config, rows in zip(configs, rows_of(configs), strict=True)
     ]
 
 
-def prepare(config: RunConfig, env: Env, demonstrations: Demonstrations | None) -> Demonstrations | None:
+def prepare(
+    config: RunConfig,
+    env: Env,
+    demonstrations: Demonstrations | None,
+    parts: Parts = Parts(),
+) -> Demonstrations | None:
     """The demonstrations that `config` uses, after all checks that could stop a run; compiles nothing.
 
     Raises:
@@ -166,8 +178,7 @@ def prepare(config: RunConfig, env: Env, demonstrations: Demonstrations | None) 
             "it is for methods that learn from demonstrations in an environment, such as gail."
         )
     if entry.loop:
-        policy = policy_of(config.method, env.spec, config.settings)
-        build_loop(config.method, config.agent, env.spec, policy, config.settings)
+        build_loop(config.method, config.agent, env.spec, config.settings, parts)
     if demonstrations is None:
         return None
     demonstrations.validate(env.spec)

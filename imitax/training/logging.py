@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from imitax.training.callbacks import Moment
 from imitax.training.config import RunConfig
 
 
+@runtime_checkable
 class Logger(Protocol):
     """Where metrics go. Each function is called from one thread: `start` once, `log` often, `close` once."""
 

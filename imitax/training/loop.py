@@ -19,7 +19,7 @@ from imitax.demonstrations import Demonstrations
 from imitax.envs.base import Env
 from imitax.errors import ImitaxError
 from imitax.methods.adversarial import Cycle
-from imitax.methods.registry import build_loop, policy_of
+from imitax.methods.registry import Parts, build_loop, policy_of, reward_model_of
 from imitax.training.callbacks import Callback, History, LoopState, Moment, Restore
 from imitax.training.collecting import fold, source
 from imitax.training.config import RunConfig
@@ -27,7 +27,7 @@ from imitax.training.data import expert_sample
 from imitax.training.lanes import lanes_of
 from imitax.training.rollout import episode_statistics
 from imitax.training.supervised import clone_policies
-from imitax.types import EnvSpec, Learner, Policy, Transition
+from imitax.types import EnvSpec, Learner, Transition
 
 
 class Programs(NamedTuple):
@@ -40,11 +40,11 @@ class Programs(NamedTuple):
 
 
 @lru_cache(maxsize=16)
-def _programs(method: str, agent: str, spec: EnvSpec, policy: Policy, structure: Any) -> Programs:
+def _programs(method: str, agent: str, spec: EnvSpec, structure: Any, parts: Parts) -> Programs:
     """The programs of a run. They are kept: a second run with other seeds, lengths or numbers compiles nothing."""
 
     def built(leaves):
-        return build_loop(method, agent, spec, policy, jax.tree.unflatten(structure, leaves))
+        return build_loop(method, agent, spec, jax.tree.unflatten(structure, leaves), parts)
 
     def update(name: str):
         def one(leaves, learner, expert, episode_return, rollout, carry, progress, key):
@@ -120,9 +120,10 @@ def run_loop(
     demonstrations: Demonstrations | None,
     callbacks: Sequence[Callback] = (),
     restore: Restore | None = None,
+    parts: Parts = Parts(),
 ) -> LoopResult:
     """Train the seeds of all configurations, which differ in numbers alone, side by side."""
-    training = _Training(configs, env, demonstrations)
+    training = _Training(configs, env, demonstrations, parts)
     config, rollouts = configs[0], training.rollouts
     try:
         state, history = training.start(restore)
@@ -144,14 +145,21 @@ def run_loop(
 class _Training:
     """What stays the same from iteration to iteration."""
 
-    def __init__(self, configs: Sequence[RunConfig], env: Env, demonstrations: Demonstrations | None):
+    def __init__(
+        self,
+        configs: Sequence[RunConfig],
+        env: Env,
+        demonstrations: Demonstrations | None,
+        parts: Parts,
+    ):
         self.configs, self.config, self.env = configs, configs[0], env
         self.demonstrations = demonstrations
         self.lanes = lanes_of(configs)
         loop, method = self.config.settings["loop"], self.config.method
-        self.policy = policy = policy_of(method, env.spec, self.config.settings)
-        self.programs = _programs(method, self.config.agent, env.spec, policy, self.lanes.structure)
-        self.expert = None if demonstrations is None else expert_sample(demonstrations, env.spec)
+        self.policy = policy = policy_of(method, env.spec, self.config.settings, parts)
+        self.programs = _programs(method, self.config.agent, env.spec, self.lanes.structure, parts)
+        asks = reward_model_of(method, env.spec, self.config.settings, parts).asks
+        self.expert = None if demonstrations is None else expert_sample(demonstrations, env.spec, asks)
         self.rollouts = source(env, policy, len(self.lanes.seeds), loop.envs, loop.env_steps // loop.envs)
         self.run_keys = fold(self.lanes.keys, 1)
 
