@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from imitax.errors import ImitaxError
+from imitax.errors import ImitaxError, brief
 from imitax.files.arrays import (
     as_array,
     as_integers,
-    brief,
     check_actions,
     check_lengths,
     check_observations,

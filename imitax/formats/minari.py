@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from imitax.demonstrations import Demonstrations
-from imitax.errors import ImitaxError
-from imitax.files.arrays import MAX_BYTES, brief
+from imitax.errors import ImitaxError, brief
+from imitax.files.arrays import MAX_BYTES
 from imitax.files.read import MAX_DEFLATE, check_file, parse_json, read_text
 from imitax.types import Box, Discrete, EnvSpec
 

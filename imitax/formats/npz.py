@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from imitax.demonstrations import Demonstrations
-from imitax.errors import ImitaxError
-from imitax.files.arrays import brief
+from imitax.errors import ImitaxError, brief
 from imitax.files.read import read_arrays
 from imitax.types import EnvSpec
 

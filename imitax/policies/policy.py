@@ -1,6 +1,5 @@
 """A trained policy as a plain callable on numpy input, and its file."""
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict
@@ -16,8 +15,9 @@ from imitax.core.compiling import jit
 from imitax.core.distributions import distribution
 from imitax.core.spaces import to_environment
 from imitax.core.statistics import Moments, empty_moments, normalise
-from imitax.errors import ImitaxError
-from imitax.files.read import LARGEST, one_line, parse_json, read_tensors, read_text
+from imitax.errors import ImitaxError, one_line
+from imitax.files.read import LARGEST, parse_json, read_tensors, read_text
+from imitax.files.write import write_json, write_whole
 from imitax.networks import parameter_count, policy_network
 from imitax.policies.tensors import from_tensors, to_tensors
 from imitax.types import Box, Discrete, EnvSpec, Learner
@@ -117,12 +117,11 @@ def stack(policies: list[Policy]) -> PolicyParams:
 
 def save_policies(policies: list[Policy], path: Path) -> None:
     """Write `path` (safetensors; tensors seed0.network.weights.0 …) and a description beside it (.json)."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save as to_bytes
 
     tensors = {}
     for index, policy in enumerate(policies):
         tensors |= to_tensors(policy.params, f"seed{index}.")
-    save_file(tensors, path)
     spec = policies[0].spec
     description = {
         "what": "policies of imitax: normalise observations with (x - mean) / sqrt(variance), clip to ±10, "
@@ -139,7 +138,8 @@ def save_policies(policies: list[Policy], path: Path) -> None:
             name: list(tensor.shape) for name, tensor in tensors.items() if name.startswith("seed0.")
         },
     }
-    path.with_suffix(".json").write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n")
+    write_whole(path, to_bytes(tensors))
+    write_json(path.with_suffix(".json"), description)
 
 
 def load_policies(path: Path) -> list[Policy]:

@@ -11,7 +11,6 @@ figures/             learning curves, as PNG and SVG
 summary.json         evaluation on fresh episodes; written last, so a folder without it is incomplete
 """
 
-import math
 import platform
 import time
 from collections.abc import Sequence
@@ -28,14 +27,15 @@ from imitax.demonstrations import Demonstrations
 from imitax.envs import make
 from imitax.envs.base import Env
 from imitax.errors import ImitaxError
-from imitax.files.write import check_parts, read_json, write_json
+from imitax.files.read import read_json
+from imitax.files.write import finite, write_json
 from imitax.methods.registry import find_method
 from imitax.policies.policy import Policy, load_policies, save_policies
 from imitax.runs.held_out import held_out
 from imitax.runs.loggers import Logger, Logging
 from imitax.runs.recorder import Recorder, default_interval
 from imitax.runs.samples import SEEDS, save_visits
-from imitax.runs.schema import read_summary
+from imitax.runs.schema import check_parts, read_summary
 from imitax.stats import figures
 from imitax.stats.estimates import describe_returns, normalised
 from imitax.training import planning
@@ -236,7 +236,7 @@ def _train_in(
         summary["held_out"] = known
     if training.learnt is not None:
         planning.save_rewards(training.learnt, path / "reward.safetensors")
-        summary["irl"] = _finite(planning.describe(training, env))
+        summary["irl"] = finite(planning.describe(training, env))
     (path / "figures").mkdir(exist_ok=True)
     figures.save(figures.learning_curves(training.metrics, summary), path / "figures" / "learning")
     write_json(path / "summary.json", summary)
@@ -268,7 +268,7 @@ def summarise(training: Training, env: Env, episodes: int) -> dict[str, Any]:
         described["episode_length"] = float(result.lengths.mean())
         summary[name] = described
     summary["final"] = {name: _known_mean(values[:, -1]) for name, values in training.metrics.items()}
-    return _finite(summary)
+    return finite(summary)
 
 
 def load_run(path: Path) -> Run:
@@ -322,14 +322,3 @@ def _known_mean(values: np.ndarray) -> float | None:
     """Mean over the seeds that have a value (no episode may have ended in the last iteration)."""
     known = values[np.isfinite(values)]
     return known.mean().item() if known.size else None
-
-
-def _finite(data):
-    """NaN is not JSON: null instead."""
-    if isinstance(data, dict):
-        return {key: _finite(value) for key, value in data.items()}
-    if isinstance(data, list):
-        return [_finite(value) for value in data]
-    if isinstance(data, float) and not math.isfinite(data):
-        return None
-    return data

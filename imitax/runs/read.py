@@ -5,11 +5,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from imitax.errors import ImitaxError
-from imitax.files.read import is_number, one_line, parse_json, read_text
-from imitax.files.write import check_parts
+from imitax.errors import ImitaxError, one_line
+from imitax.files.read import is_number, parse_json, read_text
 from imitax.runs.samples import Visits, load_visits
-from imitax.runs.schema import read_config, read_summary
+from imitax.runs.schema import check_parts, read_config, read_summary
 
 _OWN = ("iteration", "seed", "seconds")  # of a line of metrics; all else are metrics
 

@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from imitax.errors import ImitaxError
-from imitax.files.arrays import brief
-from imitax.files.read import is_number
-from imitax.files.write import read_json
+from imitax.errors import ImitaxError, brief
+from imitax.files.read import is_number, read_json
 
 _CONFIG = {
     **{f"run.{name}": str for name in ("method", "env", "agent")},
@@ -29,6 +27,17 @@ _OPTIONAL = {  # may be null or absent, but not of another kind
     **{"expert.mean": float, "expert.interval": list, "expert.episodes": int},
 }
 _KINDS = {str: "text", int: "a whole number", float: "a number", dict: "an object", list: "a list of numbers"}
+
+
+def check_parts(path: Path, parts: tuple[str, ...]) -> None:
+    """`ImitaxError` unless the run folder `path` exists and holds the files `parts`."""
+    if not path.is_dir():
+        raise ImitaxError(f"Run folder '{path}' does not exist.")
+    for name in parts:
+        if not (path / name).is_file():
+            raise ImitaxError(
+                f"Run folder '{path}' is incomplete: {name} is missing (training did not finish?)."
+            )
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from imitax.files.write import replacing
 from imitax.stats.estimates import band
 
 # Okabe & Ito 2008: told apart by colour-blind readers.
@@ -28,9 +29,13 @@ def save(figure, path: Path) -> None:
     """Write path.png and path.svg; the same data give the same bytes."""
     import matplotlib
 
-    with matplotlib.rc_context({"svg.hashsalt": "imitax"}):
-        figure.savefig(path.with_suffix(".png"), dpi=130)
-        figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+    with (
+        matplotlib.rc_context({"svg.hashsalt": "imitax"}),
+        replacing(path.with_suffix(".png")) as png,
+        replacing(path.with_suffix(".svg")) as svg,
+    ):
+        figure.savefig(png, format="png", dpi=130)
+        figure.savefig(svg, format="svg", metadata={"Date": None})
 
 
 def curve(axis, values: np.ndarray, label: str, colour: str, smooth: int = 1) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 from imitax import formats
 from imitax.cli.terminal import Verbosity, evaluation_cells, live_bar
 from imitax.envs import make
-from imitax.runs.folder import new_folder, train_to_folder, write_json
+from imitax.files.write import write_json
+from imitax.runs.folder import new_folder, train_to_folder
 from imitax.stats import figures
 from imitax.stats.estimates import describe_returns, normalised
 from imitax.stats.units import duration

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
-from imitax.errors import ImitaxError, brief_text, unknown
-from imitax.files.arrays import brief
+from imitax.errors import ImitaxError, brief, brief_text, unknown
 from imitax.files.read import is_number
 from imitax.methods.registry import default_settings, find_agent, find_method
 
