@@ -222,30 +222,31 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     _stdout().print(table)
 
 
-def print_findings(found: dict) -> None:
-    """What `doctor.examine` found, on stdout: facts, then findings with what to do."""
+def print_findings(examined: dict) -> None:
+    """The result of `doctor.examine` on stdout: facts, then findings with what to do."""
     from rich.markup import escape
     from rich.table import Table
 
     facts = Table.grid(padding=(0, 2))
-    for name, text in _facts(found):
+    for name, text in _facts(examined):
         facts.add_row(f"[bold]{name}", escape(text))
     findings = Table.grid(padding=(0, 2))
-    for entry in found["findings"]:
-        mark, colour = _MARKS[entry["state"]]
+    for entry in examined["findings"]:
+        mark, colour = _MARKS[entry["severity"]]
         advice = f"\n[bold]→[/bold] {escape(entry['advice'])}" if entry["advice"] else ""
-        findings.add_row(f"[{colour}]{mark}", f"[bold]{entry['name']}", escape(entry["found"]) + advice)
-    end = "[bold]Training can run here." if found["works"] else "[bold red]Training cannot run here."
+        findings.add_row(f"[{colour}]{mark}", f"[bold]{entry['title']}", escape(entry["evidence"]) + advice)
+    end = "[bold]Training can run here." if examined["works"] else "[bold red]Training cannot run here."
     _stdout().print(facts, "", findings, "", end, sep="\n", highlight=False)
 
 
-_MARKS = {"ok": ("✓", "green"), "note": ("·", "cyan"), "warning": ("!", "yellow"), "broken": ("✗", "red")}
+_MARKS = {"ok": ("✓", "green"), "note": ("·", "cyan"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
 
 
-def _facts(found: dict) -> Iterator[tuple[str, str]]:
-    machine, cache, renderers, minari = (found[key] for key in ("machine", "cache", "renderers", "minari"))
-    yield "versions", ", ".join(f"{name} {version or '–'}" for name, version in found["versions"].items())
-    for extra, packages in found["extras"].items():
+def _facts(facts: dict) -> Iterator[tuple[str, str]]:
+    """(name, text) of what `doctor.machine` has collected."""
+    machine, cache, renderers, minari = (facts[key] for key in ("machine", "cache", "renderers", "minari"))
+    yield "versions", ", ".join(f"{name} {version or '–'}" for name, version in facts["versions"].items())
+    for extra, packages in facts["extras"].items():
         have = ", ".join(f"{name} {version}" for name, version in packages.items() if version)
         lacks = [name for name, version in packages.items() if version is None]
         text = f"{', '.join(lacks)} missing: pip install 'imitax[{extra}]'" if lacks else have

@@ -104,7 +104,7 @@ def test_a_diagnosis_has_its_place_only_where_there_is_one(four_runs, tmp_path):
 
 def test_a_run_is_diagnosed(make_run, tmp_path):
     page = parsed([make_run(level=25.0, seeds=1)], tmp_path)
-    assert "Few seeds: this is 1 seed(s)." in page.text
+    assert "Few seeds: this is 1 seed." in page.text
 
 
 HOSTILE = '</script><script>window.hacked=1</script><img src=x onerror="hacked=1">'
