@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # The house, from the ground up: a layer may import itself, `errors`, and the layers of the rows above its own.
 HOUSE = (
     ("errors",),
-    ("types", "findings", "files", "stats", "presets", "data"),
+    ("types", "findings", "catalogue", "files", "stats", "presets", "data"),
     ("core",),
     ("networks", "demonstrations"),
     ("tabular",),
@@ -26,6 +26,7 @@ HOUSE = (
 ONLY = {
     "types": (),
     "findings": (),
+    "catalogue": (),
     "files": (),
     "stats": ("files",),
     "networks": ("types", "core"),
@@ -79,6 +80,7 @@ MAY_USE = {
 # Rooms that work where JAX cannot be imported, but for the modules named beside them.
 WITHOUT_JAX = {
     "findings": (),
+    "catalogue": (),
     "files": (),
     "stats": (),
     "tabular": (),

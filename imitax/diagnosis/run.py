@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from imitax.catalogue import MethodInfo, method_info
 from imitax.findings import Finding, worst_first
 from imitax.runs.read import RunData
 
@@ -37,11 +38,16 @@ def sentences(run: RunData) -> list[str]:
     return [str(finding) for finding in diagnose(run)]
 
 
+def info_of(run: RunData) -> MethodInfo:
+    """What is known of the run's method."""
+    return method_info(run.run["method"])
+
+
 def score_of(run: RunData) -> float | None:
     """The better of the two normalised scores; None without a known expert, or if nothing is imitated."""
     scores = [run.summary.get(kind, {}).get("normalised") for kind in ("deterministic", "sampled")]
     numbers = [score for score in scores if isinstance(score, int | float)]
-    return max(numbers) if numbers and run.run["method"] not in ("constant", "rl") else None
+    return max(numbers) if numbers and info_of(run).demonstrations else None
 
 
 def end(run: RunData, name: str) -> float | None:
@@ -217,7 +223,7 @@ def large_steps(run: RunData) -> Finding | None:
 def no_steps(run: RunData) -> Finding | None:
     """TRPO's line search rejects most steps."""
     fraction = run.metrics.get("step_fraction")
-    if fraction is None or run.run["method"] == "constant":
+    if fraction is None or info_of(run).reward == "constant":  # which gives no direction to step in
         return None
     rejected = float(np.mean(fraction == 0))
     if rejected < 0.5:
@@ -280,8 +286,8 @@ def seeds_differ(run: RunData) -> Finding | None:
 
 def few_seeds(run: RunData) -> Finding | None:
     """One or two seeds say little about others."""
-    seeds = run.run["seeds"]
-    if seeds >= 3 or run.run["method"] in ("rl", "mce_irl"):
+    seeds, info = run.run["seeds"], info_of(run)
+    if seeds >= 3 or info.exact or info.reward == "true":
         return None
     return Finding(
         "note",

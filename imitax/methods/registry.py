@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from imitax.agents.ppo import PPOConfig, ppo
 from imitax.agents.trpo import TRPOConfig, trpo
+from imitax.catalogue import METHODS as INFO
+from imitax.catalogue import MethodInfo
 from imitax.errors import unknown
 from imitax.methods.adversarial import LoopConfig, Method, adversarial
 from imitax.methods.cloning import Cloning, CloningConfig, cloning
@@ -37,11 +39,20 @@ class Kind(Enum):
 class MethodEntry(NamedTuple):
     """A method by its kind: a reward model for the adversarial loop, or one that trains without it."""
 
-    summary: str
+    info: MethodInfo
     config: type
     build: Callable
-    demonstrations: bool  # whether it learns from them
     kind: Kind
+
+    @property
+    def summary(self) -> str:
+        """What it is, in one line."""
+        return self.info.summary
+
+    @property
+    def demonstrations(self) -> bool:
+        """Whether it learns from them."""
+        return self.info.demonstrations
 
     @property
     def loop(self) -> bool:
@@ -55,33 +66,13 @@ AGENTS = {
 }
 
 METHODS = {
-    "bc": MethodEntry(
-        "behaviour cloning: supervised, no environment steps", CloningConfig, cloning, True, Kind.SUPERVISED
-    ),
-    "gail": MethodEntry("generative adversarial imitation learning", GAILConfig, gail, True, Kind.LOOP),
-    "fem": MethodEntry(
-        "feature expectation matching: linear reward of unit norm", ApprenticeshipConfig, fem, True, Kind.LOOP
-    ),
-    "gtal": MethodEntry(
-        "game-theoretic apprenticeship learning: the worst feature",
-        ApprenticeshipConfig,
-        gtal,
-        True,
-        Kind.LOOP,
-    ),
-    "mce_irl": MethodEntry(
-        "maximum causal entropy IRL: a reward, and exact planning, in tabular environments",
-        MCEConfig,
-        mce_irl,
-        True,
-        Kind.PLANNING,
-    ),
-    "constant": MethodEntry(
-        "control: GAIL whose discriminator never learns", ConstantConfig, constant, False, Kind.LOOP
-    ),
-    "rl": MethodEntry(
-        "reinforcement learning on the true reward", EnvironmentConfig, environment, False, Kind.LOOP
-    ),
+    "bc": MethodEntry(INFO["bc"], CloningConfig, cloning, Kind.SUPERVISED),
+    "gail": MethodEntry(INFO["gail"], GAILConfig, gail, Kind.LOOP),
+    "fem": MethodEntry(INFO["fem"], ApprenticeshipConfig, fem, Kind.LOOP),
+    "gtal": MethodEntry(INFO["gtal"], ApprenticeshipConfig, gtal, Kind.LOOP),
+    "mce_irl": MethodEntry(INFO["mce_irl"], MCEConfig, mce_irl, Kind.PLANNING),
+    "constant": MethodEntry(INFO["constant"], ConstantConfig, constant, Kind.LOOP),
+    "rl": MethodEntry(INFO["rl"], EnvironmentConfig, environment, Kind.LOOP),
 }
 
 

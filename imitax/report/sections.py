@@ -3,12 +3,12 @@
 import time
 from collections.abc import Iterable
 
-from imitax.report.curves import Panel
 from imitax.report.results import Estimate, Results, Row
 from imitax.report.words import capital, colour, facts, interval, lead, number, said, score, text
 from imitax.runs.command import repeat_command
 from imitax.runs.read import RunData
 from imitax.stats.estimates import normalised
+from imitax.stats.panels import Panel
 
 TITLES = {
     "learning": ("Learning", "Training episodes with sampled actions."),

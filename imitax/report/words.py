@@ -5,6 +5,7 @@ from typing import Any
 
 from imitax.report.results import Estimate, Results
 from imitax.stats.figures import COLOURS
+from imitax.stats.units import duration
 
 
 def number(x: float) -> str:
@@ -81,13 +82,6 @@ def facts(results: Results, summary: dict[str, Any]) -> list[tuple[str, str, str
     used = f"{steps:,} environment steps per seed" if steps else "no environment steps"
     rows.append(("Training", duration(summary["seconds"]), used))
     return rows
-
-
-def duration(seconds: float) -> str:
-    """12.3 s, 4 min, 2.5 h."""
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def said(estimate: Estimate | None) -> str:

@@ -13,7 +13,6 @@ from imitax.training.fit import Training, expert_pairs
 from imitax.types import EnvSpec, Learner, Rollout
 
 PAIRS = 1000  # of each side, at most
-LEARNT_FROM_DEMONSTRATIONS = ("gail", "fem", "gtal")
 
 
 def held_out(training: Training, whole: Demonstrations | None) -> dict | None:
@@ -23,7 +22,8 @@ def held_out(training: Training, whole: Demonstrations | None) -> dict | None:
     None where the reward is not learnt from demonstrations, or no episode was left out.
     """
     shown = training.demonstrations
-    if training.config.method not in LEARNT_FROM_DEMONSTRATIONS or len(shown) == len(whole):
+    entry = find_method(training.config.method)
+    if not (entry.loop and entry.demonstrations) or len(shown) == len(whole):
         return None
     left = whole.last(len(whole) - len(shown))
     known, unknown = (rewards(training.config, training.spec, training.learner, d) for d in (shown, left))
