@@ -118,7 +118,7 @@ def ends(demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpec) 
 def constant_dimensions(
     demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpec
 ) -> Finding | None:
-    """Dimensions of the observations by which alone the expert can be told."""
+    """Dimensions of the observations that alone give the expert away."""
     constant = np.flatnonzero(
         (np.ptp(demonstrations.observations, axis=0) == 0) & (np.ptp(random.observations, axis=0) > 0)
     )
@@ -130,7 +130,7 @@ def constant_dimensions(
         "warning",
         "Dimensions that never change in the demonstrations",
         f"{some} {'is' if len(constant) == 1 else 'are'} constant there, but not in the environment.",
-        "recording these dimensions; the discriminator can tell the expert by them alone.",
+        "recording these dimensions; the discriminator can recognise the expert by them alone.",
     )
 
 

@@ -39,7 +39,7 @@ def sentences(run: RunData) -> list[str]:
 
 
 def info_of(run: RunData) -> MethodInfo:
-    """What is known of the run's method."""
+    """The catalogue entry of the run's method."""
     return method_info(run.run["method"])
 
 

@@ -8,7 +8,7 @@ from imitax.files.write import replacing
 from imitax.stats.estimates import band
 from imitax.stats.panels import Panel, panels_with
 
-# Okabe & Ito 2008: told apart by colour-blind readers.
+# Okabe & Ito 2008: colour-blind readers can distinguish them.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 

@@ -165,7 +165,7 @@ CASES = {
             "warning",
             "Dimensions that never change in the demonstrations",
             "dimension 1 is constant there, but not in the environment.",
-            "recording these dimensions; the discriminator can tell the expert by them alone.",
+            "recording these dimensions; the discriminator can recognise the expert by them alone.",
         ),
     ),
     "one action": (

@@ -229,8 +229,12 @@ def test_the_numbers_behind_a_figure(opened):
     details.locator("summary").click()
     playwright.expect(details.locator("tbody tr")).to_have_count(12)
     head = details.locator("thead th").all_text_contents()
-    assert head == ["iteration", "GAIL, interquartile mean", "Constant reward (control), interquartile mean",
-                    "PPO on the true reward, interquartile mean"]  # fmt: skip
+    assert head == [
+        "iteration",
+        "GAIL, interquartile mean",
+        "Constant reward (control), interquartile mean",
+        "PPO on the true reward, interquartile mean",
+    ]
     assert details.locator("tbody tr").first.locator("td").all_text_contents() == ["1", "–", "–", "–"]
     page.get_by_label("Constant reward (control)", exact=True).uncheck()
     assert details.locator("thead th").count() == 3

@@ -23,7 +23,9 @@ def test_rows_hold_what_the_summaries_say(four_runs):
         described = run.summary["deterministic"]
         estimate = row.deterministic
         assert (estimate.middle, [estimate.low, estimate.high]) == (
-            described["interquartile_mean"], described["interval"])  # fmt: skip
+            described["interquartile_mean"],
+            described["interval"],
+        )
         span = found.expert - found.random
         assert estimate.score == pytest.approx((estimate.middle - found.random) / span)
         assert estimate.score_low == pytest.approx((estimate.low - found.random) / span)
