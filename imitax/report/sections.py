@@ -214,7 +214,7 @@ def settings(runs: list[RunData], labels: list[str]) -> str:
         for run, label in zip(runs, labels, strict=True)
     )
     bold = " Values that differ between the runs are bold." if len(runs) > 1 else ""
-    return f"""<section id="repeat"><h2>To repeat it</h2>
+    return f"""<section id="repeat"><h2>Repeating the run</h2>
 <p class="note">The same command, versions and machine give the same bits.</p>{commands}</section>
 <section id="settings" class="settings"><h2>Settings and versions</h2>
 <p class="note">From each run's config.json.{bold}</p><details><summary>Show all {len(names)}</summary>

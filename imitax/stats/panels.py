@@ -82,7 +82,7 @@ PANELS = (
         "Objective of IRL",
         "nats",
         (("irl_objective", "objective"),),
-        "What inverse reinforcement learning minimises. Good: it has settled.",
+        "What inverse reinforcement learning maximises. Good: it rises, then settles.",
     ),
     Panel(
         "policy",
