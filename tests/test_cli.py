@@ -404,7 +404,7 @@ def _minari_dataset(folder):
 def test_diagnose_and_control(trained, tmp_path):
     path, summary = trained("gail")
     found = read("diagnose", path)
-    assert {"severity", "title", "numbers", "advice"} == set(found[0])
+    assert {"severity", "title", "evidence", "advice"} == set(found[0])
     assert "Few seeds" in {finding["title"] for finding in found}
     text = imitax("diagnose", path).out
     assert "Try: --seeds 5" in text and "Looked for: result, discriminator won" in text
@@ -420,7 +420,7 @@ def test_data_is_checked_first(tmp_path):
     wrong = replace(shown, observations=100 * shown.observations)
     formats.save(wrong, tmp_path / "wrong.npz")
     command = "train gail Acrobot-v1 --demos wrong.npz --check --out run"
-    refused(tmp_path, command, "Demonstrated episodes begin where the environment does not")
+    refused(tmp_path, command, "Demonstrated episodes start where the environment does not")
 
 
 # Reports

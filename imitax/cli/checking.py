@@ -26,7 +26,7 @@ def diagnose(run: Annotated[Path, Positional, arg(metavar="RUN")], json: bool = 
     if json:
         return print(js.dumps([finding._asdict() for finding in found], indent=2, ensure_ascii=False))
     for finding in found:
-        print(f"{finding.severity.upper()}  {finding.title}\n  {finding.numbers}\n  Try: {finding.advice}")
+        print(f"{finding.severity.upper()}  {finding.title}\n  {finding.evidence}\n  Try: {finding.advice}")
     if not looked_at.summary:
         print(
             f"The run is not finished: {len(looked_at.iterations)} iterations are done, its score is unknown."

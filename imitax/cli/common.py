@@ -45,11 +45,10 @@ def add_report(runs: list[Path], folder: Path) -> str:
 
     The runs are what matters: whatever stands in a report's way is told on stderr, and no error.
     """
-    from imitax.diagnosis.run import sentences
     from imitax.report.write import write_report
 
     try:
-        return f"Report: {write_report(runs, folder / 'report.html', diagnosis=sentences)['file']}"
+        return f"Report: {write_report(runs, folder / 'report.html')['file']}"
     except (ImitaxError, OSError) as error:
         print(f"imitax: no report was written: {error}", file=sys.stderr)
         return ""

@@ -25,7 +25,8 @@ def export(
         seed_index: which of the run's seeds, from 0; default the first (safetensors: all)
         json: print what was written and how it was checked as JSON
     """
-    from imitax.policies.onnx import export_onnx, export_safetensors, new_file
+    from imitax.files.write import new_file
+    from imitax.policies.onnx import export_onnx, export_safetensors
     from imitax.runs.folder import load_policy, load_run
 
     found = load_run(run)

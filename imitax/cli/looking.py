@@ -118,10 +118,9 @@ def report(
         still: leave out the animation (needs neither JAX nor a renderer then, so it is quick)
         json: print the file and its size as JSON
     """
-    from imitax.diagnosis.run import sentences
     from imitax.report.write import write_report
 
-    written = write_report(list(runs), out, still, sentences)
+    written = write_report(list(runs), out, still)
     answer(written, json, f"Written to {written['file']} ({written['bytes'] / 1e6:.1f} MB)")
 
 
