@@ -268,16 +268,6 @@ def _stdout() -> "Console":
     return console if console.is_terminal else Console(width=160)
 
 
-def evaluation_cells(described: dict, score: float | None) -> list[str]:
-    """Mean ± std, interval and normalised score as text."""
-    low, high = described["interval"]
-    return [
-        f"{described['mean']:.1f} ± {described['std']:.1f}",
-        f"[{low:.1f}, {high:.1f}]",
-        "" if score is None or not np.isfinite(score) else f"{score:z.2f}",
-    ]
-
-
 def print_reward(irl: dict) -> None:
     """What inverse reinforcement learning found, means over seeds; returns are exact and discounted."""
     rows = [
