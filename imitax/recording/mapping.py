@@ -1,4 +1,4 @@
-"""Mapping files: TOML that says which keys and axes mean which actions, and the mappings that come along."""
+"""Mapping files (TOML) from keys and axes to actions, and the default mappings."""
 
 import json
 from importlib.resources import files
@@ -24,16 +24,16 @@ from imitax.recording.keys import (
 from imitax.recording.session import PACES
 from imitax.types import Box, Discrete, EnvSpec
 
-_SPARE = [name for name in NAMES if name not in DIGITS and name not in ARROWS and "button" not in name]
-_MOST_BYTES = 1 << 20
-_PAIRS = (("left", "right"), ("down", "up"), ("a", "d"), ("s", "w"), ("j", "l"), ("k", "i"))
-_ALIKE = {"FrozenLake8x8": "FrozenLake", "CliffWalkingSlippery": "CliffWalking"}
+_SPARE_KEYS = [name for name in NAMES if name not in DIGITS and name not in ARROWS and "button" not in name]
+_MAX_BYTES = 1 << 20  # of a mapping file
+_KEY_PAIRS = (("left", "right"), ("down", "up"), ("a", "d"), ("s", "w"), ("j", "l"), ("k", "i"))
+_FAMILIES = {"FrozenLake8x8": "FrozenLake", "CliffWalkingSlippery": "CliffWalking"}
 
 
 def load_mapping(path: Path, space: Discrete | Box) -> KeyMap:
-    """A mapping file for actions in `space`; `ImitaxError` names the file and the key that is wrong."""
+    """The mapping in a file, for actions in `space`; `ImitaxError` names the file and the invalid key."""
     try:
-        content = parse_toml(read_text(path, _MOST_BYTES))
+        content = parse_toml(read_text(path, _MAX_BYTES))
     except OSError as error:
         raise ImitaxError(f"Mapping file '{path}' cannot be read: {error.strerror}.") from error
     except ImitaxError as error:
@@ -47,19 +47,19 @@ def load_mapping(path: Path, space: Discrete | Box) -> KeyMap:
 
 
 def default_mapping(spec: EnvSpec) -> KeyMap:
-    """The mapping that comes along for an environment, whatever its version, or a generic one."""
-    known = parse_toml(files("imitax.recording").joinpath("defaults.toml").read_text(encoding="utf-8"))
+    """The mapping in defaults.toml for an environment of any version, or else a generic one."""
+    defaults = parse_toml(files("imitax.recording").joinpath("defaults.toml").read_text(encoding="utf-8"))
     family = spec.id.rpartition("-v")[0]
-    family = _ALIKE.get(family, family)
-    if family in known:
-        return parse_mapping(known[family], spec.action_space)
+    family = _FAMILIES.get(family, family)
+    if family in defaults:
+        return parse_mapping(defaults[family], spec.action_space)
     if isinstance(spec.action_space, Discrete):
         return _generic_discrete(spec)
     return _generic_box(spec)
 
 
 def parse_mapping(content: dict[str, Any], space: Discrete | Box) -> KeyMap:
-    """A mapping from what a TOML file holds; `ImitaxError` names the key that is wrong."""
+    """The mapping in the content of a TOML file; `ImitaxError` names the invalid key."""
     tables = ("idle", "fps", "keys", "axes")
     for key in content:
         if key not in tables:
@@ -72,19 +72,18 @@ def parse_mapping(content: dict[str, Any], space: Discrete | Box) -> KeyMap:
     if not bindings and not axes:
         expected = "[keys]" if isinstance(space, Discrete) else "[keys] or [axes]"
         raise ImitaxError(f"key 'keys' is missing or empty: expected actions under {expected}.")
-    for names, key in (
-        ([frozenset(b.keys) for b in bindings], "keys"),
-        ([a.dimension for a in axes], "axes"),
+    for table, targets, name in (
+        ("keys", [frozenset(binding.keys) for binding in bindings], "the same keys"),
+        ("axes", [axis.dimension for axis in axes], "the same dimension"),
     ):
-        if len(set(names)) < len(names):
-            what = "the same keys" if key == "keys" else "the same dimension"
-            raise ImitaxError(f"key '{key}' has two entries for {what}: expected one.")
+        if len(set(targets)) < len(targets):
+            raise ImitaxError(f"key '{table}' has two entries for {name}: expected one.")
     idle = None if "idle" not in content else _action("idle", content["idle"], space)
     return KeyMap(space, bindings, axes, idle, _fps(content.get("fps")))
 
 
 def to_toml(keymap: KeyMap, title: str) -> str:
-    """The mapping file that `keymap` could have been read from."""
+    """`keymap` as a mapping file, the inverse of `load_mapping`."""
     lines = [f"# {title}"]
     if keymap.idle is None:
         lines.append("# No idle action: while no key is held, the environment waits.")
@@ -119,14 +118,16 @@ def _binding(name: str, value: Any, space: Discrete | Box) -> Binding:
     keys = tuple(name.lower().split("+")) if name != "+" else ("+",)
     for key in keys:
         if key in CONTROLS:
-            raise ImitaxError(f"key '{name}' is taken: {key} means {CONTROLS[key]} in every environment.")
+            raise ImitaxError(f"key '{name}' is reserved: {key} means {CONTROLS[key]} in every environment.")
         if key not in NAMES:
             raise unknown("key", key, NAMES)
     if len(keys) > 1 and isinstance(space, Box):
-        raise ImitaxError(f"key '{name}' joins keys: expected single ones, those of Box actions add up.")
+        raise ImitaxError(
+            f"key '{name}' combines keys: expected single ones, since keys of Box actions add up."
+        )
     if not isinstance(value, dict):
         value = {"action": value}
-    _fields(name, value, "action", "label")
+    _check_fields(name, value, "action", "label")
     action = _action(name, value["action"], space)
     label = value.get("label", f"action {show(action)}" if isinstance(action, int) else show(action))
     if not isinstance(label, str) or not label.strip() or not label.isprintable():
@@ -141,7 +142,7 @@ def _axis(name: str, value: Any, space: Discrete | Box) -> Axis:
         raise unknown("axis", name, AXES)
     if not isinstance(value, dict):
         raise ImitaxError(f"key '{name}' is {brief(value)}: expected {{ dimension = 0 }}.")
-    _fields(name, value, "dimension", "low", "high")
+    _check_fields(name, value, "dimension", "low", "high")
     dimension = value["dimension"]
     if type(dimension) is not int or not 0 <= dimension < space.size:
         raise ImitaxError(
@@ -151,14 +152,14 @@ def _axis(name: str, value: Any, space: Discrete | Box) -> Axis:
     ends = [value.get("low", low), value.get("high", high)]
     for end in ends:
         if not is_number(end) or not low <= end <= high:
-            raise ImitaxError(f"key '{name}' reaches to {brief(end)}: expected {low:g} … {high:g}.")
+            raise ImitaxError(f"key '{name}' extends to {brief(end)}: expected {low:g} … {high:g}.")
     return Axis(name, dimension, *map(float, ends))
 
 
-def _fields(name: str, value: dict, needed: str, *optional: str) -> None:
-    if needed not in value or not set(value) <= {needed, *optional}:
+def _check_fields(name: str, value: dict, required: str, *optional: str) -> None:
+    if required not in value or not set(value) <= {required, *optional}:
         extra = " and ".join(optional)
-        raise ImitaxError(f"key '{name}' is {brief(value)}: expected {needed} and, optionally, {extra}.")
+        raise ImitaxError(f"key '{name}' is {brief(value)}: expected {required} and, optionally, {extra}.")
 
 
 def _action(name: str, value: Any, space: Discrete | Box) -> Action:
@@ -179,13 +180,14 @@ def _toml(action: Action) -> str:
 
 
 def _generic_discrete(spec: EnvSpec) -> KeyMap:
-    """Digits, then letters; without an idle action, since nobody knows which one would be."""
-    names = [*DIGITS, *_SPARE]
+    """Digits, then letters; no idle action, since no action is known to do nothing."""
+    assert isinstance(spec.action_space, Discrete)
+    names = [*DIGITS, *_SPARE_KEYS]
     count = spec.action_space.n
     if count > len(names):
         raise ImitaxError(
             f"Environment '{spec.id}' has {count} actions, more than there are keys: expected a mapping "
-            "of the ones that matter (--keys FILE.toml)."
+            "for the ones that matter (--keys FILE.toml)."
         )
     bindings = (Binding((name,), action, f"action {action}") for action, name in enumerate(names[:count]))
     return KeyMap(spec.action_space, tuple(bindings))
@@ -194,17 +196,18 @@ def _generic_discrete(spec: EnvSpec) -> KeyMap:
 def _generic_box(spec: EnvSpec) -> KeyMap:
     """A pair of keys and an axis of the gamepad for each dimension; idle is the action nearest to zero."""
     space = spec.action_space
-    if space.size > len(_PAIRS):
+    assert isinstance(space, Box)
+    if space.size > len(_KEY_PAIRS):
         raise ImitaxError(
-            f"Actions of '{spec.id}' have {space.size} dimensions, more than the {len(_PAIRS)} that get "
-            "keys by default: expected a mapping (--keys FILE.toml)."
+            f"Actions of '{spec.id}' have {space.size} dimensions, more than the {len(_KEY_PAIRS)} with "
+            "default keys: expected a mapping (--keys FILE.toml)."
         )
     rest, bindings, axes = rest_of(space), [], []
-    for dimension, pair in zip(range(space.size), _PAIRS, strict=False):
+    for dimension, pair in zip(range(space.size), _KEY_PAIRS, strict=False):
         for key, end in zip(pair, (space.low[dimension], space.high[dimension]), strict=True):
             action = (*rest[:dimension], end, *rest[dimension + 1 :])
             bindings.append(Binding((key,), action, f"{end:g}" if space.size == 1 else show(action)))
         ends = (space.low[dimension], space.high[dimension])
-        # A stick's vertical axis grows downwards.
+        # The vertical axis of a stick points downwards.
         axes.append(Axis(f"gamepad-{dimension}", dimension, *(ends[::-1] if dimension % 2 else ends)))
     return KeyMap(space, tuple(bindings), tuple(axes), rest)
