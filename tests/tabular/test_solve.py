@@ -218,7 +218,7 @@ def test_mountain_car_is_solved_exactly():
     ("fields", "message"),
     [
         ({"transition": np.full((4, 2), 0.4)}, r"state 0, action 0 of 'MDP' sum to 0.8: expected 1"),
-        ({"transition": np.array([[2.0, -1.0]] * 4)}, "must be finite and not negative, found -1"),
+        ({"transition": np.array([[2.0, -1.0]] * 4)}, "must be finite and nonnegative, found -1"),
         ({"transition": np.ones((4, 1))}, r"shape \(4, 1\): expected \(4, 2\)"),
         ({"initial": np.array([0.5, 0.4])}, "Initial distribution of 'MDP' sums to 0.9"),
         ({"discount": 1.0}, "Discount of 'MDP' is 1.0: expected at least 0, below 1"),
@@ -229,7 +229,7 @@ def test_mountain_car_is_solved_exactly():
         ({"termination": np.full((2, 2), 0.5)}, "sum to 1.5"),
     ],
 )
-def test_bad_arrays_are_told(fields, message):
+def test_bad_arrays_are_refused(fields, message):
     good = {
         "transition": np.full((4, 2), 0.5),
         "reward": np.zeros((2, 2)),
@@ -252,7 +252,7 @@ def test_bad_arrays_are_told(fields, message):
         (lambda m: occupancy(m, np.ones((5, 2)) / 2), r"expected \[5, 3\]"),
     ],
 )
-def test_bad_arguments_are_told(small, call, message):
+def test_bad_arguments_are_refused(small, call, message):
     with pytest.raises(ImitaxError, match=message):
         call(small)
 
