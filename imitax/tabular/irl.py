@@ -131,8 +131,8 @@ def mce_irl(
         rho = occupancy(mdp, solution.policy)
         gap = rewards.pullback(theta, rho - expert)
         last_gap = float(np.max(abs(gap)))
-        likelihood = expectation(expert, reward) - mdp.initial @ solution.values
-        last_value = float(0.5 * l2 * theta @ theta - likelihood)
+        value = mdp.initial @ solution.values - expectation(expert, reward) + 0.5 * l2 * theta @ theta
+        last_value = float(value)
         return last_value, gap + l2 * theta
 
     def log(theta: np.ndarray) -> None:
