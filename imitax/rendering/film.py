@@ -1,4 +1,4 @@
-"""Frames of episodes as a file: a GIF, or a video (.mp4). The only place that imports av."""
+"""Writes frames of episodes to a file: a GIF, or a video (.mp4)."""
 
 import os
 from pathlib import Path
@@ -10,17 +10,19 @@ from imitax.errors import ImitaxError
 
 
 class Film(Protocol):
-    """Takes frames [H, W, 3] of uint8, then writes them."""
+    """Collects frames, then writes them to a file."""
 
     def add(self, frame: np.ndarray) -> None:
-        """Append a frame."""
+        """Append a frame, uint8 [H, W, 3]."""
+        ...
 
     def save(self, path: Path, fps: float) -> None:
-        """Write the file, whole or not at all."""
+        """Write the complete file, or none if that fails."""
+        ...
 
 
 def film(path: Path) -> Film:
-    """An empty film for `path`; `ImitaxError` unless that ends in .gif, or .mp4 with an encoder there."""
+    """An empty film; `ImitaxError` unless `path` ends in .gif, or in .mp4 and an encoder is installed."""
     kind = path.suffix.lower()
     if kind not in (".gif", ".mp4"):
         raise ImitaxError(f"File '{path}' has the ending '{path.suffix}': expected .gif or .mp4.")
@@ -37,7 +39,7 @@ def film(path: Path) -> Film:
 
 
 class _Gif:
-    """Frames with one palette for all, so that colours do not flicker and an hour fits into memory."""
+    """Frames with one shared palette, so that colours do not flicker and an hour fits into memory."""
 
     def __init__(self):
         self._frames: list = []
@@ -54,23 +56,22 @@ class _Gif:
     def save(self, path: Path, fps: float) -> None:
         partial = _partial(path)
         try:
-            self._frames[0].save(
-                partial, format="GIF", save_all=True, append_images=self._frames[1:],
-                duration=round(1000 / fps), loop=0,
-            )  # fmt: skip
+            first, *rest = self._frames
+            duration = round(1000 / fps)  # milliseconds
+            first.save(partial, "GIF", save_all=True, append_images=rest, duration=duration, loop=0)
             os.rename(partial, path)
         finally:
             partial.unlink(missing_ok=True)
 
 
 class _Video:
-    """H.264 in MP4, as every browser plays it; a few hundred kilobytes for a minute of MuJoCo."""
+    """H.264 in MP4, which every browser plays; a few hundred kilobytes per minute of MuJoCo."""
 
     def __init__(self, av):
         self._av, self._frames = av, []
 
     def add(self, frame: np.ndarray) -> None:
-        # The encoder halves the resolution of colours: even sides. YUV takes half the memory of RGB, too.
+        # The encoder halves the resolution of colours, so sides must be even. YUV halves the memory of RGB.
         even = np.ascontiguousarray(frame[: len(frame) // 2 * 2, : frame.shape[1] // 2 * 2])
         self._frames.append(self._av.VideoFrame.from_ndarray(even, format="rgb24").reformat(format="yuv420p"))
 
