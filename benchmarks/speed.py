@@ -28,7 +28,7 @@ PROFILED_STEPS = 5  # of the discriminator
 
 
 def throughput(args) -> dict:
-    """Environment steps per second of whole iterations, variants taking turns."""
+    """Environment steps per second of complete iterations, variants taking turns."""
     import speed_loop as loop
 
     import imitax

@@ -139,9 +139,9 @@ def _agents_table(summary: Summary) -> Table:
     lines += _header("environment", "trajectories", *columns)
     for env in summary["environments"]:
         for count in PLANS[env].counts:
-            cells = [by_agent[agent][env].get(count) for agent in AGENTS]
-            if all(cells):
-                lines.append(_row(env, count, *(text for entry in cells for text in _speed(entry))))
+            entries = [entry for agent in AGENTS if (entry := by_agent[agent][env].get(count))]
+            if len(entries) == len(AGENTS):
+                lines.append(_row(env, count, *(text for entry in entries for text in _speed(entry))))
     return lines
 
 

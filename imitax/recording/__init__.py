@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,13 +64,12 @@ def record(
             the environment cannot be played, or no window can be opened.
     """
     _check(episodes, seed, time_limit, fps, page)
-    from imitax.recording import browser, window
+    from imitax.recording import window
     from imitax.recording.game import Game
 
     if page is None:
         window.check()
-    game = Game(env_id, time_limit)
-    try:
+    with closing(Game(env_id, time_limit)) as game:
         spec = game.spec
         out = default_file(spec.id) if out is None else out
         keymap = mapping_for(spec, keys)
@@ -85,29 +85,28 @@ def record(
         seeds = _seeds(seed, on_file)
         session = Session(game, keymap, keep, seeds, fps or keymap.fps or game.fps, episodes)
         tell(f"Kept episodes go to {out}{f', which holds {on_file}' if on_file else ''}.")
-        with first_signal(lambda name: session.stop()):  # an episode that is being stored is finished
-            if page is None:
-                window.play(session)
-            else:
-                browser.play(session, str(out), page.port, page.open, tell)
-    finally:
-        game.close()
-    kept = session.kept
+        _play(session, out, page, tell)
     return {
         "file": str(out),
-        "kept": len(kept),
-        "pairs": sum(len(episode.actions) for episode in kept),
-        "returns": [episode.total for episode in kept],
+        "kept": len(session.kept),
+        "pairs": sum(len(episode.actions) for episode in session.kept),
+        "returns": [episode.total for episode in session.kept],
         "episodes": 0 if stored is None else len(stored),
     }
 
 
+def _play(session: Session, out: Path, page: Page | None, tell: Callable[[str], None]) -> None:
+    from imitax.recording import browser, window
+
+    with first_signal(lambda name: session.stop()):  # an episode that is being stored is stored
+        if page is None:
+            window.play(session)
+        else:
+            browser.play(session, str(out), page.port, page.open, tell)
+
+
 def _check(
-    episodes: int | None,
-    seed: int,
-    time_limit: int | None,
-    fps: float | None,
-    page: Page | None,
+    episodes: int | None, seed: int, time_limit: int | None, fps: float | None, page: Page | None
 ) -> None:
     limits = (("episodes", episodes, 1), ("seed", seed, 0), ("time-limit", time_limit, 1))
     for name, value, minimum in limits:

@@ -31,7 +31,7 @@ class Game:
         renderers: list[_Renderer] = []
 
         def make_one() -> gymnasium.Env:
-            renderers.append(_Renderer(_make(env_id, time_limit)))
+            renderers.append(_Renderer(_make(env_id, time_limit), env_id))
             return renderers[-1]
 
         self._batch = host.make(make_one).open(1)
@@ -48,7 +48,12 @@ class Game:
         """Next observation [O], reward, terminated, truncated."""
         number = np.int64 if isinstance(action, int) else np.float32
         step = self._batch.step(np.array([action], number))
-        return step.next_obs[0], float(step.reward[0]), bool(step.terminated[0]), bool(step.truncated[0])
+        return (
+            np.asarray(step.next_obs[0]),
+            float(step.reward[0]),
+            bool(step.terminated[0]),
+            bool(step.truncated[0]),
+        )
 
     @property
     def picture(self) -> UInt8[np.ndarray, "H W 3"]:
@@ -85,6 +90,10 @@ class _Renderer(gymnasium.Wrapper):
 
     picture: np.ndarray
 
+    def __init__(self, env: gymnasium.Env, env_id: str):
+        super().__init__(env)
+        self._id = env_id
+
     def reset(self, *, seed=None, options=None):
         observation, info = self.env.reset(seed=seed, options=options)
         # Without a seed, the batch resets itself after an episode, whose end stays on the screen.
@@ -101,10 +110,10 @@ class _Renderer(gymnasium.Wrapper):
         try:
             picture = self.env.render()
         except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
-            raise ImitaxError(f"Environment '{self.spec.id}' cannot be rendered: {error}") from error
+            raise ImitaxError(f"Environment '{self._id}' cannot be rendered: {error}") from error
         if not isinstance(picture, np.ndarray) or picture.ndim != 3 or picture.shape[2] != 3:
             kind = f"{type(picture).__name__} {list(np.shape(picture))}"
-            raise ImitaxError(f"Environment '{self.spec.id}' renders {kind}: expected pictures [H, W, 3].")
+            raise ImitaxError(f"Environment '{self._id}' renders {kind}: expected pictures [H, W, 3].")
         self.picture = picture.astype(np.uint8)  # a copy
 
 

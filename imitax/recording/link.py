@@ -3,7 +3,7 @@
 import math
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 HEARTBEAT = 2.0  # seconds of silence before a write that shows whether the stream is still read
@@ -81,7 +81,7 @@ class Link:
 
     # The requests' side
 
-    def messages(self, page: str) -> Iterator[Message | None]:
+    def messages(self, page: str) -> Generator[Message | None, None, None]:
         """The stream of a page, which plays from now on; None is a heartbeat."""
         with self._turn:
             self._page, self._acknowledged = page, self._number

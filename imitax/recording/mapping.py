@@ -180,7 +180,7 @@ def _toml(action: Action) -> str:
 
 
 def _generic_discrete(spec: EnvSpec) -> KeyMap:
-    """Digits, then letters; no idle action, since no action is known to do nothing."""
+    """Digits, then letters; no idle action, since none is sure to do nothing."""
     assert isinstance(spec.action_space, Discrete)
     names = [*DIGITS, *_SPARE_KEYS]
     count = spec.action_space.n

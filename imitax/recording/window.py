@@ -153,9 +153,10 @@ class Window:
     def _point(self, at: tuple[int, int] | None) -> None:
         """Report the mouse at a pixel; None: outside the window."""
         place = self._place()
-        inside = at is not None and place.collidepoint(at)
         for index, axis in enumerate(("mouse-x", "mouse-y")):
-            position = 2 * (at[index] - place.topleft[index]) / place.size[index] - 1 if inside else None
+            position = None
+            if at is not None and place.collidepoint(at):
+                position = 2 * (at[index] - place.topleft[index]) / place.size[index] - 1
             self._session.move(axis, position)
 
     def _wrap(self, parts: list[str], width: int, gap: str = "     ") -> list[str]:

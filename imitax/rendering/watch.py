@@ -64,7 +64,7 @@ def watch(
                     return {"returns": returns, "lengths": lengths, "file": None}
             returns.append(total)
             lengths.append(length)
-        if movie is not None:
+        if movie is not None and path is not None:
             movie.save(path, fps / every)
     return {"returns": returns, "lengths": lengths, "file": None if path is None else str(path)}
 

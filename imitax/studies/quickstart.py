@@ -71,19 +71,17 @@ def comparison_table(summary: dict[str, Any]) -> tuple[str, list[str], list[list
 def _evaluate_all(trained: dict[str, Training], env: Env) -> dict[str, dict]:
     """name -> deterministic and sampled evaluation, seconds and environment steps of training."""
     uniform = evaluate_random(env, EPISODES)
-    evaluations: dict[str, dict[str, Evaluation | None]] = {
-        "random": {"deterministic": None, "sampled": uniform}
-    }
+    evaluations: dict[str, tuple[Evaluation | None, Evaluation]] = {"random": (None, uniform)}
     for name, training in trained.items():
-        evaluations[name] = {
-            "deterministic": evaluate(training.policy, env, EPISODES, False),
-            "sampled": evaluate(training.policy, env, EPISODES, True),
-        }
+        deterministic, sampled = (evaluate(training.policy, env, EPISODES, mode) for mode in (False, True))
+        evaluations[name] = deterministic, sampled
     random = uniform.returns.mean()
-    expert = evaluations["expert"]["sampled"].returns.mean()  # the demonstrations were sampled
+    expert = evaluations["expert"][1].returns.mean()  # the demonstrations were sampled
     entries = {}
-    for name, kinds in evaluations.items():
-        entry: dict[str, Any] = {kind: e and describe_returns(e.returns) for kind, e in kinds.items()}
+    for name, pair in evaluations.items():
+        entry: dict[str, Any] = {}
+        for kind, evaluation in zip(("deterministic", "sampled"), pair, strict=True):
+            entry[kind] = evaluation and describe_returns(evaluation.returns)
         for described in filter(None, entry.values()):
             described["normalised"] = float(normalised(described["mean"], random, expert))
         training = trained.get(name)

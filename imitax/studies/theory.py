@@ -68,13 +68,14 @@ def grid_world(seeds: int) -> Arrays:
     measures of the first seed.
     """
     mdp = world("gridworld")
+    linear = linear_rewards(mdp)
     policy, rho = soft_expert(mdp)
     random = float(solve.expectation(solve.occupancy(mdp, uniform_policy(mdp)), mdp.reward))
     best = float(solve.expectation(rho, mdp.reward))
     arrays = {"expert": rho, "reward": mdp.reward}
     for count in TRAJECTORIES:
         empirical = [roll(mdp, policy, count, np.random.default_rng([count, seed])) for seed in range(seeds)]
-        learnt = [irl.mce_irl(mdp, one, irl.linear(mdp.features), l2=1e-4).rho for one in empirical]
+        learnt = [irl.mce_irl(mdp, one, linear, l2=1e-4).rho for one in empirical]
         cloned = [solve.occupancy(mdp, solve.policy_of(one)) for one in empirical]
         for key, measures in (("irl", learnt), ("bc", cloned)):
             returns = np.array([solve.expectation(measure, mdp.reward) for measure in measures])
@@ -83,7 +84,7 @@ def grid_world(seeds: int) -> Arrays:
             arrays[f"score_{key}_{count}"] = normalised(returns, random, best)
     for name, rewards in (
         ("state", irl.tabular(mdp, of_state=True)),
-        ("linear", irl.linear(mdp.features)),
+        ("linear", linear),
         ("tabular", irl.tabular(mdp)),
     ):
         learnt = irl.mce_irl(mdp, rho, rewards, l2=1e-6, tolerance=1e-9)
@@ -96,10 +97,11 @@ def transferred_rewards() -> Arrays:
     """True discounted returns in changed grids: random, old policy, planned with the learnt reward, best."""
     mdp, arrays = world("gridworld"), {}
     policy, rho = soft_expert(mdp)
-    learnt = irl.mce_irl(mdp, rho, irl.linear(mdp.features), l2=1e-6, tolerance=1e-9)
+    learnt = irl.mce_irl(mdp, rho, linear_rewards(mdp), l2=1e-6, tolerance=1e-9)
     for name in ("gridworld-slippery", "gridworld-moved"):
         other = world(name)
-        planned = solve.soft_policy_iteration(other, other.features @ learnt.parameters).policy
+        reward = linear_rewards(other).reward(learnt.parameters)
+        planned = solve.soft_policy_iteration(other, reward).policy
         best = solve.value_iteration(other).policy
         policies = (uniform_policy(other), policy, planned, best)
         measures = [solve.occupancy(other, one) for one in policies]
@@ -225,6 +227,12 @@ def sampled_gail(seeds: int, iterations: int, progress: Any) -> Arrays:
     }
 
 
+def linear_rewards(mdp: TabularMDP) -> irl.RewardClass:
+    """Rewards that are linear in the features of an MDP, which must have some."""
+    assert mdp.features is not None
+    return irl.linear(mdp.features)
+
+
 def uniform_policy(mdp: TabularMDP) -> np.ndarray:
     """π(a | s) = 1 / A, as [S, A]."""
     return np.full((mdp.states, mdp.actions), 1 / mdp.actions)
@@ -249,7 +257,7 @@ def summarise(results: dict[str, Arrays]) -> dict:
     """The numbers of the page: label -> value, with an interval where there are several seeds."""
     numbers: dict[str, dict] = {}
 
-    def note(label: str, value: float, interval: list[float] | None = None) -> None:
+    def note(label: str, value: float | np.ndarray, interval: list[float] | None = None) -> None:
         numbers[label] = {"value": float(value), "interval": interval}
 
     if grid := results.get("grid"):

@@ -44,10 +44,11 @@ def occupancies(results: dict[str, Arrays]):
         panels += [(f"cloning, {count} trajectories", grid[f"bc_{count}"])]
     figure, axes = figures.new(1, len(panels), width=2.7, height=2.9)
     high = grid["expert"].sum(axis=1).max()
+    images = []
     for axis, (title, rho) in zip(axes[0], panels, strict=True):
-        image = _grid(axis, rho.sum(axis=1), title, "Blues", 0, high)
+        images.append(_grid(axis, rho.sum(axis=1), title, "Blues", 0, high))
         _arrows(axis, rho)
-    figure.colorbar(image, ax=axes[0, -1], label="discounted visits ρ(s)", shrink=0.8)
+    figure.colorbar(images[-1], ax=axes[0, -1], label="discounted visits ρ(s)", shrink=0.8)
     return figure
 
 
@@ -64,7 +65,7 @@ def rewards(results: dict[str, Arrays]):
         values = grid[key].mean(axis=1)
         if key != "reward":
             title += f" (corr. {float(grid[key.replace('reward', 'correlation')]):.2f})"
-        # A reward is known up to shaping and scale: each map has its own colour scale.
+        # A reward is determined up to shaping and scale: each map has its own colour scale.
         limit = abs(values[_CELLS.reshape(-1) != "#"]).max()
         _grid(axis, values, title, "PuOr", -limit, limit)
     axis = axes[0, 3]

@@ -51,9 +51,7 @@ def test_tabular_rewards_come_back_up_to_shaping(small):
     learnt = mce_irl(small, rho, tabular(small))
     np.testing.assert_allclose(learnt.rho, rho, atol=1e-5)
     assert np.max(abs(learnt.reward - small.reward)) > 0.1  # not the true reward …
-    assert (
-        shaping_distance(small, learnt.reward, small.reward) < 1e-4
-    )  # … but up to a potential
+    assert shaping_distance(small, learnt.reward, small.reward) < 1e-4  # … but up to a potential
 
 
 def test_shaping_distance_by_construction(small, rng):

@@ -113,7 +113,7 @@ def test_policy_iteration_finds_the_same_values_in_a_few_solves(small, grid):
 
 
 def test_policy_iteration_takes_rewards_of_any_size(small):
-    # With much reward the soft policy is nearly the best one; nothing overflows, nothing runs for ever.
+    # With much reward the soft policy is nearly the best one; nothing overflows, and the iteration ends.
     best = value_iteration(small, 1e4 * small.reward)
     np.testing.assert_allclose(
         soft_policy_iteration(small, 1e4 * small.reward).policy, best.policy, atol=1e-6
