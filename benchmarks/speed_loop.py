@@ -51,8 +51,8 @@ def iteration_seconds(run: RunConfig) -> list[float]:
 def parts(disc_steps: int) -> dict[str, Callable[[], object]]:
     """The parts of an iteration, each compiled alone, as functions without arguments.
 
-    "learn" is all of an iteration but the collection, in one program as in training; "shuffle" is the part of
-    "policy" that draws the minibatches.
+    "learn" is all of an iteration but the collection, in one program as in training; "shuffle" is
+    the part of "policy" that draws the minibatches.
     """
     run, env = config(1, disc_steps), imitax.make(ENV, "native")
     demonstrations = imitax.load_demonstrations(DEMONSTRATIONS)
@@ -98,8 +98,8 @@ def parts(disc_steps: int) -> dict[str, Callable[[], object]]:
 def rates(repeats: int = 16) -> dict[str, tuple[Callable[[], object], float]]:
     """Name -> (function, units of work): matrix products in operations, tanh in elements.
 
-    The layer's products are repeated in one program, one after another, to exclude the dispatch from Python;
-    they are unrolled, because a loop would copy its carry.
+    The layer's products are repeated in one program, one after another, to exclude the dispatch
+    from Python; they are unrolled, because a loop would copy its carry.
     """
     rows, width = STEPS // MINIBATCHES, HIDDEN[0]
     big, square = jnp.ones((2048, 2048)), jnp.full((width, width), 1.0 / width)

@@ -34,7 +34,8 @@ def machine() -> dict:
 def run_child(cache: Path, *options) -> dict[str, float]:
     """Run `speed_child.py` with its compilation cache in `cache`; event -> seconds since before its start.
 
-    "compile" is the time of the first iteration beyond a later one: tracing, compiling or loading, starting.
+    "compile" is the time of the first iteration beyond a later one: tracing, compiling or loading,
+    starting.
     """
     environment = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
     environment["IMITAX_CACHE"] = str(cache)

@@ -21,8 +21,8 @@ def table(title: str, columns: list[str], rows: list[list]) -> None:
 def profile_tables(seconds: dict[str, float], rate: dict[str, float], work: dict[str, Work]) -> dict:
     """Three tables: the parts of an iteration, the machine's rates, and the iteration explained by both.
 
-    `seconds` of the parts, `rate` of the machine (operations or elements per second, in the order of
-    `speed_loop.rates`), `work` of the parts.
+    `seconds` of the parts, `rate` of the machine (operations or elements per second, in the order
+    of `speed_loop.rates`), `work` of the parts.
     """
     big, layer, by_weights, tanh = rate.values()
     iteration = seconds["collect"] + seconds["learn"]

@@ -1,1 +1,1 @@
-"""Benchmarks: grids of cells, one line of raw results per cell and seed, and reports from the lines."""
+"""Benchmarks: grids of cells, a line of raw results per cell and seed, and reports."""

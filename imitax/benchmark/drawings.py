@@ -1,4 +1,4 @@
-"""Figures of a benchmark, each for one agent; a function returns None where there is nothing to draw."""
+"""Figures of a benchmark, each for one agent; None where there is nothing to draw."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from imitax.stats.estimates import performance_profile, profile_band
 
 
 def draw_trajectories(summary: Summary, agent: str):
-    """Score against number of trajectories, as in the paper's figure 1(a); its means as open markers."""
+    """Score by number of trajectories, as in the paper's figure 1(a); open markers: its means."""
     if not score_groups(summary, "gail", agent):
         return None
     figure, axes = _grid(summary["environments"], 3.4)
@@ -88,7 +88,7 @@ def _grid(envs, height: float):
 
 
 def _draw_pairs(rows, labels: list[str], kinds: tuple[str, str]):
-    """Interquartile means, intervals, and a dot per seed, of rows[environment][label] = (entry, entry).
+    """Means, intervals, and a dot per seed, of rows[environment][label] = (entry, entry).
 
     Of the two `kinds`, one without any entry is left out.
     """

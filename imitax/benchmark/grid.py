@@ -31,7 +31,7 @@ METHODS = ("bc", "fem", "gtal", "gail")
 LIMITS = {"paper": 200, "native": None}  # steps; None: the environment's own
 AGENTS = ("ppo", "trpo")
 FORMS = ("log_d", "neg_log_one_minus_d", "logit", "d_minus_one")
-JUNK = ("junk-random", "junk-constant")  # a uniformly random policy's trajectories; always the first action
+JUNK = ("junk-random", "junk-constant")  # random policy; always the first action
 BENCHMARKS = {"classic": "paper", "ablation": "paper", "mujoco": "native"}  # name -> default limit
 
 
@@ -58,7 +58,7 @@ def references(env: str) -> tuple[Cell, Cell]:
 
 
 def classic(agent: str = "ppo") -> list[Cell]:
-    """Every method with every number of trajectories, and the controls, in our and the literal setting."""
+    """Every method with every number of trajectories, and both settings of the controls."""
     cells = []
     for env in CLASSIC:
         for count in PLANS[env].counts:
@@ -70,7 +70,7 @@ def classic(agent: str = "ppo") -> list[Cell]:
 
 
 def mujoco(agent: str = "ppo") -> list[Cell]:
-    """Cloning and GAIL with every number of trajectories, FEM and GTAL with the fewest, and the controls.
+    """Cloning and GAIL with all numbers of trajectories, FEM and GTAL with the fewest, controls.
 
     Every environment's smallest set and its controls come first, the larger sets last.
     """
@@ -125,7 +125,7 @@ def all_cells() -> dict[str, Cell]:
 
 
 def select(cells: list[Cell], patterns: tuple[str, ...]) -> list[Cell]:
-    """The cells whose name matches one of `patterns` ("*/gail-ppo/*"); without patterns, all cells."""
+    """The cells whose name matches one of `patterns` ("*/gail-ppo/*"); all without patterns."""
     for pattern in patterns:
         if not any(fnmatchcase(cell.name, pattern) for cell in cells):
             if set(pattern) & set("*?["):

@@ -5,8 +5,8 @@ from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
-# Our environment -> the paper's: the classic ones have a limit of 200 steps, the MuJoCo ones other rewards
-# and another engine.
+# Our environment -> the paper's: the classic ones have a limit of 200 steps, the MuJoCo ones other
+# rewards and another engine.
 NAMES = {
     "CartPole-v1": "CartPole-v0",
     "Acrobot-v1": "Acrobot-v0",
@@ -28,7 +28,7 @@ class Published(NamedTuple):
 
 @cache
 def published() -> dict[tuple[str, str, str], Published]:
-    """(our environment, method, trajectories) -> result; also (environment, "expert" or "random", "")."""
+    """(our environment, method, trajectories) -> result; methods include "expert" and "random"."""
     results = {}
     ends = {row["environment"]: row for row in _rows("gail_paper_table1.csv")}
     for env, name in NAMES.items():

@@ -1,6 +1,7 @@
 """Raw results: a JSON line for each finished cell and seed.
 
-Every line is flushed to disk as it is written, so an interrupted benchmark loses no finished result.
+Every line is flushed to disk as it is written, so an interrupted benchmark loses no finished
+result.
 """
 
 import json
@@ -31,7 +32,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
 
 
 def read(path: Path) -> Results:
-    """All lines of a file, none if it does not exist; removes a last line that was cut off while written.
+    """All lines of a file, none if it does not exist; removes an incomplete last line.
 
     Raises:
         ImitaxError: a line (named in the message) is malformed, or repeats a cell and seed.

@@ -61,7 +61,7 @@ class Options(NamedTuple):
 
 
 def run(cells: list[Cell], options: Options, workers: int, report: Report) -> int:
-    """Run each cell and seed without a line, `workers` cells at a time; returns the number of new lines.
+    """Run cells and seeds without a line, `workers` at a time; returns the number of new lines.
 
     `report` is called with a cell and its new lines once they are on disk.
 
@@ -150,7 +150,7 @@ def demonstrations_of(cell: Cell, env: Env, options: Options) -> Demonstrations 
 
 
 def _make_expert(cell: Cell, env: Env, options: Options) -> raw.Line:
-    """Train the expert and write its policy and its trajectories, with sampled actions as in the paper.
+    """Train the expert; write its policy, and trajectories with sampled actions as in the paper.
 
     Files without a line are from a call that was interrupted here: they are written again.
     """

@@ -85,7 +85,7 @@ def _learnt(line: Line, ends: tuple[float, float]) -> float | None:
 
 
 def _median_or_none(values: list[float | None]) -> float | None:
-    """The median, where a run that never learnt takes infinitely long; None if the median is infinite."""
+    """The median, where a run that never learnt counts as infinite; None if it is infinite."""
     median = float(np.median([np.inf if x is None else x for x in values]))
     return median if np.isfinite(median) else None
 

@@ -91,7 +91,7 @@ def _over_all(summary: Summary, agent: str) -> Table:
 
 
 def _gail_is_better(summary: Summary, method: str, agent: str) -> str:
-    """The probability that a run of GAIL scores higher than one of `method`, averaged over shared cells."""
+    """P(a run of GAIL scores higher than one of `method`), averaged over shared cells."""
     gail, others = by_count(summary, "gail", agent), by_count(summary, method, agent)
     chances = [
         probability_of_improvement(gail[env][count]["scores"], entry["scores"])

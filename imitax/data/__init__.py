@@ -7,7 +7,7 @@ from imitax.errors import unknown
 
 
 def shipped() -> dict[str, Path]:
-    """Name -> file of each shipped set, such as "Acrobot-v1/7": 7 trajectories of our own expert."""
+    """Name -> file of each shipped set, such as "Acrobot-v1/7": 7 trajectories of our expert."""
     sets = {}
     for file in resources.files("imitax.data").iterdir():
         if file.name.endswith(".npz"):

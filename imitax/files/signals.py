@@ -10,8 +10,8 @@ from contextlib import contextmanager
 def first_signal(act: Callable[[str], None]) -> Iterator[None]:
     """Inside the block, call `act` with the name of a first SIGINT or SIGTERM ("SIGINT").
 
-    The handlers from before the block serve any second signal of the same kind, and are back after the block.
-    Outside the main thread, which alone can handle signals, nothing changes.
+    The handlers from before the block serve any second signal of the same kind, and are back after
+    the block. Outside the main thread, which alone can handle signals, nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

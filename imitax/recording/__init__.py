@@ -1,4 +1,4 @@
-"""Demonstrations by hand: a person plays in a window or in a browser and keeps episodes in a file."""
+"""Demonstrations by hand: a person plays, in a window or a browser, and keeps episodes."""
 
 import os
 import re
@@ -50,18 +50,18 @@ def record(
     fps: float | None = None,
     tell: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Let a person play `env_id` and append each kept episode to `out`; returns a summary of the kept ones.
+    """Let a person play `env_id` and append each kept episode to `out`; returns a summary.
 
-    Every kept episode is on disk before the next one starts. The session ends after `episodes` kept ones,
-    when the player finishes, or on Ctrl-C.
+    Every kept episode is on disk before the next one starts. The session ends after `episodes` kept
+    ones, when the player finishes, or on Ctrl-C.
 
     Args:
         page: play in the browser, on this page; None: in a window
         tell: called with each sentence for the terminal
 
     Raises:
-        ImitaxError: an option is out of range, `out` is not a file of this environment, the mapping is wrong,
-            the environment cannot be played, or no window can be opened.
+        ImitaxError: an option is out of range, `out` is not a file of this environment, the mapping
+            is wrong, the environment cannot be played, or no window can be opened.
     """
     _check(episodes, seed, time_limit, fps, page)
     from imitax.recording import window
@@ -81,7 +81,8 @@ def record(
             nonlocal stored
             stored = formats.append(_demonstrations(episode, spec), out, spec)
 
-        # The seeds depend on the number of episodes on file, so a resumed recording starts differently.
+        # The seeds depend on the number of episodes on file, so a resumed recording starts
+        # differently.
         seeds = _seeds(seed, on_file)
         session = Session(game, keymap, keep, seeds, fps or keymap.fps or game.fps, episodes)
         tell(f"Kept episodes go to {out}{f', which holds {on_file}' if on_file else ''}.")

@@ -22,8 +22,8 @@ class Game:
     Training steps it the same way (`envs.host`), so a policy gets the same observations.
 
     Raises:
-        ImitaxError: the environment is unknown, has no time limit or unsupported spaces, or cannot be
-            rendered.
+        ImitaxError: the environment is unknown, has no time limit or unsupported spaces, or cannot
+            be rendered.
     """
 
     def __init__(self, env_id: str, time_limit: int | None = None):
@@ -72,7 +72,7 @@ def has_display() -> bool:
 
 @contextmanager
 def _quiet_sdl() -> Iterator[None]:
-    """Stop pygame, which renders most environments, from printing and from using screen or sound."""
+    """Stop pygame, which renders most environments, from printing or using screen or sound."""
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
     if has_display() or "SDL_VIDEODRIVER" in os.environ:
@@ -82,7 +82,7 @@ def _quiet_sdl() -> Iterator[None]:
     try:
         yield
     finally:
-        del os.environ["SDL_VIDEODRIVER"]  # with it set, `window.check` would expect a visible window
+        del os.environ["SDL_VIDEODRIVER"]  # else `window.check` would expect a window
 
 
 class _Renderer(gymnasium.Wrapper):

@@ -1,7 +1,7 @@
 """Names of keys and axes, and the action that they mean while held.
 
-A window and a web page use the same names: "left", "a" or "button-0". An axis has a position in [−1, 1],
-from left to right and from top to bottom.
+A window and a web page use the same names: "left", "a" or "button-0". An axis has a position in
+[−1, 1], from left to right and from top to bottom.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -86,9 +86,9 @@ class KeyMap:
     def action(self, held: Sequence[str], axes: Mapping[str, float]) -> Action | None:
         """The action of the keys `held`, oldest first, and the positions of `axes`; None: wait.
 
-        Discrete: the action of the binding with most keys, and among several of these, the one whose last
-        key was pressed most recently. Box: each binding's difference from the idle action, summed and
-        clipped; a dimension that no key pushes follows its axis.
+        Discrete: the action of the binding with most keys, and among several of these, the one
+        whose last key was pressed most recently. Box: each binding's difference from the idle
+        action, summed and clipped; a dimension that no key pushes follows its axis.
         """
         active = [binding for binding in self.bindings if set(held).issuperset(binding.keys)]
         if isinstance(self.space, Box):

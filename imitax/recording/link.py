@@ -110,7 +110,7 @@ class Link:
                     self._turn.notify_all()
 
     def receive(self, page: str, part: int, acts: list[list]) -> None:
-        """Queue part number `part` (from 0) of the player's acts; one that overtook another waits for it.
+        """Queue part number `part` (from 0) of the player's acts; parts wait for earlier ones.
 
         Raises:
             ValueError: an act is not in `ACTS`, or too many parts wait.

@@ -31,7 +31,7 @@ _FAMILIES = {"FrozenLake8x8": "FrozenLake", "CliffWalkingSlippery": "CliffWalkin
 
 
 def load_mapping(path: Path, space: Discrete | Box) -> KeyMap:
-    """The mapping in a file, for actions in `space`; `ImitaxError` names the file and the invalid key."""
+    """The mapping in a file, for actions in `space`; `ImitaxError` names file and invalid key."""
     try:
         content = parse_toml(read_text(path, _MAX_BYTES))
     except OSError as error:
@@ -194,7 +194,7 @@ def _generic_discrete(spec: EnvSpec) -> KeyMap:
 
 
 def _generic_box(spec: EnvSpec) -> KeyMap:
-    """A pair of keys and an axis of the gamepad for each dimension; idle is the action nearest to zero."""
+    """A pair of keys and a gamepad axis per dimension; idle is the action nearest to zero."""
     space = spec.action_space
     assert isinstance(space, Box)
     if space.size > len(_KEY_PAIRS):

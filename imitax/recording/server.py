@@ -1,4 +1,4 @@
-"""The web server of the page: loopback only, and only for clients that present the token in the address."""
+"""The web server of the page: loopback only, for clients that present the token."""
 
 import json
 import re
@@ -34,7 +34,7 @@ HEADERS = {
 
 
 class Server:
-    """Serves one `link` in its own threads, inside a `with` block; `ImitaxError` if `port` is taken."""
+    """Serves one `link` in its own threads, in a `with` block; `ImitaxError` if `port` is taken."""
 
     def __init__(self, link: Link, port: int = 0):
         self.token = secrets.token_urlsafe(16)
@@ -101,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if not re.fullmatch("[0-9]{1,9}", length) or int(length) > MAX_BODY:
             return self._refuse(413, f"Expected a body of at most {MAX_BODY} bytes.")
-        body = self.rfile.read(int(length))  # before any refusal: unread bytes would reset the connection
+        body = self.rfile.read(int(length))  # even to refuse: unread bytes reset connections
         if (name := self._permitted()) is None:
             return
         if name != "input":
@@ -111,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
         except (ValueError, TypeError, KeyError, RecursionError):
             return self._refuse(400, "This is not what the page sends.")
         self._answer(204, b"", "")
-        if number is not None:  # after the answer: the program ends once the last message is acknowledged
+        if number is not None:  # after the answer: the last one ends the program
             self.server.link.acknowledge(page, number)
 
     def log_message(self, format, *args) -> None:
@@ -135,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
         return name
 
     def _receive(self, post: dict) -> tuple[str, int | None]:
-        """Pass the acts of a post on; (page, number of the message that it acknowledges, if any)."""
+        """Pass the acts of a post on; returns (page, number of the acknowledged message or None)."""
         page, part, acknowledged = post["page"], post.get("part"), post.get("acknowledged")
         numbers = [number for number in (part, acknowledged) if number is not None]
         if not numbers or any(type(number) is not int for number in numbers):

@@ -1,7 +1,7 @@
 """The state of a recording: held keys, the current episode, and the kept ones.
 
-A session is independent of input devices and displays. A front end reports keys, axes and commands, calls
-`advance` with the time, and shows `view()` and `picture` whenever `changes` has grown.
+A session is independent of input devices and displays. A front end reports keys, axes and commands,
+calls `advance` with the time, and shows `view()` and `picture` whenever `changes` has grown.
 
     paused ──key, pause──► playing ──end of the episode──► deciding ──keep, discard──► paused (next episode)
        ▲───────pause──────────┘                             finish, from paused ──► over
@@ -71,7 +71,8 @@ class Session:
         fps: steps per second at the start
         episodes: number of kept episodes after which the session is over; None: no limit
 
-    When `keep` raises an `ImitaxError` or `OSError`, the notice shows it and the player may try again.
+    When `keep` raises an `ImitaxError` or `OSError`, the notice shows it and the player may try
+    again.
     """
 
     def __init__(
@@ -158,14 +159,15 @@ class Session:
     # Called by a front end with the time
 
     def advance(self, now: float) -> None:
-        """Take a step if one is due at `now` (seconds of any clock) and the held keys mean an action."""
+        """Take a step if one is due at `now` (seconds of any clock) and keys mean an action."""
         if self.over or self._phase != "playing" or now < self._due:
             return
         action = self._action()
         if action is None:
             return
         period = 1 / self._fps
-        # A steady rate while calls keep up; after a wait or a pause, the next step is a full period away.
+        # A steady rate while calls keep up; after a wait or a pause, the next step is a full period
+        # away.
         self._due = self._due + period if now < self._due + period else now + period
         self._observations.append(self._obs)
         self._actions.append(action)

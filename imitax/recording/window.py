@@ -142,7 +142,7 @@ class Window:
         self.screen.blit(box, box.get_rect(midtop=(place.centerx, place.top + MARGIN)))
 
     def _place(self):
-        """The rectangle of the picture: as large as fits above the panel, in its own proportions."""
+        """The rectangle of the picture: as large as fits above the panel, undistorted."""
         height, width, _ = self._session.picture.shape
         room_x, room_y = self.screen.get_width(), max(1, self.screen.get_height() - self._panel)
         scale = min(room_x / width, room_y / height)

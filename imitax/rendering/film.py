@@ -22,7 +22,7 @@ class Film(Protocol):
 
 
 def film(path: Path) -> Film:
-    """An empty film; `ImitaxError` unless `path` ends in .gif, or in .mp4 and an encoder is installed."""
+    """An empty film; `ImitaxError` unless `path` ends in .gif, or .mp4 with an encoder."""
     kind = path.suffix.lower()
     if kind not in (".gif", ".mp4"):
         raise ImitaxError(f"File '{path}' has the ending '{path.suffix}': expected .gif or .mp4.")
@@ -39,7 +39,7 @@ def film(path: Path) -> Film:
 
 
 class _Gif:
-    """Frames with one shared palette, so that colours do not flicker and an hour fits into memory."""
+    """Frames with a shared palette: no flicker, and an hour fits into memory."""
 
     def __init__(self):
         self._frames: list = []
@@ -71,7 +71,8 @@ class _Video:
         self._av, self._frames = av, []
 
     def add(self, frame: np.ndarray) -> None:
-        # The encoder halves the resolution of colours, so sides must be even. YUV halves the memory of RGB.
+        # The encoder halves the resolution of colours, so sides must be even. YUV halves the memory
+        # of RGB.
         even = np.ascontiguousarray(frame[: len(frame) // 2 * 2, : frame.shape[1] // 2 * 2])
         self._frames.append(self._av.VideoFrame.from_ndarray(even, format="rgb24").reformat(format="yuv420p"))
 

@@ -20,7 +20,7 @@ mujoco.MjrContext(mujoco.MjModel.from_xml_string("<mujoco/>"), mujoco.mjtFontSca
 
 @cache
 def offscreen_library() -> str | None:
-    """The value for MUJOCO_GL: the user's own, or the first library that works; None if none does."""
+    """The value for MUJOCO_GL: the user's own, or the first library that works, or None."""
     if chosen := os.environ.get("MUJOCO_GL"):
         return chosen
     return next((name for name in _LIBRARIES if _works(name)), None)

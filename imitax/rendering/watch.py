@@ -1,4 +1,4 @@
-"""Renders episodes with Gymnasium's own renderer: in a window, to a file, or as frames for a report."""
+"""Renders episodes with Gymnasium's renderer: in a window, to a file, or as frames."""
 
 import os
 import sys
@@ -17,7 +17,8 @@ from imitax.rendering.offscreen import is_mujoco, offscreen_library
 from imitax.training.config import check_seed
 from imitax.training.evaluation import check_episodes
 
-# Environment id -> the state as a function of the observation, for environments where it determines it.
+# Environment id -> the state as a function of the observation, for environments where it determines
+# it.
 STATES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "Acrobot-v1": lambda o: np.array([np.arctan2(o[1], o[0]), np.arctan2(o[3], o[2]), o[4], o[5]]),
     "CartPole-v1": lambda o: np.array(o, np.float64),
@@ -35,11 +36,12 @@ def watch(
 ) -> dict[str, Any]:
     """Play episodes in a window, or write them to `path` (.gif or .mp4), one after the other.
 
-    Episode k has seed `seed` + k. Returns "returns" and "lengths" of the complete episodes, and "file".
-    Closing the window cuts the last episode off, which is then left out.
+    Episode k has seed `seed` + k. Returns "returns" and "lengths" of the complete episodes, and
+    "file". Closing the window cuts the last episode off, which is then left out.
 
     Raises:
-        ImitaxError: `path` exists, has another ending or no folder, or the environment cannot be rendered.
+        ImitaxError: `path` exists, has another ending or no folder, or the environment cannot be
+            rendered.
     """
     movie = None if path is None else film(path)
     if path is not None and path.exists():
@@ -76,7 +78,8 @@ def opened(env_id: str, time_limit: int | None, window: bool = False) -> Iterato
 
     if window and sys.platform == "linux" and not any(map(os.environ.get, _DISPLAYS)):
         raise ImitaxError("No display to open a window on: write a file instead, --save FILE.gif.")
-    # Episodes have no sound and only windows need a screen: machines without them would log warnings.
+    # Episodes have no sound and only windows need a screen: machines without them would log
+    # warnings.
     quiet = {"PYGAME_HIDE_SUPPORT_PROMPT": "1", "SDL_AUDIODRIVER": "dummy"}
     quiet |= {} if window else {"SDL_VIDEODRIVER": "dummy"}
     added = {name: value for name, value in quiet.items() if name not in os.environ}
@@ -138,7 +141,7 @@ def play(env: Any, act: Callable, seed: int, start: np.ndarray | None = None) ->
 
 
 def replay(env: Any, observations: np.ndarray) -> Iterator[int]:
-    """Put an environment of `STATES` into the state of each observation [T, O]; yields 0 … T − 1."""
+    """Put an environment of `STATES` into each observed state [T, O]; yields 0 … T − 1."""
     env.reset(seed=0)
     for step, obs in enumerate(observations):
         env.unwrapped.state = STATES[env.spec.id](obs)
@@ -146,7 +149,7 @@ def replay(env: Any, observations: np.ndarray) -> Iterator[int]:
 
 
 def _closed() -> bool:
-    """Whether the user closed the pygame window or pressed Escape, which the environments ignore."""
+    """Whether the user closed the window or pressed Escape, which environments ignore."""
     pygame = sys.modules.get("pygame")
     if pygame is None or not pygame.display.get_init():
         return False

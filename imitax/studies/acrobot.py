@@ -1,4 +1,4 @@
-"""The original study of GAIL on Acrobot-v1, repeated with several seeds and the controls it lacked."""
+"""The original study of GAIL on Acrobot-v1, with several seeds and the controls it lacked."""
 
 import time
 from typing import NamedTuple
@@ -49,8 +49,8 @@ CASES = {
 def run_case(key: str, seeds: int, iterations: int, progress) -> Arrays:
     """Train a case with all seeds at once and evaluate the final policies.
 
-    Curves are [S, I] as curve_NAME, returns of fresh episodes [S, N] as sampled and deterministic; seconds
-    are those of training.
+    Curves are [S, I] as curve_NAME, returns of fresh episodes [S, N] as sampled and deterministic;
+    seconds are those of training.
     """
     from imitax.envs import make
     from imitax.experts.demonstrate import load_demonstrations
@@ -139,7 +139,7 @@ def draw_scores(results: dict[str, Arrays]):
 
 
 def draw_reward(results: dict[str, Arrays]):
-    """(c) Standard deviation of the learnt reward, and policy pairs that score at least the expert's mean."""
+    """(c) Standard deviation of the reward, and policy pairs above the expert's mean score."""
     figure, axes = figures.new(1, 2, width=5.0)
     left, right = axes[0]
     for (key, result), colour in zip(results.items(), figures.COLOURS, strict=False):

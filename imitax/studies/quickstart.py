@@ -1,4 +1,4 @@
-"""Imitation from scratch: expert, demonstrations, cloning, GAIL and its control, compared in one table."""
+"""From scratch: expert, demonstrations, cloning, GAIL and its control, in one table."""
 
 import time
 from collections.abc import Iterator

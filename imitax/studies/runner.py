@@ -1,4 +1,4 @@
-"""Runs a study: one file of raw results per case; figures and summary are made from these files alone.
+"""Runs a study: a file of raw results per case, and figures and summary from these files alone.
 
 A second call runs only the cases whose file is missing.
 """
@@ -21,7 +21,7 @@ from imitax.studies.study import Arrays, Study
 
 STUDIES = {"acrobot": acrobot, "theory": theory}
 
-ProgressBar = Callable[[str], AbstractContextManager]  # label of a case -> context of its progress callback
+ProgressBar = Callable[[str], AbstractContextManager]  # case -> context with its callback
 
 
 def find(name: str) -> Study:

@@ -17,6 +17,6 @@ class Study(NamedTuple):
     iterations: int  # per run, by default
     steps: int  # environment steps per iteration
     run: Callable[[str, int, int, Any], Arrays]  # (case, seeds, iterations, progress)
-    figures: tuple[tuple[str, tuple[str, ...], Callable], ...]  # (name, cases it needs, drawing function)
+    figures: tuple[tuple[str, tuple[str, ...], Callable], ...]  # (name, cases, drawing)
     summarise: Callable[[Results], dict]  # plain data about the cases that have run
     table: Callable[[dict], tuple[list[str], list[list[str]]]]  # columns and rows of the summary

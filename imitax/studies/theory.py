@@ -1,7 +1,7 @@
 """From MDPs to GAIL, with numbers: the study behind `docs/theory.md`.
 
-All cases but the last are exact (`imitax.tabular`); the last one compares the sampled loop of the library
-with the exact solution.
+All cases but the last are exact (`imitax.tabular`); the last one compares the sampled loop of the
+library with the exact solution.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -64,8 +64,8 @@ def roll(
 def grid_world(seeds: int) -> Arrays:
     """The expert on a grid, IRL and cloning from few and many trajectories, and the learnt rewards.
 
-    Seeds draw the trajectories; distances and scores [seeds] are exact. irl_N and bc_N are the occupancy
-    measures of the first seed.
+    Seeds draw the trajectories; distances and scores [seeds] are exact. irl_N and bc_N are the
+    occupancy measures of the first seed.
     """
     mdp = world("gridworld")
     linear = linear_rewards(mdp)
@@ -94,7 +94,7 @@ def grid_world(seeds: int) -> Arrays:
 
 
 def transferred_rewards() -> Arrays:
-    """True discounted returns in changed grids: random, old policy, planned with the learnt reward, best."""
+    """True returns in changed grids: random, old policy, planned with the learnt reward, best."""
     mdp, arrays = world("gridworld"), {}
     policy, rho = soft_expert(mdp)
     learnt = irl.mce_irl(mdp, rho, linear_rewards(mdp), l2=1e-6, tolerance=1e-9)
@@ -112,8 +112,8 @@ def transferred_rewards() -> Arrays:
 def conjugates() -> Arrays:
     """ψ* and the causal entropy along segments from the expert's occupancy measure to two others.
 
-    One end is the uniform policy's; the other has the expert's feature expectations, so FEM and GTAL cannot
-    tell it from the expert.
+    One end is the uniform policy's; the other has the expert's feature expectations, so FEM and
+    GTAL cannot tell it from the expert.
     """
     rng = np.random.default_rng(2)
     mdp = random_mdp(8, 3, rng, discount=0.9)
@@ -138,7 +138,7 @@ def conjugates() -> Arrays:
 
 
 def blind_direction(mdp: TabularMDP, features: np.ndarray, expert: np.ndarray) -> np.ndarray:
-    """A change of occupancy that keeps flow, feature expectations and, by a tenth, its positive sign."""
+    """A change of occupancy [S, A] that keeps flow, feature expectations and positivity."""
     identity = np.repeat(np.eye(mdp.states), mdp.actions, axis=1)
     flow = identity - mdp.discount * mdp.transition.toarray().T
     constraints = np.vstack([flow, features.reshape(-1, features.shape[-1]).T])
@@ -147,7 +147,7 @@ def blind_direction(mdp: TabularMDP, features: np.ndarray, expert: np.ndarray) -
 
 
 def both_sides(count: int) -> Arrays:
-    """Proposition 3.2 on `count` random MDPs: distance between RL ∘ IRL_ψ and the argmin of −H + ψ*."""
+    """Distances between the sides of proposition 3.2 on `count` random MDPs, by regulariser."""
     distances: dict[str, list[float]] = {}
     for seed in range(count):
         rng = np.random.default_rng(seed)
@@ -171,8 +171,9 @@ def both_sides(count: int) -> Arrays:
 def sampled_problem() -> tuple[TabularMDP, TabularMDP, np.ndarray]:
     """(MDP, the same with its discount as a chance of ending, the expert's policy).
 
-    Undiscounted visits of episodes that end with probability 1 − γ after every step equal discounted visits
-    of endless ones. So the visits that the library's loop matches are the occupancy measure of the first MDP.
+    Undiscounted visits of episodes that end with probability 1 − γ after every step equal
+    discounted visits of endless ones. So the visits that the library's loop matches are the
+    occupancy measure of the first MDP.
     """
     mdp = random_mdp(6, 3, np.random.default_rng(3), discount=0.9)
     transition = sparse.csr_array(mdp.transition * mdp.discount)
@@ -182,7 +183,7 @@ def sampled_problem() -> tuple[TabularMDP, TabularMDP, np.ndarray]:
 
 
 def sampled_gail(seeds: int, iterations: int, progress: Any) -> Arrays:
-    """Distance of GAIL's occupancy measure from the exact solution of ψ_GA, for runs of several lengths.
+    """Distance of GAIL's occupancy measure from the exact solution, for several run lengths.
 
     A shorter run is the beginning of a longer one: the same seeds give the same bits.
     """

@@ -36,7 +36,7 @@ def _arrows(axis, rho: np.ndarray) -> None:
 
 
 def occupancies(results: dict[str, Arrays]):
-    """(a) Discounted visits of the expert, and of learners from few and from many of its trajectories."""
+    """(a) Discounted visits of the expert, and of learners from few and many trajectories."""
     grid = results["grid"]
     panels = [("expert", grid["expert"])]
     for count in _COUNTS:
@@ -53,7 +53,7 @@ def occupancies(results: dict[str, Arrays]):
 
 
 def rewards(results: dict[str, Arrays]):
-    """(b) The true and the learnt rewards, and the returns of planning with a learnt one in other worlds."""
+    """(b) True and learnt rewards, and the returns of planning with a learnt one elsewhere."""
     grid = results["grid"]
     figure, axes = figures.new(1, 4, width=3.0, height=2.9)
     panels = (

@@ -9,11 +9,11 @@ from imitax.tabular.mdp import TabularMDP
 
 
 def states_of(mdp: TabularMDP, demonstrations: Demonstrations) -> Int[np.ndarray, "N"]:
-    """The state of each of N demonstrated pairs; observations are one-hot [N, S] or state numbers [N, 1].
+    """The states of N demonstrated pairs; observations are one-hot [N, S] or numbers [N, 1].
 
     Raises:
-        ImitaxError: an observation is not a state of the MDP, an action is not one of its actions, or a
-            demonstrated state cannot be reached from the initial ones.
+        ImitaxError: an observation is not a state of the MDP, an action is not one of its actions,
+            or a demonstrated state cannot be reached from the initial ones.
     """
     obs, actions = demonstrations.observations, demonstrations.actions
     if obs.shape[1] == 1:
@@ -48,7 +48,8 @@ def empirical_occupancy(mdp: TabularMDP, demonstrations: Demonstrations) -> Floa
     """The mean over episodes of Σ_t γ^t 1[s_t = s, a_t = a].
 
     Raises:
-        ImitaxError: as `states_of`, or the demonstrations were subsampled, so the time of a pair is unknown.
+        ImitaxError: as `states_of`, or the demonstrations were subsampled, so the time of a pair is
+            unknown.
     """
     if np.any(demonstrations.lengths != demonstrations.episode_steps):
         raise ImitaxError("Exact methods need complete episodes, but these demonstrations were subsampled.")

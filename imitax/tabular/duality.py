@@ -33,7 +33,7 @@ class CostClass(NamedTuple):
 
     size: int
     cost: Callable[[np.ndarray], np.ndarray]  # θ [P] -> [S, A]
-    pullback: Callable[[np.ndarray, np.ndarray], np.ndarray]  # (θ, weights [S, A]) -> Σ weights · ∂c/∂θ  [P]
+    pullback: Callable[[np.ndarray, np.ndarray], np.ndarray]  # (θ, w [S, A]) -> Σ w · ∂c/∂θ  [P]
     penalty: Callable[[np.ndarray], tuple[float, np.ndarray]]  # θ -> ψ, ∂ψ/∂θ
     constraints: tuple = ()
     bounds: list | None = None
@@ -51,7 +51,10 @@ def any_cost(expert: Float[np.ndarray, "S A"], weight: float = 0.0) -> CostClass
 
 
 def linear_costs(features: Float[np.ndarray, "S A F"], norm: int) -> CostClass:
-    """c = w·φ with ‖w‖₂ ≤ 1 (norm 2, FEM) or ‖w‖₁ ≤ 1 (norm 1, GTAL: w = u − v, u, v ≥ 0, Σ u + v ≤ 1)."""
+    """c = w·φ with ‖w‖₂ ≤ 1 (norm 2, FEM) or ‖w‖₁ ≤ 1 (norm 1, GTAL).
+
+    For norm 1, w = u − v with u, v ≥ 0 and Σ u + v ≤ 1.
+    """
     count = features.shape[-1]
 
     def gradient(weights: np.ndarray) -> np.ndarray:
@@ -79,7 +82,7 @@ def linear_costs(features: Float[np.ndarray, "S A F"], norm: int) -> CostClass:
 
 
 def discriminator_costs(expert: Float[np.ndarray, "S A"]) -> CostClass:
-    """c = log D with D = sigmoid(θ), high for the policy, and ψ_GA(c) = −E_E[log(1 − D) + …] as in eq. 13.
+    """c = log D with D = sigmoid(θ), high for the policy, and ψ_GA as in eq. 13.
 
     With x = log D: g(x) = −x − log(1 − eˣ) = −log D − log(1 − D).
     """
@@ -106,10 +109,10 @@ class Match(NamedTuple):
 
 
 def rl_after_irl(mdp: TabularMDP, expert: Float[np.ndarray, "S A"], costs: CostClass) -> Match:
-    """IRL: the cost c that maximises −ψ(c) + min_π(−H(π) + E_π c) − E_E c. RL: the soft-optimal policy of −c.
+    """The cost c that maximises −ψ(c) + min_π(−H(π) + E_π c) − E_E c, and its soft-optimal policy.
 
-    The minimum over π is −V(μ₀), the soft value of reward −c, and its gradient in c is that policy's
-    occupancy.
+    The minimum over π is −V(μ₀), the soft value of reward −c, and its gradient in c is that
+    policy's occupancy.
     """
     start: np.ndarray | None = None  # values of the last cost
 
@@ -134,7 +137,7 @@ def rl_after_irl(mdp: TabularMDP, expert: Float[np.ndarray, "S A"], costs: CostC
 def closest_occupancy(
     mdp: TabularMDP, expert: Float[np.ndarray, "S A"], psi: Regulariser, entropy: float = 1.0
 ) -> Match:
-    """The occupancy measure that minimises −entropy · H(ρ) + ψ*(ρ − ρ_E) under the flow equations."""
+    """The occupancy measure that minimises −entropy · H(ρ) + ψ*(ρ − ρ_E)."""
     shape = expert.shape
     identity = np.repeat(np.eye(mdp.states), mdp.actions, axis=1)
     equation = identity - mdp.discount * mdp.transition.toarray().T

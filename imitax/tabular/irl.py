@@ -1,4 +1,4 @@
-"""Maximum causal entropy IRL: the reward whose soft-optimal policy matches the expert's feature expectations.
+"""Maximum causal entropy IRL: a reward under which the soft-optimal policy matches the expert.
 
     max over θ of  E_E[r_θ] − V_θ(μ₀) − (l2 / 2) ‖θ‖²,      gradient  Σ (ρ_E − ρ_θ) ∂r_θ/∂θ − l2 · θ
 
@@ -26,7 +26,7 @@ class RewardClass(NamedTuple):
 
     initial: Float[np.ndarray, "P"]
     reward: Callable[[np.ndarray], np.ndarray]  # θ -> [S, A]
-    pullback: Callable[[np.ndarray, np.ndarray], np.ndarray]  # (θ, weights [S, A]) -> Σ weights · ∂r/∂θ  [P]
+    pullback: Callable[[np.ndarray, np.ndarray], np.ndarray]  # (θ, w [S, A]) -> Σ w · ∂r/∂θ  [P]
 
 
 class Learnt(NamedTuple):
@@ -36,7 +36,7 @@ class Learnt(NamedTuple):
     reward: Float[np.ndarray, "S A"]
     policy: Float[np.ndarray, "S A"]
     rho: Float[np.ndarray, "S A"]
-    gaps: Float[np.ndarray, "I"]  # largest |Σ (ρ − ρ_E) ∂r/∂θ| at the start and after each iteration
+    gaps: Float[np.ndarray, "I"]  # max |Σ (ρ − ρ_E) ∂r/∂θ|, from the start
     objective: Float[np.ndarray, "I"]
 
 
@@ -103,7 +103,7 @@ def mce_irl(
     iterations: int = 500,
     tolerance: float = 1e-8,
 ) -> Learnt:
-    """Fit `rewards` to the expert's occupancy measure by L-BFGS, without using the true reward of `mdp`.
+    """Fit `rewards` to the expert's occupancy measure by L-BFGS, without the reward of `mdp`.
 
     Args:
         l2: weight of ½ ‖θ‖²; keeps parameters finite where only an infinite reward would match the
@@ -150,10 +150,10 @@ def mce_irl(
 
 
 def shaping_residual(mdp: TabularMDP, reward: Float[np.ndarray, "S A"]) -> Float[np.ndarray, "S A"]:
-    """The residual of r ≈ γ E[Φ(s')] − Φ(s), fitted over potentials Φ by least squares: r up to shaping.
+    """r up to shaping: the residual of r ≈ γ E[Φ(s')] − Φ(s), a least-squares fit over Φ.
 
-    Rewards with equal residuals have the same soft-optimal policy. Unreachable states are left out and get 0.
-    Source: Ng et al. 1999; Cao et al. 2021.
+    Rewards with equal residuals have the same soft-optimal policy. Unreachable states are left out
+    and get 0. Source: Ng et al. 1999; Cao et al. 2021.
     """
     identity = np.repeat(np.arange(mdp.states), mdp.actions)
     stay = sparse.csr_array((np.ones(len(identity)), (np.arange(len(identity)), identity)))
@@ -172,7 +172,7 @@ def shaping_distance(mdp: TabularMDP, reward: np.ndarray, other: np.ndarray) -> 
 
 
 def shaping_correlation(mdp: TabularMDP, reward: np.ndarray, other: np.ndarray) -> float:
-    """Cosine of the two residuals: 1 for rewards equal up to shaping and scale; NaN if a residual is 0."""
+    """Cosine of the residuals: 1 for rewards equal up to shaping and scale; NaN if one is 0."""
     a, b = (shaping_residual(mdp, x).reshape(-1) for x in (reward, other))
     size = np.linalg.norm(a) * np.linalg.norm(b)
     return float(a @ b / size) if size > 1e-12 else float("nan")

@@ -1,7 +1,7 @@
 """A Markov decision process as explicit arrays.
 
-Shapes: S states, A actions, F features. Pair (s, a) is row s·A + a of the transition matrix, which is
-sparse: memory is proportional to the number of possible transitions.
+Shapes: S states, A actions, F features. Pair (s, a) is row s·A + a of the transition matrix, which
+is sparse: memory is proportional to the number of possible transitions.
 """
 
 from dataclasses import dataclass, field
@@ -19,22 +19,22 @@ _TOLERANCE = 1e-8  # of sums of probabilities
 class TabularMDP:
     """A finite MDP with discount γ < 1 and expected rewards r(s, a).
 
-    After action a in state s the episode ends with probability `termination[s, a]`, and otherwise moves on
-    according to row s·A + a of `transition`: together these probabilities sum to 1.
+    After action a in state s the episode ends with probability `termination[s, a]`, and otherwise
+    moves on according to row s·A + a of `transition`: together these probabilities sum to 1.
 
     Raises:
-        ImitaxError: probabilities are negative or do not sum to 1, a number is not finite, a shape is
-            wrong, or the discount is outside [0, 1).
+        ImitaxError: probabilities are negative or do not sum to 1, a number is not finite, a shape
+            is wrong, or the discount is outside [0, 1).
     """
 
     transition: sparse.csr_array  # [S·A, S]
     reward: Float[np.ndarray, "S A"]
     initial: Float[np.ndarray, "S"]
     discount: float
-    termination: Float[np.ndarray, "S A"] = None  # pyright: ignore[reportAssignmentType]  # default: zeros
+    termination: Float[np.ndarray, "S A"] = None  # pyright: ignore  # None: episodes never end
     name: str = "MDP"
-    features: Float[np.ndarray, "S A F"] | None = None  # φ(s, a), the input of linear and neural rewards
-    grid: tuple[int, int] | None = field(default=None, compare=False)  # (rows, columns) if states are cells
+    features: Float[np.ndarray, "S A F"] | None = None  # φ(s, a), of linear rewards
+    grid: tuple[int, int] | None = field(default=None, compare=False)  # rows, columns of cells
 
     def __post_init__(self):
         reward = np.asarray(self.reward, np.float64)
@@ -102,7 +102,7 @@ class TabularMDP:
             reached = more
 
     def follow(self, policy: Float[np.ndarray, "S A"]) -> sparse.csr_array:
-        """P_π [S, S], transitions between states under `policy`; a row sums to its chance to go on."""
+        """P_π [S, S], transitions between states under `policy`; a row sums to 1 − P(end)."""
         rows = np.repeat(np.arange(self.states), self.actions)
         columns = np.arange(self.states * self.actions)
         weights = sparse.csr_array((policy.reshape(-1), (rows, columns)), shape=(self.states, len(columns)))

@@ -1,6 +1,6 @@
 """Cost regularisers ψ and their conjugates ψ*(ρ_π − ρ_E): what "close to the expert" means.
 
-    RL ∘ IRL_ψ(π_E) = argmin over π of  −H(π) + ψ*(ρ_π − ρ_E)          (Ho & Ermon 2016, proposition 3.2)
+    RL ∘ IRL_ψ(π_E) = argmin over π of  −H(π) + ψ*(ρ_π − ρ_E)        (Ho & Ermon 2016, prop. 3.2)
 
 As in the paper, learners minimise a cost c; the package's reward is −c. Every regulariser has ψ(c) and its
 conjugate ψ*(x) = sup over c of Σ c x − ψ(c), with a subgradient: the maximising cost.
@@ -24,7 +24,7 @@ class Regulariser(NamedTuple):
 
 
 def constant() -> Regulariser:
-    """ψ = 0 for every cost: ψ* is 0 at ρ_π = ρ_E and infinite elsewhere, exact matching (corollary 3.2.1)."""
+    """ψ = 0: ψ* is 0 at ρ_π = ρ_E and infinite elsewhere, exact matching (corollary 3.2.1)."""
 
     def conjugate(rho: np.ndarray, expert: np.ndarray) -> float:
         return 0.0 if np.allclose(rho, expert, rtol=0, atol=1e-9) else np.inf
@@ -33,7 +33,7 @@ def constant() -> Regulariser:
 
 
 def ridge(weight: float = 1.0) -> Regulariser:
-    """ψ(c) = weight/2 · ‖c‖²: ψ*(x) = ‖x‖² / (2 weight). Not in the paper; smooth, so useful in tests."""
+    """ψ(c) = weight/2 · ‖c‖²: ψ*(x) = ‖x‖² / (2 weight). Not in the paper; smooth, for tests."""
     return Regulariser(
         "ridge",
         lambda c: 0.5 * weight * float(np.sum(c**2)),
@@ -78,9 +78,9 @@ def convex_hull(features: Float[np.ndarray, "S A F"]) -> Regulariser:
 def gail(expert: Float[np.ndarray, "S A"]) -> Regulariser:
     """ψ_GA: E_E[g(c)] with g(x) = −x − log(1 − eˣ) for x < 0, infinite otherwise (eq. 13).
 
-    The conjugate is the negative of the classifier's minimum loss, with D = ρ_π / (ρ_π + ρ_E) high for the
-    *policy* as in the paper: ψ*(ρ_π − ρ_E) = Σ ρ_π log D + ρ_E log(1 − D). That is D_JS(ρ_π, ρ_E) − 2 M log 2
-    for measures of mass M, and the maximising cost is c = log D.
+    The conjugate is the negative of the classifier's minimum loss, with D = ρ_π / (ρ_π + ρ_E) high
+    for the *policy* as in the paper: ψ*(ρ_π − ρ_E) = Σ ρ_π log D + ρ_E log(1 − D). That is
+    D_JS(ρ_π, ρ_E) − 2 M log 2 for measures of mass M, and the maximising cost is c = log D.
     """
 
     def cost(c: np.ndarray) -> float:
@@ -101,7 +101,7 @@ def gail(expert: Float[np.ndarray, "S A"]) -> Regulariser:
 
 
 def jensen_shannon(p: np.ndarray, q: np.ndarray) -> float:
-    """D_KL(p ‖ (p + q) / 2) + D_KL(q ‖ (p + q) / 2) in nats, for measures of equal mass; the paper's D_JS."""
+    """D_KL(p ‖ (p + q) / 2) + D_KL(q ‖ (p + q) / 2) in nats, for equal masses; the paper's D_JS."""
     middle = 0.5 * (p + q)
     return float(xlogy(p, _share(p, middle)).sum() + xlogy(q, _share(q, middle)).sum())
 
@@ -111,7 +111,7 @@ def _share(part: np.ndarray, total: np.ndarray) -> np.ndarray:
 
 
 def _indicator(cost: np.ndarray, features: np.ndarray, inside: Callable[[np.ndarray], bool]) -> float:
-    """0 if `cost` is w·φ with w `inside`, else infinity; of several w, that of least 2-norm counts."""
+    """0 if `cost` is w·φ with w `inside`, else infinity; of several w, the smallest counts."""
     flat = features.reshape(-1, features.shape[-1])
     weights, *_ = np.linalg.lstsq(flat, cost.reshape(-1), rcond=None)
     fits = np.allclose(flat @ weights, cost.reshape(-1), atol=1e-8)

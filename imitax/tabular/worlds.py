@@ -1,4 +1,4 @@
-"""Tabular MDPs: grids, random MDPs, a discretised Mountain Car, and Gymnasium's transition tables."""
+"""Tabular MDPs: grids, random MDPs, a discretised Mountain Car, and Gymnasium's tables."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -12,18 +12,20 @@ from imitax.errors import ImitaxError, unknown
 from imitax.tabular.mdp import TabularMDP
 
 MOVES = {"up": (-1, 0), "right": (0, 1), "down": (1, 0), "left": (0, -1)}
-Outcome = tuple[int, int, int, float, float, bool]  # state, action, next state, probability, reward, ends
+# State, action, next state, probability, reward, ends
+Outcome = tuple[int, int, int, float, float, bool]
 TOY_TEXTS = ("FrozenLake-v1", "FrozenLake8x8-v1", "CliffWalking-v1", "Taxi-v4")
 
 
 def gridworld(
     rows: Sequence[str], slip: float = 0.1, discount: float = 0.95, step_reward: float = -0.1
 ) -> TabularMDP:
-    """A grid drawn in text: S start, G goal (reward 1, ends), H hole (reward −1, ends), # wall, . free.
+    """A grid drawn in text: S start, G goal (reward 1), H hole (reward −1), # wall, . free.
 
-    The actions move up, right, down and left; with probability `slip` the move is perpendicular instead.
-    A move into a wall or the border stays in place. The reward of a step is `step_reward` plus that of the
-    cell entered; the features are the probabilities of entering G and H, and 1 for the step.
+    The actions move up, right, down and left; with probability `slip` the move is perpendicular
+    instead. A move into a wall or the border stays in place. The reward of a step is `step_reward`
+    plus that of the cell entered; the features are the probabilities of entering G and H, and 1 for
+    the step. An episode ends in G or H.
     """
     if not rows or len({len(row) for row in rows}) != 1:
         raise ImitaxError(f"A grid needs rows of one length, found {[len(row) for row in rows]}.")
@@ -57,7 +59,7 @@ def gridworld(
 def random_mdp(
     states: int, actions: int, rng: np.random.Generator, successors: int = 3, discount: float = 0.9
 ) -> TabularMDP:
-    """Random successors with Dirichlet probabilities, normal rewards, random initial states; never ends."""
+    """Random successors with Dirichlet probabilities and normal rewards; never ends."""
     successors = min(successors, states)
     pairs = states * actions
     columns = np.stack([rng.choice(states, successors, replace=False) for _ in range(pairs)])
@@ -71,8 +73,9 @@ def random_mdp(
 def mountain_car(bins: int = 101, discount: float = 0.99) -> TabularMDP:
     """Mountain Car on a grid of `bins` positions × `bins` velocities: 10,201 states by default.
 
-    A step from a grid point lands between four others, with bilinear probabilities. The reward is −1 per
-    step; the episode ends at position 0.5. The dynamics are those of Gymnasium's MountainCar-v0.
+    A step from a grid point lands between four others, with bilinear probabilities. The reward is
+    −1 per step; the episode ends at position 0.5. The dynamics are those of Gymnasium's
+    MountainCar-v0.
     """
     positions, velocities = np.linspace(-1.2, 0.6, bins), np.linspace(-0.07, 0.07, bins)
     p, v, a = np.meshgrid(positions, velocities, np.arange(3), indexing="ij")
@@ -117,13 +120,15 @@ def toy_text(env_id: str, discount: float = 0.95) -> TabularMDP:
 
 
 def from_table(toy: Any, discount: float, name: str) -> TabularMDP:
-    """An environment with Gymnasium's table `P`: state -> action -> [(probability, next, reward, ends)].
+    """An MDP from Gymnasium's table `P`: state -> action -> [(probability, next, reward, ends)].
 
-    Features are as in `gridworld` if it has a map of letters (`desc`, as in FrozenLake), otherwise none.
+    Features are as in `gridworld` if it has a map of letters (`desc`, as in FrozenLake), otherwise
+    none.
     """
     table, initial = toy.P, np.asarray(toy.initial_state_distrib, np.float64)
     grid, cells = getattr(toy, "shape", None), None
-    if hasattr(toy, "desc") and np.size(toy.desc) == len(table):  # Taxi's map is a drawing, not its states
+    # Taxi's map is a drawing, not its states.
+    if hasattr(toy, "desc") and np.size(toy.desc) == len(table):
         cells = np.asarray(toy.desc).astype(str)
         grid = cells.shape
     outcomes = [
@@ -166,7 +171,8 @@ def from_outcomes(
     return TabularMDP(transition, rewards, initial, discount, termination, name, features, grid)
 
 
-# Worlds that the command line knows by name: name -> (discount -> MDP), and their episodes' time limit.
+# Worlds that the command line knows by name: name -> (discount -> MDP), and their episodes' time
+# limit.
 MAPS = {
     "gridworld": ("S....#.", "..#..#.", ".##....", "....#..", ".#.H#..", ".#....G"),
     "gridworld-moved": ("S....#.", "..#..#.", ".##..#.", "....#G.", ".#.H#..", ".#....."),

@@ -39,7 +39,8 @@ def folder(tmp_path, line):
 
 
 def test_the_papers_numbers():
-    # Table 3: GAIL on Acrobot with 1 trajectory −77.26 ± 18.03; table 1: random −200, expert −75.25.
+    # Table 3: GAIL on Acrobot with 1 trajectory −77.26 ± 18.03; table 1: random −200, expert
+    # −75.25.
     result = published()["Acrobot-v1", "gail", "1"]
     assert (result.mean, result.std) == (-77.26, 18.03)
     assert result.score == pytest.approx((200 - 77.26) / (200 - 75.25))
@@ -61,7 +62,8 @@ def test_scores_by_hand(folder):
     assert entry["mean"] == 130.0
     assert entry["std"] == pytest.approx(200**0.5)  # deviations −20, 0, 0, 20
     assert entry["paper"]["mean"] == 200.0
-    # Training episodes score 1, 1, 0.9 in iterations 4 to 6, in the mean 0.967 ≥ 0.9: after all 6 of 6.
+    # Training episodes score 1, 1, 0.9 in iterations 4 to 6, in the mean 0.967 ≥ 0.9: after all 6
+    # of 6.
     assert entry["learnt"] == 2
     assert entry["learnt_env_steps"] == 1000
     assert entry["learnt_seconds"] == 2.0

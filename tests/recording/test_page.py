@@ -1,4 +1,4 @@
-"""The page in a real browser: keys, touches, mouse, gamepad and choices, from the command to the file."""
+"""The page in a real browser: keys, touches, mouse, gamepad and choices."""
 
 import json
 import re

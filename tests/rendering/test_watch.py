@@ -106,7 +106,8 @@ def test_nothing_is_left_of_a_film_that_was_interrupted(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-# MuJoCo, off-screen ----------------------------------------------------------------------------------
+# MuJoCo, off-screen
+# ----------------------------------------------------------------------------------
 
 
 class Still:

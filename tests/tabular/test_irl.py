@@ -40,7 +40,8 @@ def test_linear_rewards_match_feature_expectations_and_come_back(small, features
     gap = expectation(learnt.rho, features) - expectation(rho, features)
     assert np.max(abs(gap)) < 1e-6
     np.testing.assert_allclose(learnt.rho, rho, atol=1e-6)
-    # Four features of 15 pairs with 5 states: potentials are not among them, so θ itself is identified.
+    # Four features of 15 pairs with 5 states: potentials are not among them, so θ itself is
+    # identified.
     np.testing.assert_allclose(learnt.parameters, truth, atol=1e-4)
     assert learnt.gaps[-1] < 1e-6 < learnt.gaps[0]
     assert np.all(np.diff(learnt.objective) > -1e-12)  # a concave problem, climbed
@@ -55,8 +56,8 @@ def test_tabular_rewards_come_back_up_to_shaping(small):
 
 
 def test_shaping_distance_by_construction(small, rng):
-    # r' = r + γ E[Φ(s')] − Φ(s) leaves every soft-optimal policy as it was (Ng et al. 1999); a bonus does
-    # not.
+    # r' = r + γ E[Φ(s')] − Φ(s) leaves every soft-optimal policy as it was (Ng et al. 1999); a
+    # bonus does not.
     potential = rng.normal(size=5)
     shaped = small.reward - potential[:, None] + 0.9 * (small.transition @ potential).reshape(5, 3)
     assert shaping_distance(small, shaped, small.reward) < 1e-10
@@ -77,8 +78,8 @@ def test_a_neural_reward_matches_what_a_linear_one_can_not(small, rng):
 
 
 def test_the_learnt_reward_transfers_to_a_changed_world():
-    # Rewards of the cells, learnt where the way leads round on the left, used where it leads round on the
-    # right.
+    # Rewards of the cells, learnt where the way leads round on the left, used where it leads round
+    # on the right.
     before = gridworld(["S...", ".###", "...."], slip=0.1, discount=0.95)
     after = gridworld(["S...", "###.", "...."], slip=0.1, discount=0.95)
     truth = np.zeros(12)
