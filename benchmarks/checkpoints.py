@@ -1,4 +1,4 @@
-"""What checkpoints cost: the share of training time that goes into writing them, at the default interval."""
+"""Measures the share of training time spent on writing checkpoints, at the default interval."""
 
 import argparse
 import tempfile
@@ -13,12 +13,12 @@ from imitax.training.fit import fit
 
 
 def share(seeds: int, iterations: int) -> tuple[float, float, int]:
-    """(seconds of training, seconds of them in `keep`, checkpoints) of GAIL on Acrobot-v1."""
+    """(seconds of training, seconds of these in `keep`, number of checkpoints) of GAIL on Acrobot-v1."""
     config = make_config("gail", "Acrobot-v1", seeds=seeds, overrides={"loop.iterations": iterations})
-    env, shown = make("Acrobot-v1"), load_demonstrations("Acrobot-v1/7")
+    env, demonstrations = make("Acrobot-v1"), load_demonstrations("Acrobot-v1/7")
     with tempfile.TemporaryDirectory() as folder:
-        one = recorder.Recorder(Path(folder), config, recorder.default_interval(config), None)
-        spent, begun, keep, save, count = 0.0, None, one.keep, checkpoint.save, 0
+        log = recorder.Recorder(Path(folder), config, recorder.default_interval(config), None)
+        spent, begun, keep, save, count = 0.0, None, log.keep, checkpoint.save, 0
 
         def timed(total, state, history):
             nonlocal spent, begun
@@ -32,9 +32,9 @@ def share(seeds: int, iterations: int) -> tuple[float, float, int]:
             count += 1
             save(*arguments)
 
-        one.keep, checkpoint.save = timed, counted
-        with one.recording():
-            fit(config, env, shown, one.note, one.visits, one)
+        log.keep, checkpoint.save = timed, counted
+        with log.recording():
+            fit(config, env, demonstrations, log.note, log.visits, log)
         checkpoint.save = save
         return time.perf_counter() - begun, spent, count
 
@@ -44,7 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--iterations", type=int, default=200)
     options = parser.parse_args()
-    print("| seeds | seconds of training | checkpoints | of it writing them | share |\n|---|---|---|---|---|")
+    print("| seeds | seconds of training | checkpoints | writing them | share |\n|---|---|---|---|---|")
     for seeds in (1, 5):
         total, spent, count = share(seeds, max(2, options.iterations // seeds))
         print(f"| {seeds} | {total:.1f} | {count} | {spent:.2f} s | {100 * spent / total:.1f} % |")

@@ -1,11 +1,11 @@
-"""How fast imitax is, measured and printed in one run. What each figure means: benchmarks/README.md.
+"""Measures how fast imitax is. The meaning of each number: benchmarks/README.md.
 
     python benchmarks/speed.py
     python benchmarks/speed.py --peer-python /path/to/venv/bin/python --json speed.json
     python benchmarks/speed.py --only throughput profile
-    python benchmarks/speed.py --quick        # does it run? its figures mean little
+    python benchmarks/speed.py --quick        # a smoke test; its numbers mean little
 
-Measures take turns where they are compared, but a quiet machine is still the better one.
+Compared variants take turns, but a quiet machine still gives better numbers.
 """
 
 import argparse
@@ -28,7 +28,7 @@ PROFILED_STEPS = 5  # of the discriminator
 
 
 def throughput(args) -> dict:
-    """Environment steps per second of whole iterations, variants taking turns."""
+    """Environment steps per second of complete iterations, variants taking turns."""
     import speed_loop as loop
 
     import imitax
@@ -47,29 +47,35 @@ def throughput(args) -> dict:
     rounds = 1 if quick else args.rounds
     samples = {name: [[] for _ in range(rounds)] for name in variants}
     steps = {name: loop.STEPS * run.seeds for name, run in variants.items()}
-    said = {}
+    reports = {}
     for index in range(rounds):
         for name, run in variants.items():
             samples[name][index] = loop.iteration_seconds(run)
         for name, options in peers(args).items():
-            seconds, said[name] = run_peer(
+            seconds, reports[name] = run_peer(
                 args.peer_python, demonstrations, loop.ENVS, loop.HORIZON, 2 if quick else 5, *options
             )
             if seconds:
                 samples.setdefault(name, [[] for _ in range(rounds)])[index] = seconds
                 steps[name] = loop.STEPS
-    return report_throughput(samples, steps) | ({"peers": said} if said else {})
+    return report_throughput(samples, steps) | ({"peers": reports} if reports else {})
 
 
 def peers(args) -> dict[str, list[str]]:
-    """Name -> options of the peer's script, if there is a peer."""
+    """Name -> options of the peer's script; empty without a peer."""
     if args.peer_python is None:
         return {}
-    found = {"imitation, 5 discriminator steps, 1 thread": ["--threads", "1"]}
-    if not args.quick:  # its threads suffer more than ours from a busy machine: the better of both counts
-        found["imitation, the same, torch's own threads"] = []
-        found["imitation, 1 thread, discriminator batch 2 × 512"] = ["--threads", "1", "--demo-batch", "512"]
-    return found
+    single = ["--threads", "1"]
+    options = {"imitation, 5 discriminator steps, 1 thread": single}
+    if not args.quick:  # a busy machine slows its threads more than ours: the better of both counts
+        options["imitation, the same, torch's own threads"] = []
+        options["imitation, 1 thread, discriminator batch 2 × 512"] = [
+            "--threads",
+            "1",
+            "--demo-batch",
+            "512",
+        ]
+    return options
 
 
 def report_throughput(samples: dict[str, list[list[float]]], steps: dict[str, int]) -> dict:
@@ -122,8 +128,8 @@ def expert_level(args) -> dict:
         result[kind] = {"seconds": [*map(rounded, seconds)], "scores": [*map(rounded, scores)]}
         spans = [median(run[kind][name] for run in runs) for name in ("imported", "compile", "trained")]
         figures = (median(seconds), max(seconds), *spans)
-        shown = ", ".join(f"{score:.3f}" for score in scores)
-        rows.append([kind, *(f"{x:.1f}" for x in figures), f"{reached} of {len(runs)}", shown])
+        text = ", ".join(f"{score:.3f}" for score in scores)
+        rows.append([kind, *(f"{x:.1f}" for x in figures), f"{reached} of {len(runs)}", text])
     columns = ["cache", "median", "worst", "imported at", "compile takes", "trained at"]
     columns += [f"reached {EXPERT_LEVEL}", "scores"]
     title = f"Process start to evaluated policy, one demonstration, {iterations} iterations, seconds"
@@ -132,16 +138,16 @@ def expert_level(args) -> dict:
 
 
 def long_run(args) -> dict:
-    """Wall time of 300 iterations × 5,000 steps, a whole process with an empty compilation cache."""
+    """Wall time of a process with 300 iterations × 5,000 steps and an empty compilation cache."""
     if args.quick:
         return {}
     result, rows = {}, []
     for disc_steps in (1, 5):
         options = ("--demos", "Acrobot-v1/7", "--iterations", 300, "--steps", 5000, "--episodes", 0)
         with tempfile.TemporaryDirectory() as folder:
-            found = run_child(Path(folder), *options, "--disc-steps", disc_steps)
-        loop = found["trained"] - found["iteration"]
-        figures = {"trained_at": found["trained"], "imports": found["imported"], "compile": found["compile"]}
+            times = run_child(Path(folder), *options, "--disc-steps", disc_steps)
+        loop = times["trained"] - times["iteration"]
+        figures = {"trained_at": times["trained"], "imports": times["imported"], "compile": times["compile"]}
         figures["loop"] = loop
         result[f"{disc_steps} discriminator steps"] = {name: rounded(x) for name, x in figures.items()}
         rows.append([disc_steps, *(f"{x:.1f}" for x in figures.values())])
@@ -168,7 +174,7 @@ def profile(args) -> dict:
 
 
 def host(args) -> dict:
-    """EnvPool's rate with random actions, and what share of it collecting and the whole of GAIL reach."""
+    """EnvPool's rate with random actions, and the shares of it that collection and all of GAIL reach."""
     if find_spec("envpool") is None:
         print("\nhost: EnvPool is not installed; pip install 'imitax[mujoco,envpool]'")
         return {}
@@ -178,8 +184,8 @@ def host(args) -> dict:
     result, rows = {}, []
     for env_id in names:
         taken = speed_host.seconds(env_id, steps, rounds)
-        whole = taken["collect"] + taken["learn"]
-        shares = {"collecting": taken["raw"] / taken["collect"], "gail": taken["raw"] / whole}
+        iteration = taken["collect"] + taken["learn"]
+        shares = {"collecting": taken["raw"] / taken["collect"], "gail": taken["raw"] / iteration}
         result[env_id] = {"steps_per_second": rounded(steps / taken["raw"])}
         result[env_id] |= {name: rounded(x) for name, x in shares.items()}
         result[env_id]["milliseconds"] = {name: rounded(1e3 * x) for name, x in taken.items()}
@@ -221,18 +227,18 @@ def options() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measure what was asked for; print tables, write JSON."""
+    """Run the chosen measures; print tables, write JSON."""
     args = options()
     start = time.perf_counter()
     results = {"machine": machine()}
-    known = results["machine"]
-    print(f"{known['cores']} cores, {known['cpu']}, load {known['load_before']} before the start")
-    print(", ".join(f"{name} {version}" for name, version in known["versions"].items()))
+    facts = results["machine"]
+    print(f"{facts['cores']} cores, {facts['cpu']}, load {facts['load_before']} before the start")
+    print(", ".join(f"{name} {version}" for name, version in facts["versions"].items()))
     for name in args.only:
         results[name] = MEASURES[name](args)
         sys.stdout.flush()
     results["seconds"] = round(time.perf_counter() - start, 1)
-    print(f"\n{results['seconds']} s in all")
+    print(f"\n{results['seconds']} s in total")
     if args.json is not None:
         args.json.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
 

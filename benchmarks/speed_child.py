@@ -1,10 +1,10 @@
-"""GAIL on Acrobot-v1 as one program: import, train, evaluate. `speed.py` starts it and watches the clock.
+"""GAIL on Acrobot-v1 as one program: import, train, evaluate. `speed.py` starts and times it.
 
     python speed_child.py --demos Acrobot-v1/1 --iterations 40 --seed 0
 
-It prints one JSON line as soon as each event has happened: "imported", "iteration" (the first one done, and
-so everything compiled that training needs), "trained", "evaluated" (deterministic episodes, with their mean
-return). The watcher's clock starts before this process does, so nothing is left out.
+It prints a JSON line at each event: "imported", "iteration" (the end of the first one, when all of training
+is compiled), "trained", "evaluated" (deterministic episodes, with their mean return). The clock of `speed.py`
+starts before this process.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from statistics import median
 
 
 def say(event: str, **figures) -> None:
-    """One line for the watcher, at once."""
+    """Print one event as a JSON line, unbuffered."""
     print(json.dumps({"event": event, **figures}), flush=True)
 
 
@@ -25,9 +25,9 @@ def main() -> None:
     parser.add_argument("--demos", default="Acrobot-v1/1", help="file or shipped set")
     parser.add_argument("--iterations", type=int, default=40)
     parser.add_argument("--steps", type=int, default=5120, help="environment steps per iteration")
-    parser.add_argument("--disc-steps", type=int, help="of the discriminator; default the package's")
+    parser.add_argument("--disc-steps", type=int, help="of the discriminator; default: the package's")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--episodes", type=int, default=100, help="to evaluate with; 0: none")
+    parser.add_argument("--episodes", type=int, default=100, help="of the evaluation; 0: none")
     args = parser.parse_args()
 
     import time
@@ -58,8 +58,8 @@ def main() -> None:
     between = [after - before for before, after in itertools.pairwise(stamps)]
     say("trained", iteration_seconds=median(between) if between else 0.0)
     if args.episodes:
-        found = imitax.evaluate(training.policy, env, args.episodes)
-        say("evaluated", mean_return=float(found.returns.mean()), env_steps=training.env_steps)
+        evaluation = imitax.evaluate(training.policy, env, args.episodes)
+        say("evaluated", mean_return=float(evaluation.returns.mean()), env_steps=training.env_steps)
 
 
 if __name__ == "__main__":

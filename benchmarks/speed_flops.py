@@ -1,9 +1,9 @@
 """Floating-point operations of one GAIL iteration, by formula.
 
-Only matrix products are counted. A dense layer i → o on n rows is n·i·o multiply-adds, 2·n·i·o operations
-forward; its gradient needs two more products of that size (by the weights, by the input), except that
-nobody asks for the gradient by the network's input: 2·n·i·o less for the first layer. With m the sum of i·o
-over a network's layers and i·h its first layer:
+Only matrix products are counted. A dense layer i → o on n rows is n·i·o multiply-adds, 2·n·i·o
+operations forward; its gradient needs two more products of that size (by the weights, by the
+input), except that the gradient by the network's input is not needed: 2·n·i·o less for the first
+layer. With m the sum of i·o over a network's layers and i·h its first layer:
 
     forward(n)  = 2·n·m
     gradient(n) = 6·n·m − 2·n·i·h        (the forward pass included)
@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 
 class Work(NamedTuple):
-    """Operations of matrix products, how many of them for gradients by weights, and tanh elements."""
+    """Operations in matrix products, those of gradients by weights among them, and evaluations of tanh."""
 
     flop: int
     by_weights: int

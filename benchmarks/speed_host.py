@@ -1,4 +1,4 @@
-"""`speed.py --only host`: EnvPool alone, collecting with a policy, and all of GAIL, parts apart."""
+"""`speed.py --only host`: EnvPool alone, collection with a policy, and all of GAIL in parts."""
 
 import os
 import time
@@ -19,7 +19,7 @@ BATCH = 64
 
 
 def raw(env_id: str, steps: int):
-    """A function that takes `steps` steps with random actions drawn before; EnvPool resets as it does."""
+    """A function that takes `steps` steps with random actions drawn beforehand; EnvPool resets by itself."""
     import envpool
 
     pool = envpool.make_gymnasium(env_id, num_envs=BATCH, num_threads=len(os.sched_getaffinity(0)), seed=0)
@@ -35,12 +35,12 @@ def raw(env_id: str, steps: int):
 
 
 def parts(env_id: str, steps: int) -> dict:
-    """Functions without arguments that do, and wait for, each part of an iteration."""
+    """Functions without arguments that run each part of an iteration and wait for it."""
     env = envs.make(env_id, "envpool")
     config = make_config("gail", env_id, overrides={"loop.steps": steps, "loop.envs": BATCH})
     program, keys = compiled(config, env.spec), jax.vmap(jax.random.key)(np.arange(1))
-    shown = record_random(env, 4).subsample(20, np.random.default_rng(0))
-    expert = expert_pairs(shown, env.spec)
+    demonstrations = record_random(env, 4).subsample(20, np.random.default_rng(0))
+    expert = expert_pairs(demonstrations, env.spec)
     state = {"learner": program.init(keys, expert)}
     rollouts = source(env, program.method.agent, 1, BATCH, steps // BATCH)
     state["actors"] = rollouts.start(keys)
@@ -64,9 +64,12 @@ def parts(env_id: str, steps: int) -> dict:
         jax.block_until_ready(of_agent(state["learner"].agent, state["rollout"], keys))
 
     return {
-        "raw": raw(env_id, steps), "collect": collect, "learn": learn,
-        "discriminator": discriminate, "policy and value": improve,
-    }  # fmt: skip
+        "raw": raw(env_id, steps),
+        "collect": collect,
+        "learn": learn,
+        "discriminator": discriminate,
+        "policy and value": improve,
+    }
 
 
 def seconds(env_id: str, steps: int, rounds: int) -> dict[str, float]:
@@ -75,11 +78,11 @@ def seconds(env_id: str, steps: int, rounds: int) -> dict[str, float]:
     Parts take turns in every round, so that a busy machine slows them alike.
     """
     functions = parts(env_id, steps)
-    taken = {name: [] for name in functions}
+    times = {name: [] for name in functions}
     for turn in range(rounds + 1):  # the first compiles
         for name, function in functions.items():
             start = time.perf_counter()
             function()
             if turn:
-                taken[name].append(time.perf_counter() - start)
-    return {name: float(np.median(values)) for name, values in taken.items()}
+                times[name].append(time.perf_counter() - start)
+    return {name: float(np.median(values)) for name, values in times.items()}

@@ -1,4 +1,4 @@
-"""What `speed.py` measures inside its own process: whole iterations, their parts, the machine's rates."""
+"""The measures of `speed.py` inside its own process: iterations, their parts, the machine's rates."""
 
 import time
 from collections.abc import Callable
@@ -51,8 +51,8 @@ def iteration_seconds(run: RunConfig) -> list[float]:
 def parts(disc_steps: int) -> dict[str, Callable[[], object]]:
     """The parts of an iteration, each compiled alone, as functions without arguments.
 
-    "learn" is the whole of an iteration but the collection, in one program as in training; "shuffle" is the
-    part of "policy" that draws the minibatches.
+    "learn" is all of an iteration but the collection, in one program as in training; "shuffle" is
+    the part of "policy" that draws the minibatches.
     """
     run, env = config(1, disc_steps), imitax.make(ENV, "native")
     demonstrations = imitax.load_demonstrations(DEMONSTRATIONS)
@@ -79,15 +79,15 @@ def parts(disc_steps: int) -> dict[str, Callable[[], object]]:
         rollout = rollout._replace(obs=apply(rollout.obs), next_obs=apply(rollout.next_obs))
         return rollout, expert._replace(obs=apply(expert.obs))
 
-    rollout, seen = normalised(learner, raw, expert)
-    seen = jax.tree.map(lambda x: x[0], seen)
+    rollout, normalised_expert = normalised(learner, raw, expert)
+    normalised_expert = jax.tree.map(lambda x: x[0], normalised_expert)
     shuffle = partial(minibatches, size=STEPS, count=MINIBATCHES, epochs=EPOCHS)
     update = jit(jax.vmap(model.update, in_axes=(0, None, 0, 0)))
     reward, policy = jit(jax.vmap(model.reward)), jit(jax.vmap(agent.update))
     learn, order = jit(jax.vmap(method.learn, in_axes=(0, None, 0, 0))), jit(jax.vmap(shuffle))
     return {
         "collect": lambda: collect(learner, actors, keys),
-        "discriminator": lambda: update(learner.reward, seen, rollout, keys),
+        "discriminator": lambda: update(learner.reward, normalised_expert, rollout, keys),
         "reward": lambda: reward(learner.reward, rollout),
         "policy": lambda: policy(learner.agent, rollout, keys),
         "shuffle": lambda: order(keys),
@@ -98,8 +98,8 @@ def parts(disc_steps: int) -> dict[str, Callable[[], object]]:
 def rates(repeats: int = 16) -> dict[str, tuple[Callable[[], object], float]]:
     """Name -> (function, units of work): matrix products in operations, tanh in elements.
 
-    The layer's products are repeated in one program, one after another, so that they pay for no dispatch
-    from Python; unrolled, because a loop would copy what it carries.
+    The layer's products are repeated in one program, one after another, to exclude the dispatch
+    from Python; they are unrolled, because a loop would copy its carry.
     """
     rows, width = STEPS // MINIBATCHES, HIDDEN[0]
     big, square = jnp.ones((2048, 2048)), jnp.full((width, width), 1.0 / width)
@@ -127,7 +127,7 @@ def rates(repeats: int = 16) -> dict[str, tuple[Callable[[], object], float]]:
 
 
 def interleaved(functions: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each call, the functions taking turns, so that a busy moment hits all of them alike."""
+    """Seconds of each call, the functions taking turns, so that a busy moment slows them alike."""
     for function in functions.values():
         jax.block_until_ready(function())
     seconds: dict[str, list[float]] = {name: [] for name in functions}

@@ -1,4 +1,4 @@
-"""What `speed.py` needs of the system: programs that it starts and times, and what the machine is."""
+"""The programs that `speed.py` starts and times, and the facts about the machine."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 HERE = Path(__file__).resolve().parent
-PEER_SECONDS = 300  # a peer that takes longer for one run is left out
+PEER_SECONDS = 300  # time limit of one run of the peer
 
 
 def machine() -> dict:
@@ -32,32 +32,33 @@ def machine() -> dict:
 
 
 def run_child(cache: Path, *options) -> dict[str, float]:
-    """Run `speed_child.py` with its compilation cache in `cache`; event -> seconds since before it started.
+    """Run `speed_child.py` with its compilation cache in `cache`; event -> seconds since before its start.
 
-    "compile" is what the first iteration took beyond a later one: tracing, compiling or loading, starting.
+    "compile" is the time of the first iteration beyond a later one: tracing, compiling or loading,
+    starting.
     """
     environment = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
     environment["IMITAX_CACHE"] = str(cache)
     command = [sys.executable, str(HERE / "speed_child.py"), *map(str, options)]
     start = time.perf_counter()
-    found: dict[str, float] = {}
+    events: dict[str, float] = {}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         for line in process.stdout:
             elapsed = time.perf_counter() - start
             event = json.loads(line)
-            found[event.pop("event")] = elapsed
-            found |= event
+            events[event.pop("event")] = elapsed
+            events |= event
     if process.returncode:
         raise SystemExit(f"speed_child.py ended with exit code {process.returncode}.")
-    found["compile"] = found["iteration"] - found["imported"] - found["iteration_seconds"]
-    return found
+    events["compile"] = events["iteration"] - events["imported"] - events["iteration_seconds"]
+    return events
 
 
 @lru_cache
 def cold_and_warm(repetition: int, *options) -> dict[str, dict[str, float]]:
-    """The same program twice: with an empty compilation cache, then with what it left there.
+    """The same program twice: with an empty compilation cache, then with the cache it left.
 
-    A pair with the same repetition and options is run once and remembered.
+    Cached: each combination of repetition and options runs once.
     """
     del repetition
     with tempfile.TemporaryDirectory() as folder:
@@ -67,7 +68,7 @@ def cold_and_warm(repetition: int, *options) -> dict[str, dict[str, float]]:
 def run_peer(
     python: str, demonstrations, envs: int, horizon: int, rounds: int, *options: str
 ) -> tuple[list[float], dict]:
-    """Seconds of each round of `imitation` after the first, and what it says of itself or of its failure."""
+    """Seconds of each round of `imitation` after the first, and its facts or the reason of a failure."""
     ends = np.zeros(demonstrations.pairs, bool)
     ends[np.cumsum(demonstrations.lengths) - 1] = True
     obs = demonstrations.observations
@@ -79,13 +80,13 @@ def run_peer(
         command += ["--envs", str(envs), "--horizon", str(horizon), "--rounds", str(rounds), *options]
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
         try:
-            done = subprocess.run(
+            process = subprocess.run(
                 command, capture_output=True, text=True, timeout=PEER_SECONDS, check=True, env=environment
             )
         except (subprocess.SubprocessError, OSError) as error:
-            said = getattr(error, "stderr", None) or str(error)
-            reason = (said.decode() if isinstance(said, bytes) else said).strip().splitlines()[-1]
+            text = getattr(error, "stderr", None) or str(error)
+            reason = (text.decode() if isinstance(text, bytes) else text).strip().splitlines()[-1]
             print(f"peer left out: {reason}", file=sys.stderr)
             return [], {"failed": reason}
-    answer = json.loads(done.stdout.strip().splitlines()[-1])
+    answer = json.loads(process.stdout.strip().splitlines()[-1])
     return answer.pop("seconds")[1:], answer

@@ -1,4 +1,4 @@
-"""Times exact solutions: soft value iteration on many states, one reward and several at once."""
+"""Times exact solvers on many states, with one reward and with several at once."""
 
 import resource
 import time
@@ -10,7 +10,7 @@ from imitax.tabular.worlds import mountain_car, random_mdp
 
 
 def timed(function, *arguments, **options):
-    """(seconds, result)"""
+    """(seconds, result) of a call."""
     start = time.perf_counter()
     result = function(*arguments, **options)
     return time.perf_counter() - start, result
@@ -22,16 +22,17 @@ def main() -> None:
     print("| problem | solver, values to 1e-6 | seconds | iterations |\n|---|---|---|---|")
     for mdp in (random_mdp(10_000, 5, rng, discount=0.95), random_mdp(10_000, 5, rng, discount=0.99)):
         name = f"random, 10,000 states × 5 actions, discount {mdp.discount}"
-        seconds, found = timed(soft_value_iteration, mdp, tolerance=1e-6)
-        print(f"| {name} | value iteration | {seconds:.2f} | {found.iterations} |")
+        seconds, solution = timed(soft_value_iteration, mdp, tolerance=1e-6)
+        print(f"| {name} | value iteration | {seconds:.2f} | {solution.iterations} |")
         rewards = rng.normal(size=(8, *mdp.reward.shape))
-        seconds, found = timed(soft_value_iteration, mdp, rewards, tolerance=1e-6)
-        print(f"| {name} | value iteration, 8 rewards at once | {seconds:.2f} | {found.iterations} |")
+        seconds, solution = timed(soft_value_iteration, mdp, rewards, tolerance=1e-6)
+        print(f"| {name} | value iteration, 8 rewards at once | {seconds:.2f} | {solution.iterations} |")
     car = mountain_car()
-    seconds, found = timed(soft_value_iteration, car, tolerance=1e-6)
-    print(f"| {car.name}, discount {car.discount} | value iteration | {seconds:.2f} | {found.iterations} |")
-    seconds, found = timed(soft_policy_iteration, car, car.reward, 1e-6)
-    print(f"| {car.name}, discount {car.discount} | policy iteration | {seconds:.2f} | {found.iterations} |")
+    name = f"{car.name}, discount {car.discount}"
+    seconds, solution = timed(soft_value_iteration, car, tolerance=1e-6)
+    print(f"| {name} | value iteration | {seconds:.2f} | {solution.iterations} |")
+    seconds, solution = timed(soft_policy_iteration, car, car.reward, 1e-6)
+    print(f"| {name} | policy iteration | {seconds:.2f} | {solution.iterations} |")
     print(f"\nPeak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB.")
 
 

@@ -12,14 +12,14 @@ from imitax.methods.registry import AGENTS, METHODS
 
 
 def fields(entry):
-    """name -> value of an entry, braces counted; fails on what is no BibTeX."""
+    """(kind, key, name -> value) of an entry; fails unless it is BibTeX with balanced braces."""
     kind, key, body = re.fullmatch(r"@(\w+)\{(\w+),\n(.*)\n\}", entry, re.DOTALL).groups()
-    found = {}
+    values = {}
     for line in body.split("\n"):
         name, value = re.fullmatch(r"  (\w+) = \{(.*)\},?", line).groups()
         assert value.count("{") == value.count("}")
-        found[name] = value
-    return kind, key, found
+        values[name] = value
+    return kind, key, values
 
 
 def test_everything_has_a_source_and_every_source_is_used():
@@ -28,16 +28,16 @@ def test_everything_has_a_source_and_every_source_is_used():
 
 
 @pytest.mark.parametrize("key", bibliography())
-def test_entries_are_whole(key):
-    kind, found, values = fields(bibliography()[key])
-    assert found == key and {"title", "author", "year"} <= set(values)
-    needed = {
+def test_entries_are_complete(key):
+    kind, own_key, values = fields(bibliography()[key])
+    assert own_key == key and {"title", "author", "year"} <= set(values)
+    required = {
         "inproceedings": "booktitle",
         "article": "journal",
         "phdthesis": "school",
         "misc": "note",
     }
-    assert needed[kind] in values
+    assert required[kind] in values
     assert re.fullmatch(r"\d{4}", values["year"])
     assert re.fullmatch(r"\d{4}\.\d{4,5}", values.get("eprint", "0000.0000"))
     assert ("eprint" in values) == ("archiveprefix" in values)

@@ -548,7 +548,7 @@ def test_study_runs_only_what_is_missing(tmp_path, monkeypatch):
 
     with np.load(tmp_path / "s/raw/constant.npz") as data:
         result = dict(data)
-    curves = {f"curve_{key}": np.linspace(0.2, 0.8, 4).reshape(2, 2) for key in acrobot.KEPT}
+    curves = {f"curve_{key}": np.linspace(0.2, 0.8, 4).reshape(2, 2) for key in acrobot.METRICS}
     called = []
 
     def instead(case, seeds, iterations, progress):

@@ -1,1 +1,1 @@
-"""Benchmarks: grids of cells, a line of raw results for each cell and seed, reports made from the lines."""
+"""Benchmarks: grids of cells, a line of raw results per cell and seed, and reports."""

@@ -1,4 +1,4 @@
-"""Figures of a benchmark. Never imports JAX."""
+"""Figures of a benchmark, each for one agent; None where there is nothing to draw."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from imitax.stats.estimates import performance_profile, profile_band
 
 
 def draw_trajectories(summary: Summary, agent: str):
-    """After the paper's figure 1(a): score against number of trajectories; the paper's as open markers."""
+    """Score by number of trajectories, as in the paper's figure 1(a); open markers: its means."""
     if not score_groups(summary, "gail", agent):
         return None
     figure, axes = _grid(summary["environments"], 3.4)
@@ -43,7 +43,7 @@ def draw_trajectories(summary: Summary, agent: str):
 
 
 def draw_profiles(summary: Summary, agent: str):
-    """Share of runs, over all cells, that score above τ; None without GAIL, as above."""
+    """Performance profile: the share of runs, over all cells, that score above τ."""
     if not score_groups(summary, "gail", agent):
         return None
     figure, axes = figures.new(width=5.6, height=3.6)
@@ -63,17 +63,17 @@ def draw_profiles(summary: Summary, agent: str):
 
 
 def draw_controls(summary: Summary, agent: str):
-    """What learns and what must not, ours beside the literal setting; None without any control."""
-    found = controls(summary, agent)
-    if not found:
+    """GAIL and its controls, our setting beside the literal one."""
+    rows_of_controls = controls(summary, agent)
+    if not rows_of_controls:
         return None
-    labels = [label for label, _ in found]
-    rows = {env: [pairs[i] for _, pairs in found] for i, env in enumerate(summary["environments"])}
+    labels = [label for label, _ in rows_of_controls]
+    rows = {env: [pairs[i] for _, pairs in rows_of_controls] for i, env in enumerate(summary["environments"])}
     return _draw_pairs(rows, labels, ("ours: relative to the absorbing state", "literal: the paper's reward"))
 
 
 def draw_ablation(summary: Summary, agent: str):
-    """Every reward form, with and without absorbing states; None without any."""
+    """Every reward form, with and without absorbing states."""
     envs = [env for env in CLASSIC if env in summary["environments"]]
     rows = {env: [ablation(summary, agent, form, env) for form in FORMS] for env in envs}
     if not any(entry for row in rows.values() for pair in row for entry in pair):
@@ -82,7 +82,7 @@ def draw_ablation(summary: Summary, agent: str):
 
 
 def _grid(envs, height: float):
-    """A panel for each environment, at most three beside one another; those left over are blank."""
+    """A panel for each environment, three in a row; the rest of the last row is blank."""
     rows = -(-len(envs) // 3)
     figure, axes = figures.new(rows, min(len(envs), 3), width=4.2, height=height)
     for axis in axes.flat[len(envs) :]:
@@ -91,16 +91,16 @@ def _grid(envs, height: float):
 
 
 def _draw_pairs(rows, labels: list[str], kinds: tuple[str, str]):
-    """rows[environment][label] = (entry, entry): interquartile mean, interval, and each seed as a dot.
+    """Means, intervals, and a dot per seed, of rows[environment][label] = (entry, entry).
 
-    A kind without any entry is left out.
+    Of the two `kinds`, one without any entry is left out.
     """
     figure, axes = _grid(rows, 0.9 + 0.55 * len(labels))
-    shown = [kind for kind in (0, 1) if any(pair[kind] for pairs in rows.values() for pair in pairs)]
+    present = [kind for kind in (0, 1) if any(pair[kind] for pairs in rows.values() for pair in pairs)]
     for axis, (env, pairs) in zip(axes.flat, rows.items(), strict=False):
         for x, style in ((0.0, ":"), (1.0, "--")):
             axis.axvline(x, color="0.35", linestyle=style, linewidth=1.0)
-        for kind in shown:
+        for kind in present:
             colour, offset, marker = ((figures.COLOURS[0], -0.15, "o"), (figures.COLOURS[1], 0.15, "s"))[kind]
             for y, pair in enumerate(pairs):
                 if (entry := pair[kind]) is not None:

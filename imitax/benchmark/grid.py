@@ -1,4 +1,4 @@
-"""What a benchmark runs, as data. A cell is one learner on one environment with one set of demonstrations."""
+"""Benchmarks as data: a cell is one learner on one environment with one set of demonstrations."""
 
 from fnmatch import fnmatchcase
 from typing import NamedTuple
@@ -7,10 +7,10 @@ from imitax.errors import ImitaxError, unknown
 
 
 class Plan(NamedTuple):
-    """What is asked of every method on one environment (Ho & Ermon 2016, tables 1 and 3)."""
+    """The demonstrations of one environment (Ho & Ermon 2016, tables 1 and 3)."""
 
     counts: tuple[int, ...]  # demonstrated trajectories
-    subsample: int  # every how many pairs of each are shown
+    subsample: int  # k: every k-th pair of each
     compared: int  # trajectories in the controls and the ablation
 
 
@@ -31,16 +31,16 @@ METHODS = ("bc", "fem", "gtal", "gail")
 LIMITS = {"paper": 200, "native": None}  # steps; None: the environment's own
 AGENTS = ("ppo", "trpo")
 FORMS = ("log_d", "neg_log_one_minus_d", "logit", "d_minus_one")
-JUNK = ("junk-random", "junk-constant")  # a uniformly random policy's trajectories; always the first action
-BENCHMARKS = {"classic": "paper", "ablation": "paper", "mujoco": "native"}  # name -> its usual limit
+JUNK = ("junk-random", "junk-constant")  # random policy; always the first action
+BENCHMARKS = {"classic": "paper", "ablation": "paper", "mujoco": "native"}  # name -> default limit
 
 
 class Cell(NamedTuple):
     """One entry of a benchmark, run once for each seed."""
 
     env: str
-    learner: str  # what tells it from the others in names and tables: "gail-ppo", "literal-constant-ppo"
-    shown: str = ""  # "4" trajectories of the expert, a kind of junk, or nothing
+    learner: str  # its name in files and tables: "gail-ppo", "literal-constant-ppo"
+    demos: str = ""  # a number of the expert's trajectories ("4"), a kind of junk, or none
     method: str = ""
     agent: str | None = None
     preset: str | None = None
@@ -48,8 +48,8 @@ class Cell(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Such as "CartPole-v1/gail-ppo/4"."""
-        return "/".join(part for part in (self.env, self.learner, self.shown) if part)
+        """ENV/LEARNER/DEMOS, such as "CartPole-v1/gail-ppo/4"."""
+        return "/".join(part for part in (self.env, self.learner, self.demos) if part)
 
 
 def references(env: str) -> tuple[Cell, Cell]:
@@ -58,7 +58,7 @@ def references(env: str) -> tuple[Cell, Cell]:
 
 
 def classic(agent: str = "ppo") -> list[Cell]:
-    """Every method for every number of trajectories, and the controls, ours beside the literal setting."""
+    """Every method with every number of trajectories, and both settings of the controls."""
     cells = []
     for env in CLASSIC:
         for count in PLANS[env].counts:
@@ -70,9 +70,9 @@ def classic(agent: str = "ppo") -> list[Cell]:
 
 
 def mujoco(agent: str = "ppo") -> list[Cell]:
-    """Cloning and GAIL for every number of trajectories, FEM and GTAL for the least, and the controls.
+    """Cloning and GAIL with all numbers of trajectories, FEM and GTAL with the fewest, controls.
 
-    In the order of what a table needs first: every environment's smallest set, then the controls.
+    Every environment's smallest set and its controls come first, the larger sets last.
     """
     cells, more = [], []
     for env in MUJOCO:
@@ -85,32 +85,33 @@ def mujoco(agent: str = "ppo") -> list[Cell]:
 
 def methods(env: str, count: int, agent: str, names: tuple[str, ...] = METHODS) -> list[Cell]:
     """The methods `names` with `count` trajectories."""
+    demos = str(count)
     return [
-        Cell(env, name, str(count), name) if name == "bc"
-        else Cell(env, f"{name}-{agent}", str(count), name, agent)
+        Cell(env, "bc", demos, "bc") if name == "bc" else Cell(env, f"{name}-{agent}", demos, name, agent)
         for name in names
-    ]  # fmt: skip
+    ]
 
 
 def controls(env: str, agent: str) -> list[Cell]:
-    """What must not learn the task: a constant reward, and GAIL from demonstrations of something else."""
+    """Runs that must not learn the task: a constant reward, and GAIL from junk demonstrations."""
     junk = [Cell(env, f"gail-{agent}", kind, "gail", agent) for kind in JUNK]
     return [Cell(env, f"constant-{agent}", "", "constant", agent), *junk]
 
 
 def ablation(agent: str = "ppo") -> list[Cell]:
     """GAIL with each reward form, with and without absorbing states."""
-    return [
-        Cell(
-            env, f"gail-{agent}-{form}-{kind}", str(PLANS[env].compared), "gail", agent, None,
-            (("reward.form", form), ("reward.absorbing", absorbing)),
-        )
-        for env in CLASSIC for form in FORMS for kind, absorbing in (("absorbing", True), ("literal", False))
-    ]  # fmt: skip
+    cells = []
+    for env in CLASSIC:
+        for form in FORMS:
+            for kind, absorbing in (("absorbing", True), ("literal", False)):
+                settings = (("reward.form", form), ("reward.absorbing", absorbing))
+                demos = str(PLANS[env].compared)
+                cells.append(Cell(env, f"gail-{agent}-{form}-{kind}", demos, "gail", agent, None, settings))
+    return cells
 
 
 def cells_of(benchmark: str, agent: str) -> list[Cell]:
-    """The grid called `benchmark`; `ImitaxError` if there is none."""
+    """The cells of a benchmark by name; `ImitaxError` for an unknown benchmark or agent."""
     if benchmark not in BENCHMARKS:
         raise unknown("benchmark", benchmark, BENCHMARKS)
     if agent not in AGENTS:
@@ -124,7 +125,7 @@ def all_cells() -> dict[str, Cell]:
 
 
 def select(cells: list[Cell], patterns: tuple[str, ...]) -> list[Cell]:
-    """Cells whose name is, or matches, one of `patterns` ("*/gail-ppo/*"); all if there are none."""
+    """The cells whose name matches one of `patterns` ("*/gail-ppo/*"); all without patterns."""
     for pattern in patterns:
         if not any(fnmatchcase(cell.name, pattern) for cell in cells):
             if set(pattern) & set("*?["):

@@ -1,12 +1,12 @@
-"""The results of Ho & Ermon 2016 (arXiv 1606.03476), tables 1 and 3: over pooled episodes."""
+"""The results of Ho & Ermon 2016 (arXiv 1606.03476), tables 1 and 3, over pooled episodes."""
 
 import csv
 from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
-# The paper's version of each: the classic ones have a limit of 200 steps, the MuJoCo ones other rewards and
-# another engine.
+# Our environment -> the paper's: the classic ones have a limit of 200 steps, the MuJoCo ones other
+# rewards and another engine.
 NAMES = {
     "CartPole-v1": "CartPole-v0",
     "Acrobot-v1": "Acrobot-v0",
@@ -19,7 +19,7 @@ NAMES = {
 
 
 class Published(NamedTuple):
-    """A return as the paper gives it; its score is 0 for the paper's random policy, 1 for its expert."""
+    """A published return; its score is 0 for the paper's random policy and 1 for its expert."""
 
     mean: float
     std: float
@@ -28,8 +28,8 @@ class Published(NamedTuple):
 
 @cache
 def published() -> dict[tuple[str, str, str], Published]:
-    """(our environment, method, trajectories) -> the paper's; also (environment, "expert" | "random", "")."""
-    found = {}
+    """(our environment, method, trajectories) -> result; methods include "expert" and "random"."""
+    results = {}
     ends = {row["environment"]: row for row in _rows("gail_paper_table1.csv")}
     for env, name in NAMES.items():
         low, high = float(ends[name]["random_mean"]), float(ends[name]["expert_mean"])
@@ -38,13 +38,13 @@ def published() -> dict[tuple[str, str, str], Published]:
             return Published(float(mean), float(std), (float(mean) - low) / (high - low))
 
         for kind in ("expert", "random"):
-            found[env, kind, ""] = result(ends[name][f"{kind}_mean"], ends[name][f"{kind}_std"])
+            results[env, kind, ""] = result(ends[name][f"{kind}_mean"], ends[name][f"{kind}_std"])
         for row in _rows("gail_paper_table3.csv"):
             if row["environment"] == name:
-                # Of its three settings on Reacher the one without an entropy bonus, as everywhere else.
+                # Of three settings on Reacher, the one without an entropy bonus, as elsewhere.
                 method = row["method"].removesuffix(" (entropy 0)")
-                found[env, method, row["trajectories"]] = result(row["mean"], row["std"])
-    return found
+                results[env, method, row["trajectories"]] = result(row["mean"], row["std"])
+    return results
 
 
 def _rows(name: str) -> list[dict[str, str]]:

@@ -1,6 +1,7 @@
-"""Raw results: a JSON line for each finished cell and seed. Never imports JAX.
+"""Raw results: a JSON line for each finished cell and seed.
 
-A line is forced to the disk when it is written: an interrupted benchmark loses nothing that was finished.
+Every line is flushed to disk as it is written, so an interrupted benchmark loses no finished
+result.
 """
 
 import json
@@ -32,22 +33,22 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
 
 
 def read(path: Path) -> Results:
-    """All lines of a file, none if it does not exist; a last line that was cut off in writing is removed.
+    """All lines of a file, none if it does not exist; removes an incomplete last line.
 
     Raises:
-        ImitaxError: a line is not one of ours, or a cell and seed occur twice (the line is named).
+        ImitaxError: a line (named in the message) is malformed, or repeats a cell and seed.
     """
     results: Results = {}
     if not path.exists():
         return results
     try:
         check_file(path)
-        whole, newline, torn = path.read_bytes().rpartition(b"\n")
+        complete, newline, partial = path.read_bytes().rpartition(b"\n")
     except (OSError, ValueError) as error:
         raise ImitaxError(f"File '{path}' cannot be read: {one_line(error)}.") from error
-    if torn:
-        os.truncate(path, len(whole) + len(newline))
-    for number, text in enumerate(whole.split(b"\n") if newline else [], start=1):
+    if partial:
+        os.truncate(path, len(complete) + len(newline))
+    for number, text in enumerate(complete.split(b"\n") if newline else [], start=1):
         line = _check(text, f"File '{path}', line {number}")
         if line["seed"] in results.setdefault(line["cell"], {}):
             raise ImitaxError(
@@ -59,7 +60,7 @@ def read(path: Path) -> Results:
 
 
 def append(path: Path, lines: Iterable[Line]) -> None:
-    """Add lines and force them to the disk."""
+    """Append lines and flush them to disk."""
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
@@ -90,9 +91,9 @@ def _check(text: bytes, where: str) -> Line:
             raise ImitaxError(f"{where}: '{name}' is {brief(line[name])}, expected {_expected(kind)}.")
     for name in ("deterministic", "sampled"):
         if not all(map(is_number, line[name])):
-            raise ImitaxError(f"{where}: '{name}' holds something else than numbers.")
+            raise ImitaxError(f"{where}: '{name}' must hold only numbers.")
     if not all(x is None or is_number(x) for x in line["curve"]):
-        raise ImitaxError(f"{where}: 'curve' holds something else than numbers and null.")
+        raise ImitaxError(f"{where}: 'curve' must hold only numbers and null.")
     if not line["deterministic"] and not line["sampled"]:
         raise ImitaxError(f"{where}: holds no returns.")
     return line

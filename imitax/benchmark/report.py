@@ -1,4 +1,4 @@
-"""The report of a benchmark, made from its raw lines alone. Never imports JAX."""
+"""The report of a benchmark, from its raw lines alone."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from imitax.stats import figures
 
 
 def write_report(folder: Path, limit: str) -> Summary:
-    """folder/LIMIT.md, LIMIT.json and figures/LIMIT-*.png, .svg of everything that folder/LIMIT.jsonl holds.
+    """Write LIMIT.md, LIMIT.json and figures/LIMIT-*.png, .svg from LIMIT.jsonl, all in `folder`.
 
     Raises:
         ImitaxError: there are no raw results, or a line is damaged.

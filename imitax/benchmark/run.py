@@ -1,8 +1,8 @@
-"""Running cells: the expert of each environment first, then every line that is missing."""
+"""Runs cells: first the expert of each environment, then every missing line."""
 
 import json
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
@@ -26,19 +26,19 @@ from imitax.training.evaluation import evaluate, evaluate_random, record, record
 from imitax.training.fit import Training, fit
 
 Report = Callable[[Cell, list[raw.Line]], None]
-_REFERENCE_EPISODES = 10  # times as many as for a learner: the two ends of the scale should be sharp
+_REFERENCE_EPISODES = 10  # times as many as for a learner: the ends of the scale must be accurate
 
 
 class Options(NamedTuple):
-    """What all cells of a benchmark have in common."""
+    """What the cells of a benchmark have in common."""
 
     folder: Path
     limit: str = "paper"  # a key of LIMITS
     seeds: int = 7  # from 0 on
-    iterations: int | None = 100  # of the loop, for every cell but the expert's; None: what is tuned
-    steps: int | None = 5120  # per iteration; None: what is tuned
+    iterations: int | None = 100  # of the loop, except for the expert; None: the tuned number
+    steps: int | None = 5120  # per iteration; None: the tuned number
     episodes: int = 50  # of evaluation, for each seed
-    expert_iterations: int | None = None  # None: what is tuned for the environment
+    expert_iterations: int | None = None  # None: the number tuned for the environment
 
     @property
     def raw(self) -> Path:
@@ -55,9 +55,9 @@ class Options(NamedTuple):
 
 
 def run(cells: list[Cell], options: Options, workers: int, report: Report) -> int:
-    """Run each cell and seed without a line, `workers` cells at a time; returns the number of new lines.
+    """Run cells and seeds without a line, `workers` at a time; returns the number of new lines.
 
-    `report` is called with a cell and its new lines when these are on the disk.
+    `report` is called with a cell and its new lines once they are on disk.
 
     Raises:
         ImitaxError: an option is out of range, or a line on file was made with other settings.
@@ -65,22 +65,22 @@ def run(cells: list[Cell], options: Options, workers: int, report: Report) -> in
     for name, value in (("workers", workers), ("seeds", options.seeds), ("iterations", options.iterations)):
         if value is not None and value < 1:
             raise ImitaxError(f"Option {name} is {value}: expected at least 1.")
-    found = raw.read(options.raw)
+    results = raw.read(options.raw)
     ends = [end for env in dict.fromkeys(cell.env for cell in cells) for end in references(env)]
     for cell in (*ends, *cells):
-        for line in found.get(cell.name, {}).values():
+        for line in results.get(cell.name, {}).values():
             _check_same(cell, line, options)
     for expert in ends[::2]:
-        if expert.name in found and not options.demonstrations(expert.env).exists():
+        if expert.name in results and not options.demonstrations(expert.env).exists():
             raise ImitaxError(
                 f"File '{options.demonstrations(expert.env)}' is missing, but '{options.raw}' holds the "
                 f"results of '{expert.name}' that made it: expected both or neither."
             )
-    first = [(end, [0]) for end in ends if end.name not in found]
+    references_first = [(end, [0]) for end in ends if end.name not in results]
     wanted = set(range(options.seeds))
-    then = [(cell, part) for cell in cells for part in _stretches(wanted - found.get(cell.name, {}).keys())]
+    missing = [(cell, part) for cell in cells for part in _runs(wanted - results.get(cell.name, {}).keys())]
     added = 0
-    for tasks in (first, then):
+    for tasks in (references_first, missing):
         for cell, lines in _results(tasks, options, workers):
             raw.append(options.raw, lines)
             added += len(lines)
@@ -92,8 +92,8 @@ def run_cell(cell: Cell, seeds: list[int], options: Options) -> list[raw.Line]:
     """Train and evaluate one cell with consecutive `seeds`; a line for each."""
     env = make(cell.env, "auto", LIMITS[options.limit])
     if not cell.method:
-        played = evaluate_random(env, _REFERENCE_EPISODES * options.episodes)
-        return [_line(cell, env, 0, options, sampled=played.returns[0], seconds=played.seconds)]
+        random = evaluate_random(env, _REFERENCE_EPISODES * options.episodes)
+        return [_line(cell, env, 0, options, sampled=random.returns[0], seconds=random.seconds)]
     if cell.method == "rl":
         return [_make_expert(cell, env, options)]
     demonstrations = demonstrations_of(cell, env, options)
@@ -106,40 +106,47 @@ def run_cell(cell: Cell, seeds: list[int], options: Options) -> list[raw.Line]:
 
 
 def config_of(cell: Cell, options: Options, seed: int = 0, seeds: int = 1) -> RunConfig:
-    """The run that a cell stands for."""
+    """The configuration of a cell's run."""
     overrides = dict(cell.settings)
     if cell.method == "rl":
         if options.expert_iterations is not None:
             overrides["loop.iterations"] = options.expert_iterations
     elif find_method(cell.method).loop:
-        lengths = {"loop.iterations": options.iterations, "loop.steps": options.steps}
+        lengths = {"loop.iterations": options.iterations, "loop.env_steps": options.steps}
         overrides |= {name: value for name, value in lengths.items() if value is not None}
     return make_config(
-        cell.method, cell.env, agent=cell.agent, preset=cell.preset, overrides=overrides,
-        seed=seed, seeds=seeds, time_limit=LIMITS[options.limit],
-    )  # fmt: skip
+        cell.method,
+        cell.env,
+        agent=cell.agent,
+        preset=cell.preset,
+        overrides=overrides,
+        seed=seed,
+        seeds=seeds,
+        time_limit=LIMITS[options.limit],
+    )
 
 
 def demonstrations_of(cell: Cell, env: Env, options: Options) -> Demonstrations | None:
-    """What a cell is shown, subsampled as in the paper; the same for every seed."""
-    if not cell.shown:
+    """The demonstrations of a cell, subsampled as in the paper; the same for every seed."""
+    if not cell.demos:
         return None
     plan = PLANS[cell.env]
-    if cell.shown == "junk-random":
-        shown = record_random(env, plan.compared)
-    elif cell.shown == "junk-constant":
-        shown = record_constant(env, plan.compared)
+    if cell.demos == "junk-random":
+        demonstrations = record_random(env, plan.compared)
+    elif cell.demos == "junk-constant":
+        demonstrations = record_constant(env, plan.compared)
     else:
-        shown = formats.load(options.demonstrations(cell.env), env.spec).choose(int(cell.shown))
+        file = formats.load(options.demonstrations(cell.env), env.spec)
+        demonstrations = file.choose(int(cell.demos))
         if cell.env in MUJOCO:
-            return shown  # subsampled already where it was written
-    return shown.subsample(plan.subsample, np.random.default_rng(len(shown)))
+            return demonstrations  # subsampled when they were written
+    return demonstrations.subsample(plan.subsample, np.random.default_rng(len(demonstrations)))
 
 
 def _make_expert(cell: Cell, env: Env, options: Options) -> raw.Line:
-    """Train the expert; keep its policy and its trajectories, made with sampled actions as in the paper.
+    """Train the expert; write its policy, and trajectories with sampled actions as in the paper.
 
-    Files without a line are those of a call that was interrupted here: they are written again.
+    Files without a line are from a call that was interrupted here: they are written again.
     """
     training = fit(config_of(cell, options), env)
     for path in (options.expert(cell.env), options.demonstrations(cell.env)):
@@ -147,48 +154,61 @@ def _make_expert(cell: Cell, env: Env, options: Options) -> raw.Line:
     options.demonstrations(cell.env).unlink(missing_ok=True)
     save_policies(training.policies, options.expert(cell.env))
     plan = PLANS[cell.env]
-    shown = record(training.policy, env, max(plan.counts), seed=1)
-    if cell.env in MUJOCO:  # whole, they would be tens of megabytes
-        shown = shown.subsample(plan.subsample, np.random.default_rng(len(shown)))
-    formats.save(shown, options.demonstrations(cell.env), spec=env.spec)
+    demonstrations = record(training.policy, env, max(plan.counts), seed=1)
+    if cell.env in MUJOCO:  # complete, they would be tens of megabytes
+        rng = np.random.default_rng(len(demonstrations))
+        demonstrations = demonstrations.subsample(plan.subsample, rng)
+    formats.save(demonstrations, options.demonstrations(cell.env), spec=env.spec)
     return _lines(cell, env, training, options, _REFERENCE_EPISODES * options.episodes)[0]
 
 
 def _lines(
     cell: Cell, env: Env, training: Training, options: Options, episodes: int | None = None
 ) -> list[raw.Line]:
-    """Evaluate the last policy of each seed, each with episodes of its own."""
+    """Evaluate the final policy of each seed, each on its own episodes; a line for each."""
     curves = training.metrics.get("episode_return")
     lines = []
     for index, policy in enumerate(training.policies):
         seed = training.config.seed + index
-        played = [
+        deterministic, sampled = (
             evaluate(policy, env, episodes or options.episodes, stochastic, seed).returns[0]
             for stochastic in (False, True)
-        ]
+        )
         line = _line(
-            cell, env, seed, options, *played, [] if curves is None else curves[index],
-            training.env_steps, training.seconds / training.config.seeds, training.demonstrations,
-        )  # fmt: skip
+            cell,
+            env,
+            seed,
+            options,
+            deterministic=deterministic,
+            sampled=sampled,
+            curve=[] if curves is None else curves[index],
+            env_steps=training.env_steps,
+            seconds=training.seconds / training.config.seeds,
+            demonstrations=training.demonstrations,
+        )
         lines.append(line)
     return lines
 
 
 def _line(
-    cell, env, seed, options, deterministic=(), sampled=(), curve=(), env_steps=0, seconds=0.0, shown=None
+    cell: Cell,
+    env: Env,
+    seed: int,
+    options: Options,
+    *,
+    deterministic: Iterable[float] = (),
+    sampled: Iterable[float] = (),
+    curve: Iterable[float] = (),
+    env_steps: int = 0,
+    seconds: float = 0.0,
+    demonstrations: Demonstrations | None = None,
 ) -> raw.Line:
     return {
         "cell": cell.name,
         "seed": seed,
         "time_limit": env.spec.time_limit,
         "settings": _settings(cell, options),
-        "demonstrations": shown
-        and {
-            "trajectories": len(shown),
-            "pairs": shown.pairs,
-            "mean_return": raw.plain([shown.returns.mean()])[0],
-            "fingerprint": shown.fingerprint(),
-        },
+        "demonstrations": None if demonstrations is None else _described(demonstrations),
         "deterministic": raw.plain(deterministic),
         "sampled": raw.plain(sampled),
         "curve": raw.plain(curve),
@@ -198,8 +218,17 @@ def _line(
     }
 
 
+def _described(demonstrations: Demonstrations) -> dict:
+    return {
+        "trajectories": len(demonstrations),
+        "pairs": demonstrations.pairs,
+        "mean_return": raw.plain([demonstrations.returns.mean()])[0],
+        "fingerprint": demonstrations.fingerprint(),
+    }
+
+
 def _settings(cell: Cell, options: Options) -> dict:
-    """As they come back from JSON."""
+    """The settings of a cell's run, as JSON gives them back."""
     if not cell.method:
         return {}
     config = config_of(cell, options)
@@ -210,7 +239,7 @@ def _check_same(cell: Cell, line: raw.Line, options: Options) -> None:
     where = f"File '{options.raw}' holds '{cell.name}' with seed {line['seed']}, made with"
     rest = "choose another folder, or remove those lines."
     expected = _settings(cell, options)
-    # A setting that is newer than the line has a default that leaves everything as it was.
+    # A setting newer than the line had no effect then, and neither has its default.
     defaults = default_settings(cell.method, cell.agent or "ppo") if cell.method else {}
     for group in sorted(expected.keys() | line["settings"].keys()):
         now = expected.get(group, {})
@@ -223,8 +252,8 @@ def _check_same(cell: Cell, line: raw.Line, options: Options) -> None:
         raise ImitaxError(f"{where} {len(line['sampled'])} evaluation episodes, now {episodes}: {rest}")
 
 
-def _stretches(seeds: set[int]) -> Iterator[list[int]]:
-    """Consecutive seeds together, since those are trained side by side."""
+def _runs(seeds: set[int]) -> Iterator[list[int]]:
+    """Runs of consecutive seeds, which are trained side by side."""
     part: list[int] = []
     for seed in sorted(seeds):
         if part and seed != part[-1] + 1:
@@ -238,7 +267,7 @@ def _stretches(seeds: set[int]) -> Iterator[list[int]]:
 def _results(
     tasks: list[tuple[Cell, list[int]]], options: Options, workers: int
 ) -> Iterator[tuple[Cell, list[raw.Line]]]:
-    """The lines of each task as it is finished."""
+    """The lines of each task, in the order of completion."""
     if workers == 1 or len(tasks) < 2:
         for cell, seeds in tasks:
             yield cell, run_cell(cell, seeds, options)
@@ -250,8 +279,8 @@ def _results(
             yield futures[future], future.result()
     except BrokenProcessPool as error:
         raise ImitaxError(
-            "A worker process died, perhaps for lack of memory. What was finished is kept: run the same "
-            "command again, with fewer workers."
+            "A worker process died, perhaps out of memory: finished cells are saved, run the same command "
+            "again with fewer workers."
         ) from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""From raw lines to figures that can be read: scores, intervals, time to learn. Never imports JAX."""
+"""From raw lines to scores, intervals and times to learn."""
 
 from typing import Any
 
@@ -10,22 +10,22 @@ from imitax.benchmark.raw import Line, Results
 from imitax.errors import ImitaxError
 from imitax.stats.estimates import bootstrap_interval, interquartile_mean, normalised
 
-LEARNT = 0.9  # normalised score of training episodes at which a run counts as having learnt
+LEARNT = 0.9  # normalised score of training episodes from which a run has learnt the task
 Summary = dict[str, Any]
 
 
 def summarise(cells: list[Cell], results: Results) -> Summary:
-    """The environments' scales, and for every cell that has lines its returns and scores.
+    """The scale of each environment, and the returns and scores of every cell that has lines.
 
-    A score is 0 for the random policy and 1 for the expert as it was demonstrated, with sampled actions.
+    A score is 0 for the random policy and 1 for the expert with sampled actions, as demonstrated.
     """
     scales = {env: _scale(env, results) for env in PLANS if references(env)[0].name in results}
-    found = {}
+    entries = {}
     for cell in cells:
         if cell.name in results and cell.env in scales:
             lines = [results[cell.name][seed] for seed in sorted(results[cell.name])]
-            found[cell.name] = _entry(cell, lines, scales[cell.env])
-    return {"environments": scales, "cells": found}
+            entries[cell.name] = _entry(cell, lines, scales[cell.env])
+    return {"environments": scales, "cells": entries}
 
 
 def _scale(env: str, results: Results) -> Summary:
@@ -49,7 +49,7 @@ def _entry(cell: Cell, lines: list[Line], scale: Summary) -> Summary:
     entry = {
         "env": cell.env,
         "learner": cell.learner,
-        "shown": cell.shown,
+        "shown": cell.demos,
         "seeds": len(lines),
         **_described(np.concatenate([line["deterministic"] for line in lines])),
         "scores": np.round(score, 4).tolist(),
@@ -68,14 +68,14 @@ def _entry(cell: Cell, lines: list[Line], scale: Summary) -> Summary:
         entry["learnt_seconds"] = _median_or_none(
             [None if x is None else x * line["seconds"] for x, line in zip(learnt, lines, strict=True)]
         )
-    paper = published().get((cell.env, cell.method, cell.shown))
+    paper = published().get((cell.env, cell.method, cell.demos))
     if paper is not None and not cell.preset:
         entry["paper"] = {"mean": paper.mean, "std": paper.std, "score": paper.score}
     return entry
 
 
 def _learnt(line: Line, ends: tuple[float, float]) -> float | None:
-    """Share of training until training episodes score `LEARNT` in the mean of 3 iterations."""
+    """Fraction of training until the mean score of 3 iterations reaches `LEARNT`; None if never."""
     curve = np.array([np.nan if x is None else x for x in line["curve"]])
     score = normalised(curve, *ends)
     for last in range(2, len(score)):
@@ -85,7 +85,7 @@ def _learnt(line: Line, ends: tuple[float, float]) -> float | None:
 
 
 def _median_or_none(values: list[float | None]) -> float | None:
-    """The median, a run that never learnt counting as infinitely long; None if that is half of them."""
+    """The median, where a run that never learnt counts as infinite; None if it is infinite."""
     median = float(np.median([np.inf if x is None else x for x in values]))
     return median if np.isfinite(median) else None
 

@@ -1,4 +1,4 @@
-"""Tables of a benchmark, in Markdown. Never imports JAX."""
+"""Tables of a benchmark, in Markdown."""
 
 import numpy as np
 
@@ -8,11 +8,11 @@ from imitax.benchmark.views import ablation, by_count, controls, score_groups
 from imitax.catalogue import method_title
 from imitax.stats.estimates import interquartile_mean, probability_of_improvement, stratified_interval
 
-Table = list[str]  # lines; none if there is nothing to show
+Table = list[str]  # lines; empty without results
 
 
 def all_tables(summary: Summary) -> str:
-    """Every table for which there are results."""
+    """All tables that have results, as Markdown."""
     tables = [_ends(summary)]
     for agent in AGENTS:
         tables += [_main_table(summary, env, agent) for env in summary["environments"]]
@@ -72,7 +72,7 @@ def _main_table(summary: Summary, env: str, agent: str) -> Table:
 
 
 def _over_all(summary: Summary, agent: str) -> Table:
-    """Every method over all cells, and against GAIL."""
+    """Every method over all cells, compared with GAIL."""
     lines = [f"**All cells**, {agent.upper()}", ""]
     lines += _header("method", "score", "cells", "least score of a cell", "P(GAIL scores higher)")
     rows = []
@@ -96,7 +96,7 @@ def _over_all(summary: Summary, agent: str) -> Table:
 
 
 def _gail_is_better(summary: Summary, method: str, agent: str) -> str:
-    """The probability that a run of GAIL scores higher than one of `method`, mean over the cells of both."""
+    """P(a run of GAIL scores higher than one of `method`), averaged over shared cells."""
     gail, others = by_count(summary, "gail", agent), by_count(summary, method, agent)
     chances = [
         probability_of_improvement(gail[env][count]["scores"], entry["scores"])
@@ -108,16 +108,16 @@ def _gail_is_better(summary: Summary, method: str, agent: str) -> str:
 
 
 def _controls_table(summary: Summary, agent: str) -> Table:
-    found = controls(summary, agent)
-    if not found:
+    entries = controls(summary, agent)
+    if not entries:
         return []
     lines = [f"**Controls**, {agent.upper()}", ""]
-    envs, literal = summary["environments"], any(pair[1] for _, pairs in found for pair in pairs)
-    if not literal:  # no column for what was not run
-        rows = [_row(label, *(_score(ours) for ours, _ in pairs)) for label, pairs in found]
+    envs, literal = summary["environments"], any(pair[1] for _, pairs in entries for pair in pairs)
+    if not literal:  # no empty columns
+        rows = [_row(label, *(_score(ours) for ours, _ in pairs)) for label, pairs in entries]
         return lines + _header("learner", *envs) + rows
     lines += _header("learner", *(f"{env}, {kind}" for env in envs for kind in ("ours", "literal")))
-    return lines + [_row(label, *(_score(e) for pair in pairs for e in pair)) for label, pairs in found]
+    return lines + [_row(label, *(_score(e) for pair in pairs for e in pair)) for label, pairs in entries]
 
 
 def _ablation_table(summary: Summary, agent: str) -> Table:
@@ -136,7 +136,7 @@ def _ablation_table(summary: Summary, agent: str) -> Table:
 def _agents_table(summary: Summary) -> Table:
     """How soon each agent learns, in steps and in seconds."""
     by_agent = {agent: by_count(summary, "gail", agent) for agent in AGENTS}
-    if not all(any(found.values()) for found in by_agent.values()):
+    if not all(any(entries.values()) for entries in by_agent.values()):
         return []
     lines = [f"**PPO and TRPO**: GAIL's median way to a score of {LEARNT} in training episodes", ""]
     names = ("score", "learnt", "steps", "seconds a seed")
@@ -144,13 +144,15 @@ def _agents_table(summary: Summary) -> Table:
     lines += _header("environment", "trajectories", *columns)
     for env in summary["environments"]:
         for count in PLANS[env].counts:
-            cells = [by_agent[agent][env].get(count) for agent in AGENTS]
-            if all(cells):
-                lines.append(_row(env, count, *(text for entry in cells for text in _speed(entry))))
+            entries = [entry for agent in AGENTS if (entry := by_agent[agent][env].get(count))]
+            if len(entries) == len(AGENTS):
+                lines.append(_row(env, count, *(text for entry in entries for text in _speed(entry))))
     return lines
 
 
 def _speed(entry: Summary) -> tuple[str, str, str, str]:
     steps, seconds = entry["learnt_env_steps"], entry["learnt_seconds"]
-    shown = ("never" if steps is None else f"{steps:,.0f}", "" if seconds is None else f"{seconds:.1f}")
-    return _score(entry), f"{entry['learnt']} of {entry['seeds']}", *shown
+    learnt = f"{entry['learnt']} of {entry['seeds']}"
+    if steps is None:
+        return _score(entry), learnt, "never", ""
+    return _score(entry), learnt, f"{steps:,.0f}", f"{seconds:.1f}"

@@ -1,4 +1,4 @@
-"""Which cells of a summary belong together. Never imports JAX."""
+"""Cells of a summary that belong together."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from imitax.benchmark.grid import JUNK, PLANS
 from imitax.benchmark.summary import Summary
 
 CONTROLS = (
-    ("GAIL, expert's demonstrations", "gail", None),  # as many as are compared
+    ("GAIL, expert's demonstrations", "gail", None),  # the plan's `compared` trajectories
     ("constant reward", "constant", ""),
     ("GAIL, a random policy's demonstrations", "gail", JUNK[0]),
     ("GAIL, demonstrations of one constant action", "gail", JUNK[1]),
@@ -14,17 +14,17 @@ CONTROLS = (
 
 
 def learner_of(method: str, agent: str) -> str:
-    """The name that a method's cells have in the grid of `agent`."""
+    """The learner of a method's cells in the grid of `agent`."""
     return method if method == "bc" else f"{method}-{agent}"
 
 
-def entry_of(summary: Summary, env: str, learner: str, shown: str = "") -> Summary | None:
-    """What is known of a cell, if it was run."""
-    return summary["cells"].get("/".join(part for part in (env, learner, shown) if part))
+def entry_of(summary: Summary, env: str, learner: str, demos: str = "") -> Summary | None:
+    """The entry of a cell; None if it has not run."""
+    return summary["cells"].get("/".join(part for part in (env, learner, demos) if part))
 
 
 def by_count(summary: Summary, method: str, agent: str) -> dict[str, dict[int, Summary]]:
-    """Environment -> number of trajectories -> entry, of those that there are."""
+    """Environment -> number of trajectories -> entry, for the cells that have run."""
     learner = learner_of(method, agent)
     return {
         env: {n: entry for n in PLANS[env].counts if (entry := entry_of(summary, env, learner, str(n)))}
@@ -33,26 +33,25 @@ def by_count(summary: Summary, method: str, agent: str) -> dict[str, dict[int, S
 
 
 def controls(summary: Summary, agent: str) -> list[tuple[str, list[tuple[Summary | None, Summary | None]]]]:
-    """(label, per environment (ours, literal)); empty without any control."""
-    found = []
-    for label, method, shown in CONTROLS:
+    """Rows of (label, (ours, literal) per environment); empty without any control."""
+    rows = []
+    for label, method, kind in CONTROLS:
         learner = f"{method}-{agent}"
         pairs = []
         for env in summary["environments"]:
-            of = str(PLANS[env].compared) if shown is None else shown
-            pairs.append(
-                (entry_of(summary, env, learner, of), entry_of(summary, env, f"literal-{learner}", of))
-            )
-        found.append((label, pairs))
-    return found if any(entry for _, pairs in found[1:] for pair in pairs for entry in pair) else []
+            demos = str(PLANS[env].compared) if kind is None else kind
+            ours = entry_of(summary, env, learner, demos)
+            pairs.append((ours, entry_of(summary, env, f"literal-{learner}", demos)))
+        rows.append((label, pairs))
+    return rows if any(entry for _, pairs in rows[1:] for pair in pairs for entry in pair) else []
 
 
 def ablation(summary: Summary, agent: str, form: str, env: str) -> tuple[Summary | None, Summary | None]:
     """(with absorbing states, without)."""
-    learner, shown = f"gail-{agent}-{form}", str(PLANS[env].compared)
+    learner, demos = f"gail-{agent}-{form}", str(PLANS[env].compared)
     return (
-        entry_of(summary, env, f"{learner}-absorbing", shown),
-        entry_of(summary, env, f"{learner}-literal", shown),
+        entry_of(summary, env, f"{learner}-absorbing", demos),
+        entry_of(summary, env, f"{learner}-literal", demos),
     )
 
 

@@ -110,14 +110,25 @@ def record(
     from dataclasses import asdict
 
     from imitax import envs, recording
+    from imitax.errors import ImitaxError
 
     if show_keys:
         keymap = recording.mapping_for(envs.make(env, "gymnasium", time_limit).spec, keys)
         return answer(asdict(keymap), json, recording.to_toml(keymap, f"Keys of {env}"))
+    if not browser and (port or no_open):
+        option = "port" if port else "no-open"
+        raise ImitaxError(f"Option {option} is for the browser: expected --browser with it.")
     result = recording.record(
-        env, out, browser=browser, keys=keys, episodes=episodes, seed=seed, time_limit=time_limit, fps=fps,
-        port=port, open_page=not no_open, tell=lambda text: print(text, file=sys.stderr, flush=True),
-    )  # fmt: skip
+        env,
+        out,
+        page=recording.Page(port, not no_open) if browser else None,
+        keys=keys,
+        episodes=episodes,
+        seed=seed,
+        time_limit=time_limit,
+        fps=fps,
+        tell=lambda text: print(text, file=sys.stderr, flush=True),
+    )
     kept = f"Kept {result['kept']} episode(s), {result['pairs']} pairs"
     text = f"{kept}: {result['file']} holds {result['episodes']}." if result["kept"] else "Nothing was kept."
     answer(result, json, text)

@@ -21,9 +21,10 @@ def evaluate(
         seed: of the evaluation episodes
         json: print the result as JSON, with every episode's return
     """
-    from imitax.cli.terminal import evaluation_cells, print_table
+    from imitax.cli.terminal import print_table
     from imitax.runs.folder import load_run
     from imitax.stats.estimates import describe_returns
+    from imitax.stats.units import evaluation_cells
     from imitax.training.evaluation import evaluate as play
 
     found = load_run(run)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from imitax.training.callbacks import Callback, Moment
     from imitax.training.config import RunConfig
-    from imitax.training.fit import Progress
 
 
 class Verbosity(IntEnum):
@@ -48,8 +48,9 @@ class Meter:
         self._clock, self._start = clock, clock()
         self._recent: deque[tuple[int, float]] = deque(maxlen=_WINDOW)
 
-    def add(self, iteration: int, total: int, metrics: dict[str, np.ndarray]) -> None:
+    def add(self, moment: "Moment") -> None:
         """One more iteration; a seed without a finished episode in it keeps its last number."""
+        metrics, total, iteration = moment.metrics, moment.iterations, moment.iteration
         latest = dict(self.latest)
         for column in COLUMNS:
             if column.metric in metrics:
@@ -86,14 +87,14 @@ class Meter:
 @contextmanager
 def live_bar(
     label: str, steps: int | None = None, verbosity: Verbosity = Verbosity.NORMAL, seed: int = 0
-) -> "Iterator[Progress | None]":
-    """A live table on stderr with the latest numbers, fed by the `progress` callback that it yields.
+) -> "Iterator[tuple[Callback, ...]]":
+    """A live table on stderr with the latest numbers, fed by the callbacks that it yields.
 
     `steps`: environment steps of an iteration and seed, for the rate; `seed`: the first seed. Prints plain
     lines if stderr is not a terminal.
     """
     if verbosity == Verbosity.QUIET:
-        yield None
+        yield ()
         return
     from rich.console import Console
     from rich.live import Live
@@ -108,18 +109,19 @@ def live_bar(
         # Drawn by its own thread, so that an iteration costs nothing. stdout is for the result alone.
         with Live(console=console, get_renderable=draw, redirect_stdout=False) as live:
             try:
-                yield meter.add
+                yield (meter.add,)
             finally:
                 meter.over = True
                 live.transient = not meter.iteration  # a run that was refused leaves no trace
         return
 
-    def print_progress(iteration: int, total: int, metrics: dict[str, np.ndarray]) -> None:
-        meter.add(iteration, total, metrics)
+    def print_progress(moment: "Moment") -> None:
+        meter.add(moment)
+        total = moment.iterations
         if each_seed or meter.iteration % max(1, total // 10) == 0 or meter.iteration == total:
             _print_line(console, label, meter, each_seed)
 
-    yield print_progress
+    yield (print_progress,)
 
 
 def mean_and_spread(values: np.ndarray, digits: int) -> str:
@@ -259,16 +261,6 @@ def _stdout() -> "Console":
     console = Console()
     # A pipe has no width: do not wrap the lines.
     return console if console.is_terminal else Console(width=160)
-
-
-def evaluation_cells(described: dict, score: float | None) -> list[str]:
-    """Mean ± std, interval and normalised score as text."""
-    low, high = described["interval"]
-    return [
-        f"{described['mean']:.1f} ± {described['std']:.1f}",
-        f"[{low:.1f}, {high:.1f}]",
-        "" if score is None or not np.isfinite(score) else f"{score:z.2f}",
-    ]
 
 
 def print_reward(irl: dict) -> None:

@@ -34,14 +34,17 @@ def quickstart(
         quiet: no progress, and of the result only the folder
         verbose: more of the progress
     """
-    from imitax.cli.terminal import print_table
+    from functools import partial
+
+    from imitax.cli.terminal import live_bar, print_table
     from imitax.runs.folder import default_folder
     from imitax.stats.units import duration
     from imitax.studies.quickstart import comparison_table
     from imitax.studies.quickstart import quickstart as run
 
     path = out or default_folder("quickstart")
-    summary = run(path, seed, verbosity(quiet, verbose))
+    bar = partial(live_bar, verbosity=verbosity(quiet, verbose), seed=seed)
+    summary = run(path, bar, seed)
     told = add_report([path / name for name in ("gail", "bc", "constant", "expert")], path)
     if json or quiet:
         return answer(summary, json, f"{path}")
@@ -231,8 +234,8 @@ def resume(
 
 def _finish(path: Path, summary: dict, as_json: bool, level: int) -> None:
     """The report of a run that is over, and its figures on the screen."""
-    from imitax.cli.terminal import Verbosity, evaluation_cells, print_reward, print_table
-    from imitax.stats.units import count, duration
+    from imitax.cli.terminal import Verbosity, print_reward, print_table
+    from imitax.stats.units import count, duration, evaluation_cells
 
     told = add_report([path], path)
     if as_json or level == Verbosity.QUIET:
@@ -279,8 +282,7 @@ def study(
     from functools import partial
 
     from imitax.cli.terminal import live_bar, print_table
-    from imitax.studies.study import find
-    from imitax.studies.study import study as run_study
+    from imitax.studies.runner import find, run_study
 
     path = out or Path("studies") / name
     bar = partial(live_bar, steps=find(name).steps, verbosity=verbosity(quiet, verbose))

@@ -7,17 +7,17 @@ from imitax.errors import unknown
 
 
 def shipped() -> dict[str, Path]:
-    """Name -> file of every set that ships, for example "Acrobot-v1/7": 7 trajectories of our own expert."""
-    found = {}
+    """Name -> file of each shipped set, such as "Acrobot-v1/7": 7 trajectories of our expert."""
+    sets = {}
     for file in resources.files("imitax.data").iterdir():
         if file.name.endswith(".npz"):
             env, _, count = file.name.removesuffix(".npz").rpartition("-")
-            found[f"{env}/{count}"] = Path(str(file))
-    return dict(sorted(found.items(), key=lambda item: (item[0].rpartition("/")[0], len(item[0]), item[0])))
+            sets[f"{env}/{count}"] = Path(str(file))
+    return dict(sorted(sets.items(), key=lambda item: (item[0].rpartition("/")[0], len(item[0]), item[0])))
 
 
 def shipped_path(name: str) -> Path:
-    """The file called `name`; `ImitaxError` with the nearest names if there is none."""
+    """The file of the set `name`; `ImitaxError` with the nearest names if there is none."""
     files = shipped()
     if name not in files:
         raise unknown("shipped demonstrations", name, files)

@@ -1,11 +1,11 @@
-"""BibTeX of methods and agents. Never imports JAX."""
+"""BibTeX entries of methods and agents."""
 
 import re
 from importlib import resources
 
 from imitax.errors import unknown
 
-# Name of a method or agent -> keys in citations.bib, the most important one first.
+# Name of a method or agent -> keys in citations.bib, the main source first.
 SOURCES = {
     "imitax": ("imitax",),
     "bc": ("pomerleau1989alvinn",),
@@ -29,6 +29,7 @@ def cite(name: str = "imitax") -> str:
 
 
 def bibliography() -> dict[str, str]:
-    """Key -> entry, as text."""
+    """Key -> BibTeX entry."""
     text = resources.files("imitax.data").joinpath("citations.bib").read_text(encoding="utf-8")
-    return {re.match(r"@\w+\{(\w+),", entry).group(1): entry.strip() for entry in re.split(r"\n(?=@)", text)}
+    entries = (entry.strip() for entry in re.split(r"\n(?=@)", text))
+    return {entry[entry.index("{") + 1 : entry.index(",")]: entry for entry in entries}

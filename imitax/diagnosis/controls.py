@@ -1,28 +1,20 @@
 """A run's sanity controls: the same run with a constant reward, and with a random policy's demonstrations."""
 
-from contextlib import AbstractContextManager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from imitax import formats
 from imitax.errors import ImitaxError
 from imitax.methods.registry import default_settings, find_method
-from imitax.runs.folder import Run, new_folder, train_to_folder
+from imitax.runs.folder import FolderOptions, Run, new_folder, train_to_folder
 from imitax.stats.estimates import normalised
+from imitax.training.callbacks import Bar
 from imitax.training.config import RunConfig, make_config
 from imitax.training.evaluation import record_random
-from imitax.training.fit import Progress
 
 NAMES = ("constant", "junk")
 LOW = 0.25  # of a normalised score, or a difference of two
-
-
-class Bar(Protocol):
-    """Makes a progress callback for each control."""
-
-    def __call__(self, label: str) -> AbstractContextManager[Progress | None]:
-        """A context with the callback of the run called `label`."""
 
 
 def control(run: Run, folder: Path, bar: Bar) -> dict[str, Any]:
@@ -49,8 +41,9 @@ def control(run: Run, folder: Path, bar: Bar) -> dict[str, Any]:
     junk = record_random(env, len(demonstrations), seed=config.seed)
     result = {"run": _score(run.summary, random, expert)}
     for name, settings, data in (("constant", _constant(config), demonstrations), ("junk", config, junk)):
-        with bar(name) as progress:
-            _, summary = train_to_folder(settings, env, data, folder / name, episodes, progress, name)
+        with bar(name, config.iteration_steps) as callbacks:
+            options = FolderOptions(episodes, source=name)
+            _, summary = train_to_folder(settings, env, data, folder / name, options, callbacks)
         result[name] = _score(summary, random, expert)
     return result | {"verdict": verdict(result)}
 

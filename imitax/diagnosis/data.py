@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from imitax.core.spaces import bounds, is_index, size
 from imitax.demonstrations import Demonstrations
 from imitax.diagnosis.dynamics import order, steps_of
 from imitax.envs.base import Env
 from imitax.findings import Finding, worst_first
 from imitax.training.evaluation import record_random
-from imitax.types import Discrete, EnvSpec
+from imitax.types import EnvSpec
 
 EPISODES = 50  # of the random policy
 FAR = 3.0  # ranges of the environment's first observations
@@ -137,17 +138,17 @@ def constant_dimensions(
 
 def actions(demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpec) -> Finding | None:
     """Actions that never occur, or that are mostly extreme."""
-    if isinstance(spec.action_space, Discrete):
-        absent = sorted(set(range(spec.action_space.n)) - set(demonstrations.actions.tolist()))
+    if is_index(spec.action):
+        absent = sorted(set(range(size(spec.action))) - set(demonstrations.actions.tolist()))
         if not absent:
             return None
         return Finding(
             "note",
             "Actions that never occur in the demonstrations",
-            f"action{'s' * (len(absent) > 1)} {_listed(absent)} of {spec.action_space.n} (counted from 0).",
+            f"action{'s' * (len(absent) > 1)} {_listed(absent)} of {size(spec.action)} (counted from 0).",
             "nothing, if the task does not need them; otherwise more demonstrations.",
         )
-    low, high = np.array(spec.action_space.low), np.array(spec.action_space.high)
+    low, high = bounds(spec.action)
     extreme = ((demonstrations.actions <= low) | (demonstrations.actions >= high)).mean()
     if extreme < 0.5:
         return None

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from imitax.core.spaces import size
 from imitax.demonstrations import Demonstrations
 from imitax.findings import Finding
 from imitax.types import EnvSpec
@@ -41,7 +42,7 @@ def steps_of(demonstrations: Demonstrations, spec: EnvSpec) -> Steps:
     index = np.flatnonzero(has_next)
     obs = demonstrations.observations.astype(np.float64)
     action = demonstrations.actions
-    features = np.eye(spec.action_space.size)[action] if action.ndim == 1 else action.astype(np.float64)
+    features = np.eye(size(spec.action))[action] if action.ndim == 1 else action.astype(np.float64)
     return Steps(obs[index], features[index], obs[index + 1] - obs[index])
 
 

@@ -93,7 +93,7 @@ def discriminator_won(run: RunData) -> Finding | None:
         "The discriminator has won",
         f"it classifies {accuracy:.0%} of the pairs correctly at the end, and the mean logits of expert "
         f"and policy are {expert - policy:.1f} apart.",
-        "fewer reward.steps, a smaller reward.learning_rate, reward.gradient_penalty=1, more "
+        "fewer reward.updates, a smaller reward.learning_rate, reward.gradient_penalty=1, more "
         "demonstrations, more environment steps per iteration; if it wins at once, check the units and "
         "the order of the observations.",
     )
@@ -108,7 +108,7 @@ def discriminator_idle(run: RunData) -> Finding | None:
         "problem",
         "The discriminator has learnt nothing",
         f"its accuracy was never above {np.nanmax(accuracy):.2f}, no better than guessing.",
-        "more reward.steps or a larger reward.learning_rate; reward.entropy=0.",
+        "more reward.updates or a larger reward.learning_rate; reward.entropy_coef=0.",
     )
 
 
@@ -125,7 +125,7 @@ def overfits(run: RunData) -> Finding | None:
         "The reward overfits its demonstrations",
         f"in {share:.0%} of comparisons a pair that it was trained on is rewarded more than one of the "
         f"{held_out['episodes']} held-out demonstrated episodes; 50% would be right.",
-        "more demonstrations, reward.gradient_penalty=1, fewer reward.steps, a smaller discriminator "
+        "more demonstrations, reward.gradient_penalty=1, fewer reward.updates, a smaller discriminator "
         "(reward.hidden=32).",
     )
 

@@ -1,6 +1,7 @@
 """Experts of tabular environments, computed instead of trained."""
 
 import numpy as np
+from jaxtyping import Float
 
 from imitax.core.normaliser import empty_normaliser
 from imitax.envs.base import Env
@@ -10,6 +11,7 @@ from imitax.networks import mlp_policy, table_network
 from imitax.policies.policy import TrainedPolicy
 from imitax.tabular import solve
 from imitax.training.planning import model_of
+from imitax.types import EnvSpec
 
 
 def exact_expert(env: Env, temperature: float, discount: float = MCEConfig().discount) -> TrainedPolicy:
@@ -21,5 +23,10 @@ def exact_expert(env: Env, temperature: float, discount: float = MCEConfig().dis
         policy = solve.value_iteration(mdp).policy
     else:
         policy = solve.soft_value_iteration(mdp, temperature=temperature).policy
-    normaliser = empty_normaliser(env.spec.observation)
-    return TrainedPolicy(env.spec, mlp_policy(env.spec, ()), table_network(policy), normaliser)
+    return table_policy(env.spec, policy)
+
+
+def table_policy(spec: EnvSpec, probabilities: Float[np.ndarray, "S A"]) -> TrainedPolicy:
+    """The policy of a tabular environment that acts with these probabilities."""
+    normaliser = empty_normaliser(spec.observation)
+    return TrainedPolicy(spec, mlp_policy(spec, ()), table_network(probabilities), normaliser)

@@ -95,7 +95,9 @@ def _gymnasium_spaces(demonstrations: Demonstrations, spec: EnvSpec | None) -> t
     actions = demonstrations.require_actions("Minari")
     observation_space = spaces.Box(-np.inf, np.inf, demonstrations.observations.shape[1:], np.float32)
     if actions.ndim == 1:
-        return observation_space, spaces.Discrete(int(actions.max()) + 1 if spec is None else size(spec.action))
+        return observation_space, spaces.Discrete(
+            int(actions.max()) + 1 if spec is None else size(spec.action)
+        )
     own = vector(actions.shape[1]) if spec is None else spec.action
     low, high = (bound.astype(np.float32) for bound in bounds(own))
     return observation_space, spaces.Box(low, high, dtype=np.float32)

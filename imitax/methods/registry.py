@@ -145,16 +145,12 @@ def policy_of(method: str, spec: EnvSpec, settings: Settings, parts: Parts = Par
     return parts.policy or mlp_policy(spec, settings[group].hidden)
 
 
-def reward_model_of(
-    method: str, spec: EnvSpec, settings: Settings, parts: Parts = Parts()
-) -> RewardModel:
+def reward_model_of(method: str, spec: EnvSpec, settings: Settings, parts: Parts = Parts()) -> RewardModel:
     """The reward model of a method of the loop; numbers in `settings` may be traced."""
     return parts.reward_model or find_method(method).build(spec, settings["reward"])
 
 
-def build_loop(
-    method: str, agent: str, spec: EnvSpec, settings: Settings, parts: Parts = Parts()
-) -> Loop:
+def build_loop(method: str, agent: str, spec: EnvSpec, settings: Settings, parts: Parts = Parts()) -> Loop:
     """The pure functions of a method of the loop; numbers in `settings` may be traced."""
     policy = policy_of(method, spec, settings, parts)
     model = reward_model_of(method, spec, settings, parts)

@@ -1,1 +1,1 @@
-"""Tuned and published settings as TOML; each file says where its values come from."""
+"""Tuned and published settings as TOML, with the source of their values in each file."""

@@ -1,8 +1,9 @@
-"""The front end in a browser: the game runs here, a page on this machine's loopback address shows it.
+"""The front end in a browser: the game runs here, and a page on the loopback address shows it.
 
-The page gets one stream of messages (server-sent events): what `Session.view` says, and pictures. It posts
-what the player does, in numbered parts, and which message it has shown. The game never runs further ahead
-of the page than `AHEAD` messages, so a slow connection makes a slow game, not a late one.
+The page receives one stream of messages (server-sent events) with views of the session and
+pictures. It posts the player's acts in numbered parts, and acknowledges each message that it has
+drawn. The game never runs more than `MAX_AHEAD` messages ahead of the page, so a slow connection
+slows the game down and adds no lag.
 """
 
 import base64
@@ -21,30 +22,36 @@ from imitax.recording.link import Link
 from imitax.recording.server import Server
 from imitax.recording.session import Session
 
-AHEAD = 10
-LONGEST_WAIT = 0.5  # seconds; so long a signal that ends the session may go unnoticed
+MAX_AHEAD = 10  # messages
+MAX_WAIT = 0.5  # seconds before the loop notices a signal that ends the session
 FAREWELL = 2.0  # seconds that the page has to show the end
 
 
 def play(session: Session, file: str, port: int, open_page: bool, tell: Callable[[str], None]) -> None:
-    """Serves `session`, which keeps to `file`, until it is over; `ImitaxError` if `port` cannot be had."""
+    """Serve `session` until it is over; `ImitaxError` if `port` is taken.
+
+    Args:
+        file: where kept episodes go, for the page to show
+        port: 0 for any free one
+        tell: called with the address
+    """
     link = Link(_greeting(session, file))
     with Server(link, port) as server:
         tell(f"Play at {server.address} (this machine only). Ctrl-C ends.")
         if open_page and _can_open():
             webbrowser.open(server.address)
-        shown = pictured = -1
+        changes = pictures = -1  # as of the last message
         while True:
-            if session.changes != shown:
-                shown, picture = session.changes, None
-                if session.pictures != pictured:
-                    pictured, picture = session.pictures, encode(session.picture)
+            if session.changes != changes:
+                changes, picture = session.changes, None
+                if session.pictures != pictures:
+                    pictures, picture = session.pictures, encode(session.picture)
                 link.publish(session.view()._asdict(), picture)
             if session.over:
                 break
-            may_step = link.connected and link.ahead < AHEAD
+            may_step = link.connected and link.ahead < MAX_AHEAD
             due = session.wait(time.monotonic()) if may_step else None
-            for act, *values in link.take(LONGEST_WAIT if due is None else min(due, LONGEST_WAIT)):
+            for act, *values in link.take(MAX_WAIT if due is None else min(due, MAX_WAIT)):
                 getattr(session, act)(*values)  # one of `link.ACTS`
             if may_step:
                 session.advance(time.monotonic())
@@ -52,7 +59,7 @@ def play(session: Session, file: str, port: int, open_page: bool, tell: Callable
 
 
 def encode(picture: UInt8[np.ndarray, "H W 3"]) -> str:
-    """A picture as WebP in base64: a few kilobytes for those of classic control."""
+    """A picture as WebP in base64, a few kilobytes in classic control."""
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -61,7 +68,7 @@ def encode(picture: UInt8[np.ndarray, "H W 3"]) -> str:
 
 
 def _greeting(session: Session, file: str) -> dict[str, Any]:
-    """What does not change while a page is shown."""
+    """The first message of a stream: all that stays the same during the session."""
     keymap, (height, width, _) = session.keymap, session.picture.shape
     return {
         "env": session.spec.id,
@@ -75,5 +82,5 @@ def _greeting(session: Session, file: str) -> dict[str, Any]:
 
 
 def _can_open() -> bool:
-    """Whether opening a browser would show it to the player, and not start a text one in the terminal."""
+    """Whether a graphical browser would open on the player's own screen."""
     return has_display() and "SSH_CONNECTION" not in os.environ

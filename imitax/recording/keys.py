@@ -1,7 +1,7 @@
-"""Keys and axes by name, and the action that is meant while some of them are held.
+"""Names of keys and axes, and the action that they mean while held.
 
-Names do not depend on how a key arrives: a window and a web page both say "left", "a" or "button-0".
-An axis has a position in [−1, 1], from left to right and from top to bottom.
+A window and a web page use the same names: "left", "a" or "button-0". An axis has a position in
+[−1, 1], from left to right and from top to bottom.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from imitax.core.spaces import bounds, is_box
 from imitax.types import Box, Discrete
 
 CONTROLS = {
@@ -37,7 +38,7 @@ Action = int | tuple[float, ...]  # an index (Discrete), or a number for each di
 
 @dataclass(frozen=True)
 class Binding:
-    """Keys that together mean an action."""
+    """Keys that, held together, mean an action."""
 
     keys: tuple[str, ...]
     action: Action
@@ -63,7 +64,7 @@ class Axis:
         return self.low + (self.high - self.low) * (position + 1) / 2
 
     def moved(self, position: float) -> bool:
-        """Whether it is out of its rest; a mouse has none."""
+        """Whether it is away from its rest position; a mouse has none."""
         return not self.name.startswith("gamepad") or abs(position) > DEAD_ZONE
 
 
@@ -74,54 +75,53 @@ class KeyMap:
     space: Discrete | Box
     bindings: tuple[Binding, ...]
     axes: tuple[Axis, ...] = ()
-    idle: Action | None = None  # while nothing is held; None: the environment waits
-    fps: float | None = None  # steps per second; None: what the environment is drawn at
+    idle: Action | None = None  # while no key is held; None: the environment waits
+    fps: float | None = None  # steps per second; None: the environment's own frame rate
 
-    def knows(self, name: str) -> bool:
-        """Whether a key or axis has a meaning here."""
+    def uses(self, name: str) -> bool:
+        """Whether a key or axis is bound."""
         return any(name in binding.keys for binding in self.bindings) or any(
             name == axis.name for axis in self.axes
         )
 
     def action(self, held: Sequence[str], axes: Mapping[str, float]) -> Action | None:
-        """The action that is meant by the keys `held`, oldest first, and the positions of `axes`.
+        """The action of the keys `held`, oldest first, and the positions of `axes`; None: wait.
 
-        Discrete: that of the most keys that are held together, of several the one pressed last. Box: what
-        each key adds to the idle action, summed and clipped; a dimension that no key pushes follows its
-        axis. None: nothing is meant, so the environment waits.
+        Discrete: the action of the binding with most keys, and among several of these, the one
+        whose last key was pressed most recently. Box: each binding's difference from the idle
+        action, summed and clipped; a dimension that no key pushes follows its axis.
         """
-        down = set(held)
-        meant = [binding for binding in self.bindings if down.issuperset(binding.keys)]
-        if isinstance(self.space, Box):
+        active = [binding for binding in self.bindings if set(held).issuperset(binding.keys)]
+        if is_box(self.space):
             moved = [axis for axis in self.axes if axis.name in axes and axis.moved(axes[axis.name])]
-            return self._push(meant, moved, axes) if meant or moved else self.idle
-        if not meant:
+            return self._push(active, moved, axes) if active or moved else self.idle
+        if not active:
             return self.idle
-        newest = max(meant, key=lambda b: (len(b.keys), max(held.index(key) for key in b.keys)))
+        newest = max(active, key=lambda b: (len(b.keys), max(held.index(key) for key in b.keys)))
         return newest.action
 
     def label(self, action: Action | None) -> str:
-        """An action in words: that of its key, or the action itself."""
+        """The label of the key that means `action`, "idle", or the action itself; "" for None."""
         if action is None:
             return ""
         labels = (binding.label for binding in self.bindings if binding.action == action)
         return next(labels, "idle" if action == self.idle else show(action))
 
-    def _push(self, meant: Iterable[Binding], moved: Iterable[Axis], axes: Mapping[str, float]) -> Action:
+    def _push(self, active: Iterable[Binding], moved: Iterable[Axis], axes: Mapping[str, float]) -> Action:
         rest = np.asarray(rest_of(self.space) if self.idle is None else self.idle)
         value = rest.copy()
         for axis in moved:
             value[axis.dimension] = axis.value(axes[axis.name])
-        pushes = [np.asarray(binding.action) - rest for binding in meant]
+        pushes = [np.asarray(binding.action) - rest for binding in active]
         if pushes:
             pushed = np.any(np.stack(pushes) != 0, axis=0)
             value = np.where(pushed, rest + np.sum(pushes, axis=0), value)
-        return tuple(np.clip(value, self.space.low, self.space.high).tolist())
+        return tuple(np.clip(value, *bounds(self.space)).tolist())
 
 
 def rest_of(space: Box) -> tuple[float, ...]:
-    """The action nearest to zero."""
-    return tuple(np.clip(0.0, space.low, space.high).tolist())
+    """The action nearest to zero, one number per dimension."""
+    return tuple(np.clip(0.0, *bounds(space)).tolist())
 
 
 def show(action: Action) -> str:

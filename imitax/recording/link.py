@@ -1,14 +1,14 @@
-"""What the thread of the game and the threads of a page's requests share."""
+"""The channel between the game's thread and the threads that serve the page."""
 
 import math
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
-HEARTBEAT = 2.0  # seconds after which a silent stream is written to, to find out whether it is read
-EARLY = 64  # parts that may wait for one sent before them
-# What a page may ask of a session: name of the method -> whether its arguments are as they should be.
+HEARTBEAT = 2.0  # seconds of silence before a write that shows whether the stream is still read
+MAX_EARLY = 64  # parts that may wait for one sent before them
+# The methods of a session that a page may call: name -> whether the arguments are valid.
 ACTS = {
     "press": lambda *values: len(values) == 1 and isinstance(values[0], str),
     "release": lambda *values: len(values) == 1 and isinstance(values[0], str),
@@ -21,9 +21,9 @@ Message = dict[str, Any]
 
 
 class Link:
-    """Messages to the page that plays, and what its player does, in the order in which it was done.
+    """Messages to the page that plays, and its player's acts in the order in which they happened.
 
-    One page plays: the one that asked last. A page that has gone away holds no keys.
+    The page that connected last plays. When it disconnects, all keys are released.
     """
 
     def __init__(self, greeting: Message):
@@ -31,59 +31,62 @@ class Link:
         self._turn = threading.Condition()
         self._inbox: deque[tuple] = deque()
         self._view: Message = {}
-        self._picture, self._number, self._pictured = "", 0, 0  # `_pictured`: when the picture last changed
-        self._page, self._seen = "", 0
-        self._expected, self._early = 0, {}
+        self._number = 0  # of the last message
+        self._picture, self._picture_number = "", 0  # the last picture, and its message
+        self._page, self._acknowledged = "", 0
+        self._expected = 0  # number of the next part
+        self._early: dict[int, list[list]] = {}
         self._closed = False
 
     # The game's side
 
     def publish(self, view: Message, picture: str | None) -> None:
-        """The next message; without a picture, the last one still holds."""
+        """Send the next message; `picture` is None where it has not changed."""
         with self._turn:
             self._number += 1
             self._view = view
             if picture is not None:
-                self._picture, self._pictured = picture, self._number
+                self._picture, self._picture_number = picture, self._number
             self._turn.notify_all()
 
     def take(self, timeout: float) -> list[tuple]:
-        """What the player did since the last call; waits up to `timeout` seconds for something to happen."""
+        """The player's acts since the last call; waits up to `timeout` seconds for a first one."""
         with self._turn:
             if not self._inbox and timeout > 0:
                 self._turn.wait(timeout)
-            taken = list(self._inbox)
+            acts = list(self._inbox)
             self._inbox.clear()
-            return taken
+            return acts
 
     @property
     def connected(self) -> bool:
-        """Whether a page plays."""
+        """Whether a page is connected."""
         with self._turn:
             return bool(self._page)
 
     @property
     def ahead(self) -> int:
-        """How many messages the page has not shown yet."""
+        """Number of messages that the page has not acknowledged."""
         with self._turn:
-            return self._number - self._seen
+            return self._number - self._acknowledged
 
     def close(self, patience: float) -> None:
-        """Ends all streams, once the page has shown the last message or `patience` seconds have gone by."""
+        """End all streams once the last message is acknowledged, within `patience` seconds."""
         with self._turn:
             self._closed = True
             self._turn.notify_all()
-            self._turn.wait_for(lambda: not self._page or self._seen >= self._number, patience)
+            self._turn.wait_for(lambda: not self._page or self._acknowledged >= self._number, patience)
             self._page = ""
             self._turn.notify_all()
 
     # The requests' side
 
-    def messages(self, page: str) -> Iterator[Message | None]:
+    def messages(self, page: str) -> Generator[Message | None, None, None]:
         """The stream of a page, which plays from now on; None is a heartbeat."""
         with self._turn:
-            self._page, self._seen = page, self._number
-            self._expected, self._early = 0, {}
+            self._page, self._acknowledged = page, self._number
+            self._expected = 0
+            self._early.clear()
             self._inbox.append(("release_all",))
             self._turn.notify_all()
         last = 0
@@ -93,12 +96,12 @@ class Link:
                 with self._turn:
                     self._turn.wait_for(lambda: self._page != page or self._number > last, HEARTBEAT)
                     message = self._after(last)
-                    taken, last = self._page != page, self._number
-                if taken:
+                    replaced, last = self._page != page, self._number
+                if replaced:
                     break
                 yield message
             if not self._closed:
-                yield {"taken": True}
+                yield {"replaced": True}
         finally:
             with self._turn:
                 if self._page == page:
@@ -107,10 +110,10 @@ class Link:
                     self._turn.notify_all()
 
     def receive(self, page: str, part: int, acts: list[list]) -> None:
-        """What the player did, numbered from 0; a part that overtook another one waits for it.
+        """Queue part number `part` (from 0) of the player's acts; parts wait for earlier ones.
 
         Raises:
-            ValueError: it is not what a page may ask.
+            ValueError: an act is not in `ACTS`, or too many parts wait.
         """
         for act in acts:
             if not act or act[0] not in ACTS or not ACTS[act[0]](*act[1:]):
@@ -118,7 +121,7 @@ class Link:
         with self._turn:
             if page != self._page or part < self._expected:
                 return
-            if len(self._early) >= EARLY:
+            if len(self._early) >= MAX_EARLY:
                 raise ValueError("too many parts before a missing one")
             self._early[part] = acts
             while self._expected in self._early:
@@ -126,18 +129,18 @@ class Link:
                 self._expected += 1
             self._turn.notify_all()
 
-    def saw(self, page: str, number: int) -> None:
-        """The page has shown message `number`."""
+    def acknowledge(self, page: str, number: int) -> None:
+        """Note that the page has drawn message `number`."""
         with self._turn:
             if page == self._page:
-                self._seen = max(self._seen, min(number, self._number))
+                self._acknowledged = max(self._acknowledged, min(number, self._number))
                 self._turn.notify_all()
 
     def _after(self, last: int) -> Message | None:
         if self._number == last:
             return None
         message = {"number": self._number, "view": self._view}
-        return message | {"picture": self._picture} if self._pictured > last else message
+        return message | {"picture": self._picture} if self._picture_number > last else message
 
 
 def _is_position(value: Any) -> bool:

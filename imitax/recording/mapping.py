@@ -1,10 +1,11 @@
-"""Mapping files: TOML that says which keys and axes mean which actions, and the mappings that come along."""
+"""Mapping files (TOML) from keys and axes to actions, and the default mappings."""
 
 import json
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from imitax.core.spaces import bounds, is_box, is_index, size
 from imitax.errors import ImitaxError, brief, one_line, unknown
 from imitax.files.read import is_number, parse_toml, read_text
 from imitax.recording.keys import (
@@ -23,16 +24,16 @@ from imitax.recording.keys import (
 from imitax.recording.session import PACES
 from imitax.types import Box, Discrete, EnvSpec
 
-_SPARE = [name for name in NAMES if name not in DIGITS and name not in ARROWS and "button" not in name]
-_MOST_BYTES = 1 << 20
-_PAIRS = (("left", "right"), ("down", "up"), ("a", "d"), ("s", "w"), ("j", "l"), ("k", "i"))
-_ALIKE = {"FrozenLake8x8": "FrozenLake", "CliffWalkingSlippery": "CliffWalking"}
+_SPARE_KEYS = [name for name in NAMES if name not in DIGITS and name not in ARROWS and "button" not in name]
+_MAX_BYTES = 1 << 20  # of a mapping file
+_KEY_PAIRS = (("left", "right"), ("down", "up"), ("a", "d"), ("s", "w"), ("j", "l"), ("k", "i"))
+_FAMILIES = {"FrozenLake8x8": "FrozenLake", "CliffWalkingSlippery": "CliffWalking"}
 
 
 def load_mapping(path: Path, space: Discrete | Box) -> KeyMap:
-    """A mapping file for actions in `space`; `ImitaxError` names the file and the key that is wrong."""
+    """The mapping in a file, for actions in `space`; `ImitaxError` names file and invalid key."""
     try:
-        content = parse_toml(read_text(path, _MOST_BYTES))
+        content = parse_toml(read_text(path, _MAX_BYTES))
     except OSError as error:
         raise ImitaxError(f"Mapping file '{path}' cannot be read: {error.strerror}.") from error
     except ImitaxError as error:
@@ -46,19 +47,19 @@ def load_mapping(path: Path, space: Discrete | Box) -> KeyMap:
 
 
 def default_mapping(spec: EnvSpec) -> KeyMap:
-    """The mapping that comes along for an environment, whatever its version, or a generic one."""
-    known = parse_toml(files("imitax.recording").joinpath("defaults.toml").read_text(encoding="utf-8"))
+    """The mapping in defaults.toml for an environment of any version, or else a generic one."""
+    defaults = parse_toml(files("imitax.recording").joinpath("defaults.toml").read_text(encoding="utf-8"))
     family = spec.id.rpartition("-v")[0]
-    family = _ALIKE.get(family, family)
-    if family in known:
-        return parse_mapping(known[family], spec.action_space)
-    if isinstance(spec.action_space, Discrete):
+    family = _FAMILIES.get(family, family)
+    if family in defaults:
+        return parse_mapping(defaults[family], spec.action)
+    if is_index(spec.action):
         return _generic_discrete(spec)
     return _generic_box(spec)
 
 
 def parse_mapping(content: dict[str, Any], space: Discrete | Box) -> KeyMap:
-    """A mapping from what a TOML file holds; `ImitaxError` names the key that is wrong."""
+    """The mapping in the content of a TOML file; `ImitaxError` names the invalid key."""
     tables = ("idle", "fps", "keys", "axes")
     for key in content:
         if key not in tables:
@@ -69,21 +70,20 @@ def parse_mapping(content: dict[str, Any], space: Discrete | Box) -> KeyMap:
     bindings = tuple(_binding(name, value, space) for name, value in content.get("keys", {}).items())
     axes = tuple(_axis(name, value, space) for name, value in content.get("axes", {}).items())
     if not bindings and not axes:
-        expected = "[keys]" if isinstance(space, Discrete) else "[keys] or [axes]"
+        expected = "[keys]" if is_index(space) else "[keys] or [axes]"
         raise ImitaxError(f"key 'keys' is missing or empty: expected actions under {expected}.")
-    for names, key in (
-        ([frozenset(b.keys) for b in bindings], "keys"),
-        ([a.dimension for a in axes], "axes"),
+    for table, targets, name in (
+        ("keys", [frozenset(binding.keys) for binding in bindings], "the same keys"),
+        ("axes", [axis.dimension for axis in axes], "the same dimension"),
     ):
-        if len(set(names)) < len(names):
-            what = "the same keys" if key == "keys" else "the same dimension"
-            raise ImitaxError(f"key '{key}' has two entries for {what}: expected one.")
+        if len(set(targets)) < len(targets):
+            raise ImitaxError(f"key '{table}' has two entries for {name}: expected one.")
     idle = None if "idle" not in content else _action("idle", content["idle"], space)
     return KeyMap(space, bindings, axes, idle, _fps(content.get("fps")))
 
 
 def to_toml(keymap: KeyMap, title: str) -> str:
-    """The mapping file that `keymap` could have been read from."""
+    """`keymap` as a mapping file, the inverse of `load_mapping`."""
     lines = [f"# {title}"]
     if keymap.idle is None:
         lines.append("# No idle action: while no key is held, the environment waits.")
@@ -118,14 +118,16 @@ def _binding(name: str, value: Any, space: Discrete | Box) -> Binding:
     keys = tuple(name.lower().split("+")) if name != "+" else ("+",)
     for key in keys:
         if key in CONTROLS:
-            raise ImitaxError(f"key '{name}' is taken: {key} means {CONTROLS[key]} in every environment.")
+            raise ImitaxError(f"key '{name}' is reserved: {key} means {CONTROLS[key]} in every environment.")
         if key not in NAMES:
             raise unknown("key", key, NAMES)
-    if len(keys) > 1 and isinstance(space, Box):
-        raise ImitaxError(f"key '{name}' joins keys: expected single ones, those of Box actions add up.")
+    if len(keys) > 1 and is_box(space):
+        raise ImitaxError(
+            f"key '{name}' combines keys: expected single ones, since keys of Box actions add up."
+        )
     if not isinstance(value, dict):
         value = {"action": value}
-    _fields(name, value, "action", "label")
+    _check_fields(name, value, "action", "label")
     action = _action(name, value["action"], space)
     label = value.get("label", f"action {show(action)}" if isinstance(action, int) else show(action))
     if not isinstance(label, str) or not label.strip() or not label.isprintable():
@@ -134,42 +136,43 @@ def _binding(name: str, value: Any, space: Discrete | Box) -> Binding:
 
 
 def _axis(name: str, value: Any, space: Discrete | Box) -> Axis:
-    if isinstance(space, Discrete):
+    if is_index(space):
         raise ImitaxError(f"key 'axes' has {name}, but the actions are Discrete: expected only [keys].")
     if name not in AXES:
         raise unknown("axis", name, AXES)
     if not isinstance(value, dict):
         raise ImitaxError(f"key '{name}' is {brief(value)}: expected {{ dimension = 0 }}.")
-    _fields(name, value, "dimension", "low", "high")
+    _check_fields(name, value, "dimension", "low", "high")
     dimension = value["dimension"]
-    if type(dimension) is not int or not 0 <= dimension < space.size:
+    if type(dimension) is not int or not 0 <= dimension < size(space):
         raise ImitaxError(
-            f"key '{name}' has the dimension {brief(dimension)}: expected 0 … {space.size - 1}."
+            f"key '{name}' has the dimension {brief(dimension)}: expected 0 … {size(space) - 1}."
         )
-    low, high = space.low[dimension], space.high[dimension]
+    low, high = (float(bound[dimension]) for bound in bounds(space))
     ends = [value.get("low", low), value.get("high", high)]
     for end in ends:
         if not is_number(end) or not low <= end <= high:
-            raise ImitaxError(f"key '{name}' reaches to {brief(end)}: expected {low:g} … {high:g}.")
+            raise ImitaxError(f"key '{name}' extends to {brief(end)}: expected {low:g} … {high:g}.")
     return Axis(name, dimension, *map(float, ends))
 
 
-def _fields(name: str, value: dict, needed: str, *optional: str) -> None:
-    if needed not in value or not set(value) <= {needed, *optional}:
+def _check_fields(name: str, value: dict, required: str, *optional: str) -> None:
+    if required not in value or not set(value) <= {required, *optional}:
         extra = " and ".join(optional)
-        raise ImitaxError(f"key '{name}' is {brief(value)}: expected {needed} and, optionally, {extra}.")
+        raise ImitaxError(f"key '{name}' is {brief(value)}: expected {required} and, optionally, {extra}.")
 
 
 def _action(name: str, value: Any, space: Discrete | Box) -> Action:
-    if isinstance(space, Discrete):
-        if type(value) is not int or not 0 <= value < space.n:
-            raise ImitaxError(f"key '{name}' is {brief(value)}: expected an action, 0 … {space.n - 1}.")
+    if is_index(space):
+        if type(value) is not int or not 0 <= value < size(space):
+            raise ImitaxError(f"key '{name}' is {brief(value)}: expected an action, 0 … {size(space) - 1}.")
         return value
     numbers = value if isinstance(value, list) else [value]
-    fits = len(numbers) == space.size and all(map(is_number, numbers))
-    if not fits or not all(map(lambda low, x, high: low <= x <= high, space.low, numbers, space.high)):
-        box = f"{show(space.low)} … {show(space.high)}"
-        raise ImitaxError(f"key '{name}' is {brief(value)}: expected {space.size} number(s) within {box}.")
+    low, high = (tuple(bound.tolist()) for bound in bounds(space))
+    fits = len(numbers) == size(space) and all(map(is_number, numbers))
+    if not fits or not all(map(lambda low, x, high: low <= x <= high, low, numbers, high)):
+        box = f"{show(low)} … {show(high)}"
+        raise ImitaxError(f"key '{name}' is {brief(value)}: expected {size(space)} number(s) within {box}.")
     return tuple(map(float, numbers))
 
 
@@ -178,32 +181,33 @@ def _toml(action: Action) -> str:
 
 
 def _generic_discrete(spec: EnvSpec) -> KeyMap:
-    """Digits, then letters; without an idle action, since nobody knows which one would be."""
-    names = [*DIGITS, *_SPARE]
-    count = spec.action_space.n
+    """Digits, then letters; no idle action, since none is sure to do nothing."""
+    names = [*DIGITS, *_SPARE_KEYS]
+    count = size(spec.action)
     if count > len(names):
         raise ImitaxError(
             f"Environment '{spec.id}' has {count} actions, more than there are keys: expected a mapping "
-            "of the ones that matter (--keys FILE.toml)."
+            "for the ones that matter (--keys FILE.toml)."
         )
     bindings = (Binding((name,), action, f"action {action}") for action, name in enumerate(names[:count]))
-    return KeyMap(spec.action_space, tuple(bindings))
+    return KeyMap(spec.action, tuple(bindings))
 
 
 def _generic_box(spec: EnvSpec) -> KeyMap:
-    """A pair of keys and an axis of the gamepad for each dimension; idle is the action nearest to zero."""
-    space = spec.action_space
-    if space.size > len(_PAIRS):
+    """A pair of keys and a gamepad axis per dimension; idle is the action nearest to zero."""
+    space = spec.action
+    low, high = (bound.tolist() for bound in bounds(space))
+    if len(low) > len(_KEY_PAIRS):
         raise ImitaxError(
-            f"Actions of '{spec.id}' have {space.size} dimensions, more than the {len(_PAIRS)} that get "
-            "keys by default: expected a mapping (--keys FILE.toml)."
+            f"Actions of '{spec.id}' have {len(low)} dimensions, more than the {len(_KEY_PAIRS)} with "
+            "default keys: expected a mapping (--keys FILE.toml)."
         )
     rest, bindings, axes = rest_of(space), [], []
-    for dimension, pair in zip(range(space.size), _PAIRS, strict=False):
-        for key, end in zip(pair, (space.low[dimension], space.high[dimension]), strict=True):
+    for dimension, pair in zip(range(len(low)), _KEY_PAIRS, strict=False):
+        for key, end in zip(pair, (low[dimension], high[dimension]), strict=True):
             action = (*rest[:dimension], end, *rest[dimension + 1 :])
-            bindings.append(Binding((key,), action, f"{end:g}" if space.size == 1 else show(action)))
-        ends = (space.low[dimension], space.high[dimension])
-        # A stick's vertical axis grows downwards.
+            bindings.append(Binding((key,), action, f"{end:g}" if len(low) == 1 else show(action)))
+        ends = (low[dimension], high[dimension])
+        # The vertical axis of a stick points downwards.
         axes.append(Axis(f"gamepad-{dimension}", dimension, *(ends[::-1] if dimension % 2 else ends)))
     return KeyMap(space, tuple(bindings), tuple(axes), rest)

@@ -1,4 +1,4 @@
-"""The web server of the page: loopback only, and only for who knows the token in the address."""
+"""The web server of the page: loopback only, for clients that present the token."""
 
 import json
 import re
@@ -15,8 +15,8 @@ from imitax.errors import ImitaxError
 from imitax.recording.link import Link
 
 LOOPBACK = "127.0.0.1"
-OWN_NAMES = (LOOPBACK, "localhost", "::1")  # on any port: a tunnel may end at another one
-LONGEST_BODY = 1 << 16
+OWN_NAMES = (LOOPBACK, "localhost", "::1")  # with any port: an SSH tunnel may end at another one
+MAX_BODY = 1 << 16  # bytes
 STATIC = {
     "": ("index.html", "text/html; charset=utf-8"),
     "style.css": ("style.css", "text/css; charset=utf-8"),
@@ -34,7 +34,7 @@ HEADERS = {
 
 
 class Server:
-    """Serves one `link` in threads of its own, inside a `with` block."""
+    """Serves one `link` in its own threads, in a `with` block; `ImitaxError` if `port` is taken."""
 
     def __init__(self, link: Link, port: int = 0):
         self.token = secrets.token_urlsafe(16)
@@ -42,14 +42,14 @@ class Server:
             self._server = _Loopback(port, link, self.token)
         except OSError as error:
             raise ImitaxError(
-                f"Port {port} of {LOOPBACK} cannot be had ({error.strerror}): choose another with --port, "
-                "or leave it out."
+                f"Port {port} of {LOOPBACK} is not available ({error.strerror}): choose another with --port, "
+                "or leave --port out."
             ) from error
         self.port = self._server.server_address[1]
         self.address = f"http://{LOOPBACK}:{self.port}/{self.token}/"
 
     def __enter__(self) -> "Server":
-        # Asked every so often whether to end; the default of half a second would be waited for on closing.
+        # The interval between checks for shutdown, which closing waits for; the default is 0.5 s.
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
@@ -70,11 +70,11 @@ class _Loopback(ThreadingHTTPServer):
         super().__init__((LOOPBACK, port), _Handler)
 
     def server_bind(self) -> None:
-        TCPServer.server_bind(self)  # the usual one asks a name server for this machine's name
+        TCPServer.server_bind(self)  # HTTPServer's own asks a name server for this machine's name
         self.server_name, self.server_port = self.server_address[:2]
 
     def handle_error(self, request, client_address) -> None:
-        """A connection that broke off is no news; anything else is a fault of ours and is told."""
+        """Ignore connections that broke off; anything else is a bug and is reported."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
@@ -82,8 +82,8 @@ class _Loopback(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "imitax", ""
-    timeout = 60  # seconds for a request to arrive, or for a write to be taken
-    disable_nagle_algorithm = True  # small messages, at once
+    timeout = 60  # seconds for a request to arrive, or for a write to be accepted
+    disable_nagle_algorithm = True  # send small messages at once
     server: _Loopback
 
     def do_GET(self) -> None:
@@ -95,33 +95,33 @@ class _Handler(BaseHTTPRequestHandler):
         elif path in self.server.static:
             self._answer(200, *self.server.static[path])
         else:
-            self._refuse(404, "There is no such page.")
+            self._refuse(404, "No such page.")
 
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")
-        if not re.fullmatch("[0-9]{1,9}", length) or int(length) > LONGEST_BODY:
-            return self._refuse(413, f"A body of at most {LONGEST_BODY} bytes is expected.")
-        body = self.rfile.read(int(length))  # before refusing: what is left unread would reset the connection
+        if not re.fullmatch("[0-9]{1,9}", length) or int(length) > MAX_BODY:
+            return self._refuse(413, f"Expected a body of at most {MAX_BODY} bytes.")
+        body = self.rfile.read(int(length))  # even to refuse: unread bytes reset connections
         if (name := self._permitted()) is None:
             return
         if name != "input":
-            return self._refuse(404, "There is no such page.")
+            return self._refuse(404, "No such page.")
         try:
-            page, saw = self._take(json.loads(body))
+            page, number = self._receive(json.loads(body))
         except (ValueError, TypeError, KeyError, RecursionError):
             return self._refuse(400, "This is not what the page sends.")
         self._answer(204, b"", "")
-        if saw is not None:  # after the answer: once the last message has been seen, the program ends
-            self.server.link.saw(page, saw)
+        if number is not None:  # after the answer: the last one ends the program
+            self.server.link.acknowledge(page, number)
 
     def log_message(self, format, *args) -> None:
-        """Nothing: the terminal belongs to the player."""
+        """Log nothing: the terminal is for the player."""
 
     def _permitted(self) -> str | None:
-        """What of the page is asked for, or None after refusing.
+        """The requested path below the token, or None after a refusal.
 
-        A name that does not mean this machine in Host is another site's, which has been pointed here (DNS
-        rebinding); one in Origin, another site's script.
+        A Host that does not name this machine belongs to another site whose name points here (DNS
+        rebinding); such an Origin, to another site's script.
         """
         hosts = self.headers.get_all("Host", [])
         origins = self.headers.get_all("Origin", [])
@@ -130,24 +130,24 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         token, slash, name = self.path.removeprefix("/").partition("/")
         if not slash or not secrets.compare_digest(token.encode(), self.server.token.encode()):
-            self._refuse(403, "The address lacks its token: copy it whole from the terminal.")
+            self._refuse(403, "The address lacks its token: copy the full address from the terminal.")
             return None
         return name
 
-    def _take(self, told: dict) -> tuple[str, int | None]:
-        """Hands on what the player did; (page, number of the message that it has shown, if it says so)."""
-        page, part, saw = told["page"], told.get("part"), told.get("saw")
-        numbers = [number for number in (part, saw) if number is not None]
+    def _receive(self, post: dict) -> tuple[str, int | None]:
+        """Pass the acts of a post on; returns (page, number of the acknowledged message or None)."""
+        page, part, acknowledged = post["page"], post.get("part"), post.get("acknowledged")
+        numbers = [number for number in (part, acknowledged) if number is not None]
         if not numbers or any(type(number) is not int for number in numbers):
-            raise ValueError("neither a part nor a message")
+            raise ValueError("neither a part nor an acknowledgement")
         if part is not None:
-            self.server.link.receive(page, part, [list(act) for act in told["acts"]])
-        return page, saw
+            self.server.link.receive(page, part, [list(act) for act in post["acts"]])
+        return page, acknowledged
 
     def _stream(self, page: str) -> None:
         messages = self.server.link.messages(page)
         try:
-            first = next(messages)  # before anything is answered: what the page then posts must be taken
+            first = next(messages)  # registers the page before the answer, after which it may post
             self.close_connection = True
             self._head(200, "text/event-stream")
             for message in chain([first], messages):
@@ -157,7 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
             messages.close()
 
     def _refuse(self, status: int, sentence: str) -> None:
-        self.close_connection = True  # whatever else it sent is not read
+        self.close_connection = True  # the rest of the request stays unread
         self._answer(status, f"{sentence}\n".encode(), "text/plain; charset=utf-8")
 
     def _answer(self, status: int, body: bytes, kind: str) -> None:

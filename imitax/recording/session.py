@@ -1,9 +1,9 @@
-"""A person plays, episode after episode: what is held, what is stepped, what is kept.
+"""The state of a recording: held keys, the current episode, and the kept ones.
 
-A session knows neither how keys arrive nor how pictures are shown. A front end tells it of keys, axes and
-commands, calls `advance` with the time, and shows `view()` and `picture` whenever `changes` has grown.
+A session is independent of input devices and displays. A front end reports keys, axes and commands,
+calls `advance` with the time, and shows `view()` and `picture` whenever `changes` has grown.
 
-    paused ──key, pause──► playing ──end of the episode──► deciding ──keep, discard──► paused (the next one)
+    paused ──key, pause──► playing ──end of the episode──► deciding ──keep, discard──► paused (next episode)
        ▲───────pause──────────┘                             finish, from paused ──► over
 """
 
@@ -22,23 +22,26 @@ PACES = (0.5, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 
 
 
 class Playable(Protocol):
-    """What a session needs of an environment (see `game.Game`)."""
+    """An environment as a session uses it; `game.Game` is one."""
 
     spec: EnvSpec
 
     @property
     def picture(self) -> np.ndarray:
-        """What the player sees, uint8 [H, W, 3]."""
+        """The current frame, uint8 [H, W, 3]."""
+        ...
 
     def reset(self, seed: int) -> np.ndarray:
         """Start an episode; its first observation [O]."""
+        ...
 
     def step(self, action: Action) -> tuple[np.ndarray, float, bool, bool]:
         """Next observation [O], reward, terminated, truncated."""
+        ...
 
 
 class Episode(NamedTuple):
-    """What the player did, and what came of it."""
+    """One episode of T steps."""
 
     observations: np.ndarray  # float32 [T, O], before each action
     actions: np.ndarray  # int64 [T] or float32 [T, A], in the environment's units
@@ -47,7 +50,7 @@ class Episode(NamedTuple):
 
 
 class View(NamedTuple):
-    """What the player is told beside the picture."""
+    """All that a front end shows besides the picture."""
 
     phase: Phase
     episode: int  # from 1, kept or not
@@ -56,15 +59,20 @@ class View(NamedTuple):
     kept: int  # in this session
     fps: float
     ended: str  # how the episode ended: "", "terminated" or "time limit"
-    action: str  # the last one, in words
+    action: str  # label of the last one, or ""
     notice: str  # one sentence, or ""
 
 
 class Session:
-    """Plays on `game` with `keymap`; `keep` stores an episode before the next one starts.
+    """Plays `game` with `keymap`; `keep` stores an episode before the next one starts.
 
-    `seeds` are those of the episodes. After `episodes` kept ones the session is over. When `keep` raises
-    an `ImitaxError` or `OSError`, the player is told, and may try again.
+    Args:
+        seeds: one per episode
+        fps: steps per second at the start
+        episodes: number of kept episodes after which the session is over; None: no limit
+
+    When `keep` raises an `ImitaxError` or `OSError`, the notice shows it and the player may try
+    again.
     """
 
     def __init__(
@@ -77,28 +85,28 @@ class Session:
         episodes: int | None = None,
     ):
         self.keymap, self.spec = keymap, game.spec
-        self.changes = 0  # grows with everything that a front end would show
+        self.changes = 0  # grows with every change of the view
         self.pictures = 0  # grows with every new picture
         self.kept: list[Episode] = []
-        self._game, self._keep, self._seeds, self._wanted = game, keep, seeds, episodes
+        self._game, self._keep, self._seeds, self._limit = game, keep, seeds, episodes
         self._fps, self._due = fps, 0.0
         self._held: dict[str, str] = {}  # key -> "new", "down" or "up", oldest first: see `press`
         self._axes: dict[str, float] = {}
         self._number, self._notice, self._stopped = 0, "", False
         self._start()
 
-    # What a front end tells
+    # Called by a front end for each event
 
     def press(self, name: str) -> None:
-        """A key goes down. One that goes up before the next step still counts for that step."""
+        """A key goes down; it counts for the next step even if it goes up before."""
         if name in CONTROLS:
             return self.command(CONTROLS[name])
-        if not self.keymap.knows(name):
+        if not self.keymap.uses(name):
             return
         self._held.pop(name, None)
         self._held[name] = "new"
         if self._phase == "paused":
-            self._go_on()
+            self._resume()
         self._touch()
 
     def release(self, name: str) -> None:
@@ -110,7 +118,7 @@ class Session:
         self._touch()
 
     def release_all(self) -> None:
-        """The player is elsewhere: no key is held, no axis moved, and the game waits."""
+        """Release all keys and axes, and pause: the player has turned to something else."""
         self._held.clear()
         self._axes.clear()
         if self._phase == "playing":
@@ -118,14 +126,14 @@ class Session:
         self._touch()
 
     def move(self, axis: str, position: float | None) -> None:
-        """An axis is at `position` in [−1, 1], or (None) has been let go."""
+        """An axis is at `position` in [−1, 1]; None: released."""
         if position is None:
             self._axes.pop(axis, None)
-        elif self.keymap.knows(axis):
+        elif self.keymap.uses(axis):
             self._axes[axis] = min(1.0, max(-1.0, position))
 
     def command(self, name: str) -> None:
-        """One of the values of `keys.CONTROLS`; one that makes no sense now does nothing."""
+        """Carry out one of the values of `keys.CONTROLS`; does nothing where it does not apply."""
         self._notice = ""
         if name == "keep" and self._phase == "deciding":
             self._keep_episode()
@@ -134,7 +142,7 @@ class Session:
         elif name == "pause" and self._phase == "playing":
             self._phase = "paused"
         elif name == "pause" and self._phase == "paused":
-            self._go_on()
+            self._resume()
         elif name == "faster":
             self._fps = next((pace for pace in PACES if pace > self._fps), self._fps)
         elif name == "slower":
@@ -144,21 +152,22 @@ class Session:
         self._touch()
 
     def stop(self) -> None:
-        """Ends the session at once, whatever it is doing; safe to call from a signal handler."""
+        """End the session in any phase; safe to call from a signal handler."""
         self._stopped = True
         self._touch()
 
-    # What happens in time
+    # Called by a front end with the time
 
     def advance(self, now: float) -> None:
-        """Takes the step that is due at `now` (seconds of any clock), if one is and an action is meant."""
+        """Take a step if one is due at `now` (seconds of any clock) and keys mean an action."""
         if self.over or self._phase != "playing" or now < self._due:
             return
-        action = self._meant()
+        action = self._action()
         if action is None:
             return
         period = 1 / self._fps
-        # Steady while it can keep up; after a wait or a pause, the next step is a whole period away.
+        # A steady rate while calls keep up; after a wait or a pause, the next step is a full period
+        # away.
         self._due = self._due + period if now < self._due + period else now + period
         self._observations.append(self._obs)
         self._actions.append(action)
@@ -172,12 +181,12 @@ class Session:
         self._touch()
 
     def wait(self, now: float) -> float | None:
-        """Seconds until a step is due; None if there is none before the player does something."""
-        if self.over or self._phase != "playing" or self._meant() is None:
+        """Seconds until a step is due; None: none before the player acts."""
+        if self.over or self._phase != "playing" or self._action() is None:
             return None
         return max(0.0, self._due - now)
 
-    # What a front end shows
+    # Shown by a front end
 
     @property
     def over(self) -> bool:
@@ -186,28 +195,33 @@ class Session:
 
     @property
     def picture(self) -> np.ndarray:
-        """uint8 [H, W, 3]."""
+        """The current frame, uint8 [H, W, 3]."""
         return self._game.picture
 
     @property
     def held(self) -> list[str]:
-        """The keys that count for the next step."""
+        """The keys that count for the next step, oldest first."""
         return list(self._held)
 
     def view(self) -> View:
-        """What there is to tell now."""
-        phase = "over" if self.over else self._phase
-        last = self.keymap.label(self._actions[-1]) if self._actions else ""
+        """The current view."""
         return View(
-            phase, self._number, self._steps, self._total, len(self.kept), self._fps, self._ended, last,
-            self._notice,
-        )  # fmt: skip
+            phase="over" if self.over else self._phase,
+            episode=self._number,
+            steps=self._steps,
+            total=self._total,
+            kept=len(self.kept),
+            fps=self._fps,
+            ended=self._ended,
+            action=self.keymap.label(self._actions[-1]) if self._actions else "",
+            notice=self._notice,
+        )
 
     @property
     def _steps(self) -> int:
         return len(self._actions)
 
-    def _meant(self) -> Action | None:
+    def _action(self) -> Action | None:
         return self.keymap.action(self.held, self._axes)
 
     def _touch(self) -> None:
@@ -224,22 +238,22 @@ class Session:
         self.pictures += 1
         self._touch()
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         self._phase, self._notice = "playing", ""
 
     def _keep_episode(self) -> None:
-        number = np.float32 if isinstance(self._actions[0], tuple) else np.int64
-        episode = Episode(
-            np.stack(self._observations), np.array(self._actions, number), self._total,
-            self._ended == "terminated",
-        )  # fmt: skip
+        dtype = np.float32 if isinstance(self._actions[0], tuple) else np.int64
+        actions = np.array(self._actions, dtype)
+        terminated = self._ended == "terminated"
+        episode = Episode(np.stack(self._observations), actions, self._total, terminated)
         try:
             self._keep(episode)
         except (ImitaxError, OSError) as error:
-            self._notice = f"Not kept: {' '.join(str(error).split())} Mend it and keep again, or discard."
+            reason = " ".join(str(error).split())
+            self._notice = f"Not kept: {reason} Fix it and press keep again, or discard."
             return
         self.kept.append(episode)
-        if len(self.kept) == self._wanted:
+        if len(self.kept) == self._limit:
             self._phase = "over"
         else:
             self._start()

@@ -1,4 +1,4 @@
-"""The front end in a window. The only place that imports pygame."""
+"""The front end in a window."""
 
 import os
 import time
@@ -10,22 +10,22 @@ from imitax.errors import ImitaxError
 from imitax.recording.game import has_display
 from imitax.recording.session import Session, View
 
-NO_WINDOW = "No window can be opened here ({}): play in the browser with --browser."
-LEAST_WIDTH, LEAST_PICTURE, MARGIN, LINE = 640, 480, 14, 24  # pixels
+NO_WINDOW = "Cannot open a window ({}): play in the browser with --browser."
+MIN_WIDTH, MIN_PICTURE, MARGIN, LINE = 640, 480, 14, 24  # pixels
 PAPER, INK, FAINT, ACCENT, VEIL = "#16191f", "#eceef2", "#98a0ae", "#7ab8ff", "#16191fe0"
-NAMES = {"return": "enter", "=": "+", "_": "-"}  # of pygame -> ours
-LONGEST_WAIT = 1 / 60  # seconds between two looks at the events
-CONTROLS = "P pause    + − pace    Backspace give up    Esc finish"
+NAMES = {"return": "enter", "=": "+", "_": "-"}  # names of pygame -> ours
+MAX_WAIT = 1 / 60  # seconds between two polls of the events
+CONTROLS = "P pause    + − speed    Backspace give up    Esc finish"
 
 
 def check() -> None:
-    """`ImitaxError` if no window can be expected to open; to be asked before pygame is started."""
+    """`ImitaxError` where no window can open; call it before pygame starts."""
     if not has_display() and not os.environ.get("SDL_VIDEODRIVER"):
-        raise ImitaxError(NO_WINDOW.format("there is no display"))
+        raise ImitaxError(NO_WINDOW.format("no display"))
 
 
 def play(session: Session) -> None:
-    """Shows `session` in a window until it is over or the window is closed."""
+    """Show `session` in a window until it is over or the window is closed."""
     import pygame
 
     try:
@@ -34,32 +34,32 @@ def play(session: Session) -> None:
     except pygame.error as error:
         raise ImitaxError(NO_WINDOW.format(error)) from error
     try:
-        shown = -1
+        changes = -1  # as of the last frame
         while not session.over:
             for event in pygame.event.get():
                 window.handle(event)
             session.advance(time.monotonic())
-            if session.changes != shown:
-                shown = session.changes
+            if session.changes != changes:
+                changes = session.changes
                 window.draw()
             due = session.wait(time.monotonic())
-            pygame.time.wait(round(1000 * min(LONGEST_WAIT, LONGEST_WAIT if due is None else due)))
+            pygame.time.wait(round(1000 * min(MAX_WAIT, MAX_WAIT if due is None else due)))
     finally:
         pygame.quit()
 
 
 class Window:
-    """The picture, and below it a panel that says what there is to know."""
+    """The picture, and below it a panel with numbers, keys and controls."""
 
     def __init__(self, pygame: ModuleType, session: Session):
         self._pygame, self._session = pygame, session
         pygame.font.init()
         pygame.joystick.init()
         self._font, self._large = pygame.font.Font(None, 22), pygame.font.Font(None, 34)
-        self._sticks = {}  # opened gamepads, which send events only while someone holds on to them
+        self._sticks = {}  # id -> gamepad; pygame sends events only of those that are referenced
         height, width, _ = session.picture.shape
-        scale = max(1.0, LEAST_PICTURE / width)
-        width, height = max(round(width * scale), LEAST_WIDTH), round(height * scale)
+        scale = max(1.0, MIN_PICTURE / width)
+        width, height = max(round(width * scale), MIN_WIDTH), round(height * scale)
         self._keys = self._wrap([f"{b.name}: {b.label}" for b in session.keymap.bindings], width)
         self._keys += self._wrap([f"{a.name}: dimension {a.dimension}" for a in session.keymap.axes], width)
         self._panel = LINE * (2 + len(self._keys)) + 2 * MARGIN
@@ -67,7 +67,7 @@ class Window:
         pygame.display.set_caption(f"imitax: {session.spec.id}")
 
     def handle(self, event) -> None:
-        """Tells the session what an event means."""
+        """Translate an event into calls of the session."""
         pygame, session = self._pygame, self._session
         if event.type == pygame.QUIT:
             session.stop()
@@ -98,7 +98,7 @@ class Window:
             session.release(f"button-{event.button}")
 
     def draw(self) -> None:
-        """The session as it is now."""
+        """Draw the current view."""
         pygame, view, place = self._pygame, self._session.view(), self._place()
         self.screen.fill(PAPER)
         picture = pygame.surfarray.make_surface(np.swapaxes(self._session.picture, 0, 1))
@@ -112,15 +112,20 @@ class Window:
 
     def _draw_panel(self, view: View, y: int) -> None:
         facts = [
-            f"return {view.total:.5g}", f"{view.steps} steps", f"{view.fps:g} steps/s",
-            f"episode {view.episode}", f"kept {view.kept}", *([view.action] if view.action else []),
-        ]  # fmt: skip
-        lines = [("     ".join(facts), INK), *((line, ACCENT) for line in self._keys), (CONTROLS, FAINT)]
+            f"return {view.total:.5g}",
+            f"{view.steps} steps",
+            f"{view.fps:g} steps/s",
+            f"episode {view.episode}",
+            f"kept {view.kept}",
+            view.action,
+        ]
+        lines = [("     ".join(filter(None, facts)), INK)]
+        lines += [*((line, ACCENT) for line in self._keys), (CONTROLS, FAINT)]
         for index, (line, colour) in enumerate(lines):
             self.screen.blit(self._font.render(line, True, colour), (MARGIN, y + index * LINE))
 
     def _draw_notice(self, view: View, place) -> None:
-        """A box over the picture's upper edge, where it hides the least."""
+        """Draw a box over the upper edge of the picture, where it hides least."""
         pygame = self._pygame
         title, *lines = _words(view)
         lines = [part for line in lines for part in self._wrap(line.split(" "), place.width - 40, " ")]
@@ -137,7 +142,7 @@ class Window:
         self.screen.blit(box, box.get_rect(midtop=(place.centerx, place.top + MARGIN)))
 
     def _place(self):
-        """Where the picture is: as large as fits above the panel, in its own proportions."""
+        """The rectangle of the picture: as large as fits above the panel, undistorted."""
         height, width, _ = self._session.picture.shape
         room_x, room_y = self.screen.get_width(), max(1, self.screen.get_height() - self._panel)
         scale = min(room_x / width, room_y / height)
@@ -146,11 +151,12 @@ class Window:
         return place
 
     def _point(self, at: tuple[int, int] | None) -> None:
-        """The mouse is at this pixel, or away."""
+        """Report the mouse at a pixel; None: outside the window."""
         place = self._place()
-        inside = at is not None and place.collidepoint(at)
         for index, axis in enumerate(("mouse-x", "mouse-y")):
-            position = 2 * (at[index] - place.topleft[index]) / place.size[index] - 1 if inside else None
+            position = None
+            if at is not None and place.collidepoint(at):
+                position = 2 * (at[index] - place.topleft[index]) / place.size[index] - 1
             self._session.move(axis, position)
 
     def _wrap(self, parts: list[str], width: int, gap: str = "     ") -> list[str]:
@@ -165,7 +171,7 @@ class Window:
 
 
 def key_name(name: str) -> str:
-    """Our name of what pygame calls a key; those of the number pad are the same as the others."""
+    """Our name for pygame's name of a key; the number pad has the same names as the main keys."""
     name = name.lower()
     if len(name) == 3 and name[0] == "[" and name[2] == "]":
         name = name[1]
@@ -173,11 +179,11 @@ def key_name(name: str) -> str:
 
 
 def _words(view: View) -> list[str]:
-    """A title and lines below it."""
+    """A title and the lines below it, for a paused game or a choice."""
     notice = [view.notice] if view.notice else []
     if view.phase == "deciding":
         how = "The task" if view.ended == "terminated" else "The time limit"
         title = f"Return {view.total:.5g} in {view.steps} steps"
         return [title, f"{how} ended the episode.", "Enter: keep it          Backspace: discard it", *notice]
     title = "Paused" if view.steps else f"Episode {view.episode}"
-    return [title, *(notice or ["Press one of the keys below, or P, to play."])]
+    return [title, *(notice or ["Press P or one of the keys below to play."])]

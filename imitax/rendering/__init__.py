@@ -1,1 +1,1 @@
-"""Pictures and films of policies."""
+"""Renders episodes of policies: in a window, as GIF or video, as frames."""

@@ -1,4 +1,4 @@
-"""Frames of episodes as a file: a GIF, or a video (.mp4). The only place that imports av."""
+"""Writes frames of episodes to a file: a GIF, or a video (.mp4)."""
 
 from pathlib import Path
 from typing import Protocol
@@ -10,13 +10,15 @@ from imitax.files.write import new_file, replacing
 
 
 class Film(Protocol):
-    """Takes frames [H, W, 3] of uint8, then writes them."""
+    """Collects frames, then writes them to a file."""
 
     def add(self, frame: np.ndarray) -> None:
-        """Append a frame."""
+        """Append a frame, uint8 [H, W, 3]."""
+        ...
 
     def save(self, path: Path, fps: float) -> None:
-        """Write the file, whole or not at all."""
+        """Write the complete file, or none if that fails."""
+        ...
 
 
 def film(path: Path) -> Film:
@@ -34,7 +36,7 @@ def film(path: Path) -> Film:
 
 
 class _Gif:
-    """Frames with one palette for all, so that colours do not flicker and an hour fits into memory."""
+    """Frames with a shared palette: no flicker, and an hour fits into memory."""
 
     def __init__(self):
         self._frames: list = []
@@ -57,13 +59,14 @@ class _Gif:
 
 
 class _Video:
-    """H.264 in MP4, as every browser plays it; a few hundred kilobytes for a minute of MuJoCo."""
+    """H.264 in MP4, which every browser plays; a few hundred kilobytes per minute of MuJoCo."""
 
     def __init__(self, av):
         self._av, self._frames = av, []
 
     def add(self, frame: np.ndarray) -> None:
-        # The encoder halves the resolution of colours: even sides. YUV takes half the memory of RGB, too.
+        # The encoder halves the resolution of colours, so sides must be even. YUV halves the memory
+        # of RGB.
         even = np.ascontiguousarray(frame[: len(frame) // 2 * 2, : frame.shape[1] // 2 * 2])
         self._frames.append(self._av.VideoFrame.from_ndarray(even, format="rgb24").reformat(format="yuv420p"))
 

@@ -1,13 +1,14 @@
-"""How MuJoCo can draw without a display: EGL or OSMesa, whichever works on this machine."""
+"""Finds a library with which MuJoCo renders without a display: EGL or OSMesa."""
 
 import os
 import subprocess
 import sys
 from functools import cache
+from typing import Any
 
-_LIBRARIES = ("egl", "osmesa")  # the first draws on a GPU where there is one
+_LIBRARIES = ("egl", "osmesa")  # the first uses a GPU if there is one
 
-# As the environments do it, in a process of its own: a library that does not work may end the process.
+# As the environments do, but in another process: a broken library may crash it.
 _ATTEMPT = """
 import mujoco
 from mujoco.{name} import GLContext
@@ -19,7 +20,7 @@ mujoco.MjrContext(mujoco.MjModel.from_xml_string("<mujoco/>"), mujoco.mjtFontSca
 
 @cache
 def offscreen_library() -> str | None:
-    """The value of MUJOCO_GL to draw with: the user's own, or the first that works; None without any."""
+    """The value for MUJOCO_GL: the user's own, or the first library that works, or None."""
     if chosen := os.environ.get("MUJOCO_GL"):
         return chosen
     return next((name for name in _LIBRARIES if _works(name)), None)
@@ -28,15 +29,13 @@ def offscreen_library() -> str | None:
 def _works(name: str) -> bool:
     environment = os.environ | {"MUJOCO_GL": name, "PYOPENGL_PLATFORM": name}
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", _ATTEMPT.format(name=name)],
-            env=environment, capture_output=True, timeout=60,
-        )  # fmt: skip
+        command = [sys.executable, "-c", _ATTEMPT.format(name=name)]
+        process = subprocess.run(command, env=environment, capture_output=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired):
         return False
-    return done.returncode == 0
+    return process.returncode == 0
 
 
-def is_mujoco(env) -> bool:
-    """Whether a Gymnasium environment is one of MuJoCo, the user's own among them."""
+def is_mujoco(env: Any) -> bool:
+    """Whether a Gymnasium environment is a MuJoCo one, including the user's own."""
     return any(kind.__name__ == "MujocoEnv" for kind in type(env.unwrapped).__mro__)

@@ -2,9 +2,7 @@
 
 import json
 import math
-import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from imitax.errors import ImitaxError, Interrupted
+from imitax.files.signals import first_signal
 from imitax.files.write import finite
 from imitax.policies.tensors import from_tensors, to_tensors
 from imitax.runs import checkpoint
@@ -49,7 +48,7 @@ class Recorder:
     @contextmanager
     def recording(self) -> Iterator[None]:
         """Keeps metrics.jsonl open, and turns Ctrl-C and SIGTERM into a stop after the iteration."""
-        with (self.path / "metrics.jsonl").open("w") as self._file, self._signals():
+        with (self.path / "metrics.jsonl").open("w") as self._file, first_signal(self._ask_to_stop):
             yield
 
     def __call__(self, moment: Moment) -> None:
@@ -113,23 +112,8 @@ class Recorder:
             self._file.write(json.dumps(line) + "\n")
         self._file.flush()
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def ask(number, frame):
-            del frame
-            self._stop = signal.Signals(number).name
-            signal.signal(number, before[number])  # a second one is not patient
-
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def _ask_to_stop(self, signal: str) -> None:
+        self._stop = signal
 
 
 def _named(tensors: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

@@ -27,6 +27,16 @@ def duration(seconds: float) -> str:
     return f"{rounded} s"
 
 
+def evaluation_cells(returns: dict, score: float | None) -> list[str]:
+    """Mean ± standard deviation, 95 % interval and normalised score, from what `describe_returns` gives."""
+    low, high = returns["interval"]
+    return [
+        f"{returns['mean']:.1f} ± {returns['std']:.1f}",
+        f"[{low:.1f}, {high:.1f}]",
+        "" if score is None or not math.isfinite(score) else f"{score:z.2f}",
+    ]
+
+
 def _scaled(number: float, units: tuple[str, ...]) -> str:
     if not math.isfinite(number):
         return "?"

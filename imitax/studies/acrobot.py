@@ -1,4 +1,4 @@
-"""The original study of GAIL on Acrobot-v1, repeated with several seeds and with the controls it lacked."""
+"""The original study of GAIL on Acrobot-v1, with several seeds and the controls it lacked."""
 
 import time
 from typing import NamedTuple
@@ -12,9 +12,11 @@ from imitax.studies.study import Arrays, Study
 
 ENV = "Acrobot-v1"
 EPISODES = 100
-STEPS = 5000  # of an iteration
-KEPT = ("episode_length", "expert_score", "policy_score", "discriminator_loss", "discriminator_accuracy",
-        "reward_mean", "reward_std", "expertlike_fraction", "entropy")  # fmt: skip
+STEPS = 5000  # per iteration
+METRICS = (
+    *("episode_length", "entropy", "reward_mean", "reward_std", "expertlike_fraction"),
+    *("expert_score", "policy_score", "discriminator_loss", "discriminator_accuracy"),
+)
 
 
 class Case(NamedTuple):
@@ -22,7 +24,7 @@ class Case(NamedTuple):
 
     label: str
     method: str
-    demonstrations: str | None  # a shipped set, "junk" (a random policy's trajectories), or none
+    demonstrations: str | None  # a shipped set; "junk": a random policy's trajectories; or None
     preset: str | None = None
     settings: tuple[tuple[str, object], ...] = ()
 
@@ -44,18 +46,18 @@ CASES = {
 }
 
 
-def run_case(key: str, seeds: int, iterations: int, progress) -> Arrays:
-    """Train a case with all seeds at once and evaluate the last policies.
+def run_case(key: str, seeds: int, iterations: int, callbacks) -> Arrays:
+    """Train a case with all seeds at once and evaluate the final policies.
 
-    Curves [S, I] as curve_NAME, returns of fresh episodes [S, N] as sampled and deterministic, and seconds.
+    Curves are [S, I] as curve_NAME, returns of fresh episodes [S, N] as sampled and deterministic;
+    seconds are those of training.
     """
-    case = CASES[key]
     from imitax.envs import make
     from imitax.experts.demonstrate import load_demonstrations
-    from imitax.runs.folder import train
     from imitax.training.evaluation import evaluate, record_random
+    from imitax.training.train import train
 
-    env = make(ENV)
+    case, env = CASES[key], make(ENV)
     demonstrations = None
     if case.demonstrations == "junk":
         demonstrations = record_random(env, 7)
@@ -63,11 +65,18 @@ def run_case(key: str, seeds: int, iterations: int, progress) -> Arrays:
         demonstrations = load_demonstrations(case.demonstrations, env.spec)
     start = time.perf_counter()
     training = train(
-        case.method, env, demonstrations, seeds=seeds, iterations=iterations, steps=STEPS,
-        preset=case.preset, settings=dict(case.settings), progress=progress,
-    )  # fmt: skip
+        case.method,
+        env,
+        demonstrations,
+        seeds=seeds,
+        iterations=iterations,
+        steps=STEPS,
+        preset=case.preset,
+        settings=dict(case.settings),
+        callbacks=callbacks,
+    )
     seconds = time.perf_counter() - start
-    curves = {f"curve_{name}": training.metrics[name] for name in KEPT if name in training.metrics}
+    curves = {f"curve_{name}": training.metrics[name] for name in METRICS if name in training.metrics}
     sampled, deterministic = (
         evaluate(training.policies, env, EPISODES, stochastic).returns for stochastic in (True, False)
     )
@@ -78,15 +87,17 @@ def run_case(key: str, seeds: int, iterations: int, progress) -> Arrays:
 
 def _summarise(result: Arrays) -> dict:
     means = result["sampled"].mean(axis=1)
-    low, high = bootstrap_interval(means, interquartile_mean)
+    sampled = {
+        "interquartile_mean": float(interquartile_mean(means)),
+        "interval": list(bootstrap_interval(means, interquartile_mean)),
+        "seed_means": means.tolist(),
+    }
+    deterministic = float(interquartile_mean(result["deterministic"].mean(axis=1)))
     return {
-        "return_sampled": {"interquartile_mean": float(interquartile_mean(means)), "interval": [low, high],
-                           "seed_means": means.tolist()},
-        "return_deterministic": {
-            "interquartile_mean": float(interquartile_mean(result["deterministic"].mean(axis=1)))
-        },
+        "return_sampled": sampled,
+        "return_deterministic": {"interquartile_mean": deterministic},
         "seconds": round(float(result["seconds"]), 1),
-    }  # fmt: skip
+    }
 
 
 def expert_length() -> float:
@@ -104,7 +115,7 @@ def _lengths(axis, results: dict[str, Arrays], title: str) -> None:
 
 
 def draw_lengths(results: dict[str, Arrays]):
-    """(a) Episode length while training for each number of demonstrations."""
+    """(a) Episode length during training for each number of demonstrations."""
     figure, axes = figures.new(width=6.5, height=4)
     _lengths(axes[0, 0], results, "GAIL on Acrobot-v1, by number of demonstrations")
     return figure
@@ -128,13 +139,13 @@ def draw_scores(results: dict[str, Arrays]):
 
 
 def draw_reward(results: dict[str, Arrays]):
-    """(c) Deviation of the learnt reward, and how many policy pairs look like the expert's mean."""
+    """(c) Standard deviation of the reward, and policy pairs above the expert's mean score."""
     figure, axes = figures.new(1, 2, width=5.0)
     left, right = axes[0]
     for (key, result), colour in zip(results.items(), figures.COLOURS, strict=False):
         figures.curve(left, result["curve_reward_std"], _setting(key), colour)
         figures.curve(right, 5000 * result["curve_expertlike_fraction"], _setting(key), colour)
-    left.set(xlabel="iteration", ylabel="deviation of the reward", title="learnt reward")
+    left.set(xlabel="iteration", ylabel="standard deviation of the reward", title="learnt reward")
     right.set(xlabel="iteration", ylabel="policy pairs of 5,000", title="pairs with D ≥ the expert's mean D")
     for axis in (left, right):
         axis.legend(frameon=False, fontsize=8)
@@ -142,21 +153,21 @@ def draw_reward(results: dict[str, Arrays]):
 
 
 def draw_against_ppo(results: dict[str, Arrays]):
-    """(d) GAIL against PPO on the true reward from the same parameters."""
+    """(d) GAIL against PPO on the true reward, from the same initial parameters."""
     figure, axes = figures.new(width=6.5, height=4)
     _lengths(axes[0, 0], results, "GAIL and PPO on the true reward, same initial parameters")
     return figure
 
 
 def draw_pretrained(results: dict[str, Arrays]):
-    """(e) The same with the discriminator pre-trained for 30 iterations."""
+    """(e) GAIL and PPO as in (d), and GAIL with a discriminator pre-trained for 30 iterations."""
     figure, axes = figures.new(width=6.5, height=4)
     _lengths(axes[0, 0], results, "Pre-training the discriminator for 30 iterations")
     return figure
 
 
 def draw_controls(results: dict[str, Arrays]):
-    """(f) Constant reward and junk demonstrations, the original's setting and ours."""
+    """(f) Constant reward and junk demonstrations, in the original setting and in ours."""
     figure, axes = figures.new(1, 2, width=5.4, height=4)
     original = {key: result for key, result in results.items() if key.startswith("original")}
     ours = {key: result for key, result in results.items() if key not in original}
@@ -175,18 +186,21 @@ FIGURES = (
     ("c-reward", ("gail-7", "original-gail"), draw_reward),
     ("d-against-ppo", ("gail-7", "ppo"), draw_against_ppo),
     ("e-pretrained", ("gail-7", "ppo", "gail-7-pretrained"), draw_pretrained),
-    ("f-controls", ("original-gail", "original-constant", "original-junk", "gail-7", "constant", "junk"),
-     draw_controls),
-)  # fmt: skip
+    (
+        "f-controls",
+        ("original-gail", "original-constant", "original-junk", "gail-7", "constant", "junk"),
+        draw_controls,
+    ),
+)
 
 
 def summarise(results: dict[str, Arrays]) -> dict:
-    """Of each case: interquartile mean over seeds, its interval, means of the seeds."""
+    """For each case, the interquartile mean over seeds, its interval, and the mean of each seed."""
     return {key: _summarise(result) for key, result in results.items()}
 
 
 def table(summary: dict) -> tuple[list[str], list[list[str]]]:
-    """A row for each case, interquartile means over seeds with 95 % intervals."""
+    """A row for each case: interquartile means over seeds with 95 % intervals."""
     rows = []
     for key, entry in summary.items():
         sampled, (low, high) = entry["return_sampled"], entry["return_sampled"]["interval"]

@@ -1,4 +1,4 @@
-"""The figures of the theory study. Never imports JAX."""
+"""The figures of the theory study, each drawn from the results of its cases."""
 
 import numpy as np
 
@@ -10,13 +10,13 @@ from imitax.tabular.solve import policy_of
 from imitax.tabular.worlds import MAPS, MOVES
 
 _CELLS = np.array([list(row) for row in MAPS["gridworld"]])
-_SHOWN = (4, 64)  # trajectories whose learners are drawn
+_COUNTS = (4, 64)  # numbers of trajectories in the figure of occupancies
 
 
 def _grid(axis, values: np.ndarray, title: str, colours: str, low: float, high: float):
-    """A map of values [S], walls dark, start, goal and hole named."""
-    shown = np.where(_CELLS == "#", np.nan, values.reshape(_CELLS.shape))
-    image = axis.imshow(shown, cmap=colours, vmin=low, vmax=high)
+    """A map of values [S] with dark walls, and letters for start, goal and hole."""
+    cells = np.where(_CELLS == "#", np.nan, values.reshape(_CELLS.shape))
+    image = axis.imshow(cells, cmap=colours, vmin=low, vmax=high)
     axis.set_facecolor("0.25")
     for (y, x), letter in np.ndenumerate(_CELLS):
         if letter in "SGH":
@@ -27,7 +27,7 @@ def _grid(axis, values: np.ndarray, title: str, colours: str, low: float, high: 
 
 
 def _arrows(axis, rho: np.ndarray) -> None:
-    """The mean move of the policy in every cell that is visited."""
+    """Arrows for the mean move of the policy in every visited cell."""
     steps = np.array([(dx, -dy) for dy, dx in MOVES.values()])
     visits = rho.sum(axis=1)
     mean = policy_of(rho) @ steps
@@ -37,23 +37,24 @@ def _arrows(axis, rho: np.ndarray) -> None:
 
 
 def occupancies(results: dict[str, Arrays]):
-    """(a) Where the expert goes, and who learnt from few and from many of its trajectories."""
+    """(a) Discounted visits of the expert, and of learners from few and many trajectories."""
     grid = results["grid"]
     panels = [("expert", grid["expert"])]
-    for count in _SHOWN:
+    for count in _COUNTS:
         panels += [(f"MCE IRL, {count} trajectories", grid[f"irl_{count}"])]
         panels += [(f"cloning, {count} trajectories", grid[f"bc_{count}"])]
     figure, axes = figures.new(1, len(panels), width=2.7, height=2.9)
-    high = max(rho.sum(axis=1).max() for _, rho in panels[:1])
+    high = grid["expert"].sum(axis=1).max()
+    images = []
     for axis, (title, rho) in zip(axes[0], panels, strict=True):
-        image = _grid(axis, rho.sum(axis=1), title, "Blues", 0, high)
+        images.append(_grid(axis, rho.sum(axis=1), title, "Blues", 0, high))
         _arrows(axis, rho)
-    figure.colorbar(image, ax=axes[0, -1], label="discounted visits ρ(s)", shrink=0.8)
+    figure.colorbar(images[-1], ax=axes[0, -1], label="discounted visits ρ(s)", shrink=0.8)
     return figure
 
 
 def rewards(results: dict[str, Arrays]):
-    """(b) The true reward beside the learnt ones, and what a learnt one is worth in other worlds."""
+    """(b) True and learnt rewards, and the returns of planning with a learnt one elsewhere."""
     grid = results["grid"]
     figure, axes = figures.new(1, 4, width=3.0, height=2.9)
     panels = (
@@ -64,12 +65,12 @@ def rewards(results: dict[str, Arrays]):
     for axis, (title, key) in zip(axes[0], panels, strict=False):
         values = grid[key].mean(axis=1)
         if key != "reward":
-            title += f" (alike {float(grid[key.replace('reward', 'correlation')]):.2f})"
-        # A constant of an endless world means nothing, its scale neither: each map has its own colours.
+            title += f" (corr. {float(grid[key.replace('reward', 'correlation')]):.2f})"
+        # A reward is determined up to shaping and scale: each map has its own colour scale.
         limit = abs(values[_CELLS.reshape(-1) != "#"]).max()
         _grid(axis, values, title, "PuOr", -limit, limit)
     axis = axes[0, 3]
-    labels = ("random", "old policy", "planned anew", "best")
+    labels = ("random", "old policy", "replanned", "best")
     for row, (name, values) in enumerate(results["transfer"].items()):
         axis.plot(values, np.arange(4) + 5 * row, "o", color=figures.COLOURS[row], label=name)
     axis.set(yticks=[*range(4), *range(5, 9)], yticklabels=labels * 2, title="the linear reward elsewhere")
@@ -79,7 +80,7 @@ def rewards(results: dict[str, Arrays]):
 
 
 def matching(results: dict[str, Arrays]):
-    """(c) Matching error per iteration, and distance from the expert by number of trajectories."""
+    """(c) Matching error per iteration, and true return by number of trajectories."""
     grid = results["grid"]
     figure, axes = figures.new(1, 2, width=4.8)
     left, right = axes[0]
@@ -87,7 +88,7 @@ def matching(results: dict[str, Arrays]):
         left.semilogy(np.maximum(grid[f"gaps_{name}"], 1e-12), color=colour, label=f"{name} reward")
     left.set(
         xlabel="iteration of L-BFGS",
-        ylabel="largest gap in feature expectations",
+        ylabel="maximum gap in feature expectations",
         title="MCE IRL, exact expert",
     )
     counts = sorted(int(key.removeprefix("irl_")) for key in grid if key.startswith("irl_"))
@@ -97,7 +98,7 @@ def matching(results: dict[str, Arrays]):
         right.semilogx(counts, scores, "o", markersize=4, alpha=0.5, color=figures.COLOURS[colour])
     figures.level(right, 1.0, "expert")
     right.set(xlabel="trajectories", ylabel="true return (0 random, 1 expert)", xticks=counts)
-    right.set(xticklabels=counts, title="what is learnt from few demonstrations")
+    right.set(xticklabels=counts, title="learning from few demonstrations")
     right.minorticks_off()
     for axis in (left, right):
         axis.legend(frameon=False)
@@ -105,7 +106,7 @@ def matching(results: dict[str, Arrays]):
 
 
 def conjugates(results: dict[str, Arrays]):
-    """(d) ψ* against the distance of occupancy measures, and the causal entropy on the way."""
+    """(d) ψ* against the distance of occupancy measures, and the causal entropy along a segment."""
     data = results["conjugates"]
     figure, axes = figures.new(1, 3, width=4.2)
     for axis, way, title in (
@@ -121,7 +122,7 @@ def conjugates(results: dict[str, Arrays]):
                 label=name,
             )
         axis.set(xlabel="distance from the expert (total variation)", title=title)
-        axis.set(ylabel="ψ*(ρ − ρ_E), from its least value")
+        axis.set(ylabel="ψ*(ρ − ρ_E), above its minimum")
         axis.legend(frameon=False)
     axis, entropy = axes[0, 2], data["uniform_entropy"]
     axis.plot(data["t"], entropy, color=figures.COLOURS[0], label="H of the mixture")
@@ -133,7 +134,7 @@ def conjugates(results: dict[str, Arrays]):
 
 
 def propositions(results: dict[str, Arrays]):
-    """(e) Distance of the two sides of proposition 3.2, a dot for each random MDP."""
+    """(e) Distance between the two sides of proposition 3.2, a dot for each random MDP."""
     figure, axes = figures.new(width=5.6, height=3.2)
     axis = axes[0, 0]
     for row, values in enumerate(results["propositions"].values()):

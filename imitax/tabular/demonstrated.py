@@ -1,4 +1,4 @@
-"""Demonstrations of a tabular MDP: which states they are in, and the occupancy measure that they show."""
+"""Demonstrations of a tabular MDP: their states and their empirical occupancy measure."""
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -9,11 +9,11 @@ from imitax.tabular.mdp import TabularMDP
 
 
 def states_of(mdp: TabularMDP, demonstrations: Demonstrations) -> Int[np.ndarray, "N"]:
-    """The state of each demonstrated pair; observations are one-hot, or the number of the state.
+    """The states of N demonstrated pairs; observations are one-hot [N, S] or numbers [N, 1].
 
     Raises:
-        ImitaxError: an observation is no state, an action is none of the MDP's, or the demonstrated state can
-            not be reached from the initial ones.
+        ImitaxError: an observation is not a state of the MDP, an action is not one of its actions,
+            or a demonstrated state cannot be reached from the initial ones.
     """
     obs, actions = demonstrations.observations, demonstrations.require_actions("An exact method")
     if obs.shape[1] == 1:
@@ -24,13 +24,13 @@ def states_of(mdp: TabularMDP, demonstrations: Demonstrations) -> Int[np.ndarray
         valid = (obs.max(axis=1) == 1) & (abs(obs).sum(axis=1) == 1)
     else:
         raise ImitaxError(
-            f"Observations of '{mdp.name}' are one-hot of size {mdp.states}, or a state's number: found "
-            f"size {obs.shape[1]}."
+            f"Demonstrated observations have size {obs.shape[1]}: expected size {mdp.states} (one-hot) "
+            f"or 1 (the number of the state) for '{mdp.name}'."
         )
     if not valid.all():
         raise ImitaxError(
-            f"Demonstrated pair {int(np.argmin(valid))} holds no state of '{mdp.name}', which has "
-            f"{mdp.states}."
+            f"Demonstrated pair {int(np.argmin(valid))} is not in a state of '{mdp.name}': expected one of "
+            f"its {mdp.states} states."
         )
     if actions.ndim != 1 or (actions >= mdp.actions).any():
         raise ImitaxError(f"Demonstrated actions must be numbers below {mdp.actions}, those of '{mdp.name}'.")
@@ -38,8 +38,8 @@ def states_of(mdp: TabularMDP, demonstrations: Demonstrations) -> Int[np.ndarray
     if not reachable[states].all():
         pair = int(np.argmin(reachable[states]))
         raise ImitaxError(
-            f"Demonstrated pair {pair} is in state {states[pair]}, which '{mdp.name}' can not reach from "
-            "where it starts."
+            f"Demonstrated pair {pair} is in state {states[pair]}, which '{mdp.name}' cannot reach from "
+            "its initial states."
         )
     return states
 
@@ -48,10 +48,11 @@ def empirical_occupancy(mdp: TabularMDP, demonstrations: Demonstrations) -> Floa
     """The mean over episodes of Σ_t γ^t 1[s_t = s, a_t = a].
 
     Raises:
-        ImitaxError: as `states_of`, or the demonstrations were subsampled (a pair's time is unknown then).
+        ImitaxError: as `states_of`, or the demonstrations were subsampled, so the time of a pair is
+            unknown.
     """
     if np.any(demonstrations.lengths != demonstrations.episode_steps):
-        raise ImitaxError("Demonstrations for exact methods must be whole episodes: these were subsampled.")
+        raise ImitaxError("Exact methods need complete episodes, but these demonstrations were subsampled.")
     states = states_of(mdp, demonstrations)
     time = np.arange(demonstrations.pairs) - np.repeat(demonstrations.starts, demonstrations.lengths)
     rho = np.zeros((mdp.states, mdp.actions))

@@ -1,7 +1,7 @@
 """A Markov decision process as explicit arrays.
 
-Shapes: S states, A actions. A pair (s, a) is row s·A + a of the transition matrix, which is sparse, so memory
-is proportional to the number of transitions that can happen.
+Shapes: S states, A actions, F features. Pair (s, a) is row s·A + a of the transition matrix, which
+is sparse: memory is proportional to the number of possible transitions.
 """
 
 from dataclasses import dataclass, field
@@ -12,29 +12,29 @@ from scipy import sparse
 
 from imitax.errors import ImitaxError
 
-_TOLERANCE = 1e-8  # of probabilities that should sum to 1
+_TOLERANCE = 1e-8  # of sums of probabilities
 
 
 @dataclass(frozen=True)
 class TabularMDP:
-    """States, actions, and what follows them; the discount γ is below 1.
+    """A finite MDP with discount γ < 1 and expected rewards r(s, a).
 
-    An episode ends with probability `termination[s, a]` after action a in state s, and goes on according to
-    row s·A + a of `transition` otherwise: the two sum to 1. The reward of a pair is an expectation.
+    After action a in state s the episode ends with probability `termination[s, a]`, and otherwise
+    moves on according to row s·A + a of `transition`: together these probabilities sum to 1.
 
     Raises:
-        ImitaxError: probabilities are negative or do not sum to 1, a number is not finite, a shape does
-            not fit, or the discount is outside [0, 1).
+        ImitaxError: probabilities are negative or do not sum to 1, a number is not finite, a shape
+            is wrong, or the discount is outside [0, 1).
     """
 
     transition: sparse.csr_array  # [S·A, S]
     reward: Float[np.ndarray, "S A"]
     initial: Float[np.ndarray, "S"]
     discount: float
-    termination: Float[np.ndarray, "S A"] | None = None  # None: episodes never end
+    termination: Float[np.ndarray, "S A"] = None  # pyright: ignore  # None: episodes never end
     name: str = "MDP"
-    features: Float[np.ndarray, "S A F"] | None = None  # φ(s, a), what linear and neural rewards are made of
-    grid: tuple[int, int] | None = field(default=None, compare=False)  # rows, columns; where states are cells
+    features: Float[np.ndarray, "S A F"] | None = None  # φ(s, a), of linear rewards
+    grid: tuple[int, int] | None = field(default=None, compare=False)  # rows, columns of cells
 
     def __post_init__(self):
         reward = np.asarray(self.reward, np.float64)
@@ -42,9 +42,8 @@ class TabularMDP:
             raise ImitaxError(f"Reward of '{self.name}' has shape {reward.shape}: expected [S, A].")
         states, actions = reward.shape
         transition = sparse.csr_array(self.transition, dtype=np.float64)
-        ends = (
-            np.zeros((states, actions)) if self.termination is None else np.asarray(self.termination, float)
-        )
+        never = np.zeros((states, actions))
+        ends = never if self.termination is None else np.asarray(self.termination, np.float64)
         initial = np.asarray(self.initial, np.float64)
         for name, array, shape in (
             ("Transition", transition, (states * actions, states)),
@@ -56,7 +55,7 @@ class TabularMDP:
         for name, values in (("Transition", transition.data), ("Termination", ends), ("Initial", initial)):
             if not np.all(np.isfinite(values)) or np.any(values < 0):
                 raise ImitaxError(
-                    f"{name} probabilities of '{self.name}' must be finite and not negative, found "
+                    f"{name} probabilities of '{self.name}' must be finite and nonnegative, found "
                     f"{values[~(np.isfinite(values) & (values >= 0))].flat[0]}."
                 )
         if not np.all(np.isfinite(reward)):
@@ -84,26 +83,26 @@ class TabularMDP:
 
     @property
     def states(self) -> int:
-        """S."""
+        """S, the number of states."""
         return self.reward.shape[0]
 
     @property
     def actions(self) -> int:
-        """A."""
+        """A, the number of actions."""
         return self.reward.shape[1]
 
     def reachable(self) -> Bool[np.ndarray, "S"]:
-        """Which states some policy can reach."""
-        onward = self.follow(np.full(self.reward.shape, 1.0 / self.actions)).T.tocsr()
-        seen = self.initial > 0
+        """Whether any policy can reach each state."""
+        step = self.follow(np.full(self.reward.shape, 1.0 / self.actions)).T.tocsr()
+        reached = self.initial > 0
         while True:
-            more = seen | (onward @ seen.astype(float) > 0)
-            if (more == seen).all():
-                return seen
-            seen = more
+            more = reached | (step @ reached.astype(float) > 0)
+            if (more == reached).all():
+                return reached
+            reached = more
 
     def follow(self, policy: Float[np.ndarray, "S A"]) -> sparse.csr_array:
-        """The matrix [S, S] of moves between states under `policy`; less than 1 in a row where it may end."""
+        """P_π [S, S], transitions between states under `policy`; a row sums to 1 − P(end)."""
         rows = np.repeat(np.arange(self.states), self.actions)
         columns = np.arange(self.states * self.actions)
         weights = sparse.csr_array((policy.reshape(-1), (rows, columns)), shape=(self.states, len(columns)))

@@ -1,8 +1,11 @@
 """Exact quantities of a tabular MDP, in double precision.
 
-Occupancy measures are the paper's, unnormalised and discounted: ρ(s, a) = Σ_t γ^t P(s_t = s, a_t = a), whose
-sum is 1 / (1 − γ) where episodes never end. Policies maximise reward plus `temperature` times causal entropy.
-Source: Ziebart 2010; Ho & Ermon 2016, section 2 and 3.
+Occupancy measures are unnormalised and discounted as in the paper,
+
+    ρ(s, a) = Σ_t γ^t P(s_t = s, a_t = a),
+
+with sum 1 / (1 − γ) if episodes never end. Policies maximise reward plus `temperature` times causal
+entropy. Source: Ziebart 2010; Ho & Ermon 2016, sections 2 and 3.
 """
 
 from typing import NamedTuple
@@ -17,7 +20,7 @@ from imitax.tabular.mdp import TabularMDP
 
 
 class Solution(NamedTuple):
-    """Soft values, and the policy that is optimal for them. With N rewards a leading axis N."""
+    """Soft values and their optimal policy; N rewards give a leading axis N."""
 
     values: Float[np.ndarray, "*N S"]
     action_values: Float[np.ndarray, "*N S A"]
@@ -32,11 +35,12 @@ def soft_value_iteration(
     tolerance: float = 1e-10,
     start: Float[np.ndarray, "*N S"] | None = None,
 ) -> Solution:
-    """V = τ log Σ_a exp(Q / τ), Q = r + γ P V, and π = exp((Q − V) / τ), of one reward or of N at once.
+    """V = τ log Σ_a exp(Q / τ), Q = r + γ P V and π = exp((Q − V) / τ), for one reward or N at once.
 
-    `tolerance` bounds the error of the values. What a step changes, Δ, bounds what is left from both sides,
-    γ / (1 − γ) · [min Δ, max Δ] (MacQueen 1966; where episodes may terminate, 0 lies between them), so a
-    common shift of all values costs no iterations. `start`: values to begin with, for a similar reward.
+    `tolerance` bounds the error of the values. The change Δ of an iteration bounds the remaining
+    error from both sides, γ / (1 − γ) · [min Δ, max Δ] (MacQueen 1966; widened to include 0 if
+    episodes may terminate), so a common shift of all values costs no iterations. `start`: initial
+    values, such as a similar reward's.
     """
     reward = mdp.reward if reward is None else np.asarray(reward, np.float64)
     _check_reward(mdp, reward, temperature)
@@ -74,10 +78,10 @@ def soft_policy_iteration(
     tolerance: float = 1e-10,
     start: Float[np.ndarray, "S"] | None = None,
 ) -> Solution:
-    """The same values at temperature 1 by Newton's method: V ← (I − γ P_π)⁻¹ (r_π + H_π) for the π of V.
+    """The values at temperature 1 by Newton's method: V ← (I − γ P_π)⁻¹ (r_π + H_π), π that of V.
 
-    A handful of sparse solves instead of log(1/tolerance) / (1 − γ) products; stops when a step changes the
-    values by less than `tolerance`, of which the next one would change about the square.
+    A handful of sparse solves instead of log(1/tolerance) / (1 − γ) products; stops when a step
+    changes the values by less than `tolerance`; the next one would change them by about its square.
     """
     _check_reward(mdp, reward, 1.0)
     values, iterations = np.zeros(mdp.states) if start is None else start, 0
@@ -89,7 +93,8 @@ def soft_policy_iteration(
         gain = np.sum(policy * (reward - log_policy), axis=1)
         new = sparse.linalg.spsolve(sparse.csc_array(_system(mdp, policy)), gain)
         change, values = np.max(np.abs(new - values)), new
-        # Values of 10⁶ have only ten digits behind the point: no step gets smaller than their rounding.
+        # Values of 10⁶ have only ten digits behind the point: no step gets smaller than their
+        # rounding.
         if change <= max(tolerance, 1e-13 * np.max(np.abs(values))):
             return Solution(values, action_values, policy, iterations)
 
@@ -97,7 +102,7 @@ def soft_policy_iteration(
 def soft_backward_induction(
     mdp: TabularMDP, horizon: int, reward: Float[np.ndarray, "S A"] | None = None, temperature: float = 1.0
 ) -> tuple[Float[np.ndarray, "T S"], Float[np.ndarray, "T S A"]]:
-    """Values and policies of each of `horizon` steps, the first one first; after the last all is worth 0."""
+    """Values and policies of T = `horizon` steps, in order; values after the last step are 0."""
     if horizon < 1:
         raise ImitaxError(f"Horizon is {horizon}: expected at least 1 step.")
     reward = mdp.reward if reward is None else np.asarray(reward, np.float64)
@@ -111,8 +116,10 @@ def soft_backward_induction(
     return np.stack(values[::-1]), np.stack(policies[::-1])
 
 
-def value_iteration(mdp: TabularMDP, reward=None, tolerance: float = 1e-10) -> Solution:
-    """Without entropy: the best values, and the policy that takes the best action (the first of equals)."""
+def value_iteration(
+    mdp: TabularMDP, reward: Float[np.ndarray, "S A"] | None = None, tolerance: float = 1e-10
+) -> Solution:
+    """Optimal values without entropy, and the greedy policy (the first of equally good actions)."""
     reward = mdp.reward if reward is None else np.asarray(reward, np.float64)
     _check_reward(mdp, reward, 1.0)
     values, iterations = np.zeros(mdp.states), 0
@@ -138,7 +145,7 @@ def occupancy(mdp: TabularMDP, policy: Float[np.ndarray, "S A"]) -> Float[np.nda
 def occupancy_by_iteration(
     mdp: TabularMDP, policy: Float[np.ndarray, "S A"], tolerance: float = 1e-12
 ) -> Float[np.ndarray, "S A"]:
-    """The same by iterating d ← μ₀ + γ P_πᵀ d until the change is below tolerance · (1 − γ)."""
+    """ρ_π by iterating d ← μ₀ + γ P_πᵀ d until the change is below tolerance · (1 − γ)."""
     _check_policy(mdp, policy)
     step = mdp.discount * mdp.follow(policy).T
     visits = mdp.initial
@@ -150,29 +157,29 @@ def occupancy_by_iteration(
 
 
 def occupancy_of_steps(mdp: TabularMDP, policies: Float[np.ndarray, "T S A"]) -> Float[np.ndarray, "T S A"]:
-    """γ^t P(s_t = s, a_t = a) of each step under a policy for each step (finite horizon)."""
-    visits, found = mdp.initial, []
+    """γ^t P(s_t = s, a_t = a) of each of T steps, with a policy for each step (finite horizon)."""
+    visits, measures = mdp.initial, []
     for policy in policies:
         _check_policy(mdp, policy)
-        found.append(visits[:, None] * policy)
-        visits = mdp.discount * (mdp.transition.T @ found[-1].reshape(-1))
-    return np.stack(found)
+        measures.append(visits[:, None] * policy)
+        visits = mdp.discount * (mdp.transition.T @ measures[-1].reshape(-1))
+    return np.stack(measures)
 
 
 def policy_of(rho: Float[np.ndarray, "S A"]) -> Float[np.ndarray, "S A"]:
-    """π(a | s) = ρ(s, a) / Σ_a ρ(s, a), uniform in states never visited (Ho & Ermon 2016, prop. 3.1)."""
+    """π(a | s) = ρ(s, a) / Σ_a ρ(s, a), uniform in unvisited states (proposition 3.1)."""
     visits = rho.sum(axis=1, keepdims=True)
     uniform = np.full_like(rho, 1.0 / rho.shape[1])
     return np.divide(rho, visits, out=uniform, where=visits > 0)
 
 
 def flow_residual(mdp: TabularMDP, rho: Float[np.ndarray, "S A"]) -> Float[np.ndarray, "S"]:
-    """Σ_a ρ(s, a) − μ₀(s) − γ Σ ρ(s', a') P(s | s', a'): zero if, and only if, ρ ≥ 0 is some policy's."""
+    """Σ_a ρ(s, a) − μ₀(s) − γ Σ ρ(s', a') P(s | s', a'): zero exactly if ρ ≥ 0 is a policy's."""
     return rho.sum(axis=1) - mdp.initial - mdp.discount * (mdp.transition.T @ rho.reshape(-1))
 
 
 def causal_entropy(rho: Float[np.ndarray, "S A"]) -> float:
-    """H(ρ) = −Σ ρ(s, a) log(ρ(s, a) / Σ_a' ρ(s, a')) in nats; strictly concave on occupancy measures."""
+    """H(ρ) = −Σ ρ(s, a) log(ρ(s, a) / Σ_a' ρ(s, a')) in nats; strictly concave in ρ."""
     return float(xlogy(rho.sum(axis=1), rho.sum(axis=1)).sum() - xlogy(rho, rho).sum())
 
 
@@ -193,7 +200,7 @@ def _backup(mdp: TabularMDP, reward: np.ndarray, values: np.ndarray) -> np.ndarr
 
 
 def _soft_maximum(action_values: np.ndarray, temperature: float) -> np.ndarray:
-    """τ log Σ_a exp(Q / τ) over axis 1; twice as fast as SciPy's, which takes more kinds of input."""
+    """τ log Σ_a exp(Q / τ) over axis 1; twice as fast as SciPy's more general `logsumexp`."""
     top = action_values.max(axis=1)
     share = action_values - top[:, None]
     share /= temperature

@@ -1,34 +1,40 @@
-"""Tabular MDPs: grids, random ones, a discretised Mountain Car, and Gymnasium's tables of transitions."""
+"""Tabular MDPs: grids, random MDPs, a discretised Mountain Car, and Gymnasium's tables."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from scipy import sparse
 
 from imitax.errors import ImitaxError, unknown
 from imitax.tabular.mdp import TabularMDP
 
 MOVES = {"up": (-1, 0), "right": (0, 1), "down": (1, 0), "left": (0, -1)}
+# State, action, next state, probability, reward, ends
+Outcome = tuple[int, int, int, float, float, bool]
 TOY_TEXTS = ("FrozenLake-v1", "FrozenLake8x8-v1", "CliffWalking-v1", "Taxi-v4")
 
 
 def gridworld(
     rows: Sequence[str], slip: float = 0.1, discount: float = 0.95, step_reward: float = -0.1
 ) -> TabularMDP:
-    """A grid drawn in text: S start, G goal (reward 1, ends), H hole (reward −1, ends), # wall, . free.
+    """A grid drawn in text: S start, G goal (reward 1), H hole (reward −1), # wall, . free.
 
-    The four actions move up, right, down and left; with probability `slip` a perpendicular one happens
-    instead. A move into a wall or the border stays. Reward is `step_reward` for every step and that of the
-    cell arrived in; the features are the probabilities of arriving in G and in H, and 1 for the step.
+    The actions move up, right, down and left; with probability `slip` the move is perpendicular
+    instead. A move into a wall or the border stays in place. The reward of a step is `step_reward`
+    plus that of the cell entered; the features are the probabilities of entering G and H, and 1 for
+    the step. An episode ends in G or H.
     """
     if not rows or len({len(row) for row in rows}) != 1:
         raise ImitaxError(f"A grid needs rows of one length, found {[len(row) for row in rows]}.")
     cells = np.array([list(row) for row in rows])
-    strange = sorted(set(cells.flat) - set("SGH#."))
-    if strange or "S" not in cells:
-        found = f"'{strange[0]}'" if strange else "no start"
-        raise ImitaxError(f"A grid is drawn with S, G, H, # and '.', and has a start S: found {found}.")
+    letters = set("".join(rows))
+    invalid = sorted(letters - set("SGH#."))
+    if invalid or "S" not in letters:
+        fault = f"'{invalid[0]}'" if invalid else "no start"
+        raise ImitaxError(f"A grid is drawn with S, G, H, # and '.', and has a start S: found {fault}.")
     if not 0 <= slip <= 1:
         raise ImitaxError(f"Slip is {slip}: expected a probability.")
     height, width = cells.shape
@@ -41,9 +47,9 @@ def gridworld(
                 ny, nx = y + dy, x + dx
                 if not (0 <= ny < height and 0 <= nx < width) or cells[ny, nx] == "#":
                     ny, nx = y, x
-                kind = cells[ny, nx] if cells[y, x] not in "GH#" else "."
-                worth = {"G": 1.0, "H": -1.0}.get(kind, 0.0) + step_reward
-                outcomes.append((y * width + x, action, ny * width + nx, chance, worth, kind in "GH"))
+                entered = str(cells[ny, nx]) if str(cells[y, x]) not in "GH#" else "."
+                reward = {"G": 1.0, "H": -1.0}.get(entered, 0.0) + step_reward
+                outcomes.append((y * width + x, action, ny * width + nx, chance, reward, entered in "GH"))
     starts = (cells == "S").reshape(-1)
     return from_outcomes(
         outcomes, height * width, 4, starts / starts.sum(), discount, "gridworld", cells.shape, cells
@@ -53,7 +59,7 @@ def gridworld(
 def random_mdp(
     states: int, actions: int, rng: np.random.Generator, successors: int = 3, discount: float = 0.9
 ) -> TabularMDP:
-    """Random successors with Dirichlet probabilities, normal rewards, random first states; never ends."""
+    """Random successors with Dirichlet probabilities and normal rewards; never ends."""
     successors = min(successors, states)
     pairs = states * actions
     columns = np.stack([rng.choice(states, successors, replace=False) for _ in range(pairs)])
@@ -67,8 +73,9 @@ def random_mdp(
 def mountain_car(bins: int = 101, discount: float = 0.99) -> TabularMDP:
     """Mountain Car on a grid of `bins` positions × `bins` velocities: 10,201 states by default.
 
-    A step from a grid point lands between four others and is shared among them bilinearly. Reward −1 a step;
-    the episode ends at position 0.5. The dynamics are those of Gymnasium's MountainCar-v0.
+    A step from a grid point lands between four others, with bilinear probabilities. The reward is
+    −1 per step; the episode ends at position 0.5. The dynamics are those of Gymnasium's
+    MountainCar-v0.
     """
     positions, velocities = np.linspace(-1.2, 0.6, bins), np.linspace(-0.07, 0.07, bins)
     p, v, a = np.meshgrid(positions, velocities, np.arange(3), indexing="ij")
@@ -92,15 +99,19 @@ def mountain_car(bins: int = 101, discount: float = 0.99) -> TabularMDP:
     transition = sparse.csr_array(entries, shape=(p.size, bins * bins))
     initial = np.zeros((bins, bins))
     initial[(positions >= -0.6) & (positions <= -0.4), np.argmin(abs(velocities))] = 1.0
-    termination = ends.reshape(bins * bins, 3).astype(float)
     return TabularMDP(
-        transition, np.full((bins * bins, 3), -1.0), initial.reshape(-1) / initial.sum(), discount,
-        termination, f"Mountain Car on {bins} × {bins}", grid=(bins, bins),
-    )  # fmt: skip
+        transition=transition,
+        reward=np.full((bins * bins, 3), -1.0),
+        initial=initial.reshape(-1) / initial.sum(),
+        discount=discount,
+        termination=ends.reshape(bins * bins, 3).astype(float),
+        name=f"Mountain Car on {bins} × {bins}",
+        grid=(bins, bins),
+    )
 
 
 def toy_text(env_id: str, discount: float = 0.95) -> TabularMDP:
-    """Gymnasium's FrozenLake, CliffWalking or Taxi from its own table of transitions."""
+    """Gymnasium's FrozenLake, CliffWalking or Taxi, from its own table of transitions."""
     if env_id not in TOY_TEXTS:
         raise unknown("tabular environment", env_id, TOY_TEXTS)
     import gymnasium
@@ -108,36 +119,46 @@ def toy_text(env_id: str, discount: float = 0.95) -> TabularMDP:
     return from_table(gymnasium.make(env_id).unwrapped, discount, env_id)
 
 
-def from_table(toy, discount: float, name: str) -> TabularMDP:
-    """An environment with Gymnasium's table `P`: state -> action -> [(probability, next, reward, ends)].
+def from_table(toy: Any, discount: float, name: str) -> TabularMDP:
+    """An MDP from Gymnasium's table `P`: state -> action -> [(probability, next, reward, ends)].
 
-    Features as in `gridworld` where it has a map of letters (`desc`, as FrozenLake has), otherwise none.
+    Features are as in `gridworld` if it has a map of letters (`desc`, as in FrozenLake), otherwise
+    none.
     """
     table, initial = toy.P, np.asarray(toy.initial_state_distrib, np.float64)
-    cells = np.asarray(toy.desc).astype(str) if hasattr(toy, "desc") else np.empty(0)
-    if cells.size != len(table):  # Taxi's map is a drawing, not its states
-        cells = None
+    grid, cells = getattr(toy, "shape", None), None
+    # Taxi's map is a drawing, not its states.
+    if hasattr(toy, "desc") and np.size(toy.desc) == len(table):
+        cells = np.asarray(toy.desc).astype(str)
+        grid = cells.shape
     outcomes = [
         (state, action, following, chance, reward, ends)
         for state, actions in table.items()
-        for action, found in actions.items()
-        for chance, following, reward, ends in found
+        for action, branches in actions.items()
+        for chance, following, reward, ends in branches
     ]
-    grid = getattr(toy, "shape", None) if cells is None else cells.shape
-    return from_outcomes(
-        outcomes, len(table), len(table[0]), initial / initial.sum(), discount, name, grid, cells
-    )
+    initial = initial / initial.sum()
+    return from_outcomes(outcomes, len(table), len(table[0]), initial, discount, name, grid, cells)
 
 
-def from_outcomes(outcomes, states, actions, initial, discount, name, grid=None, cells=None) -> TabularMDP:
-    """An MDP from (state, action, next, probability, reward, ends) tuples; `cells`: letters of a map."""
-    state, action, following, chance, worth, ends = map(np.asarray, zip(*outcomes, strict=True))
+def from_outcomes(
+    outcomes: Iterable[Outcome],
+    states: int,
+    actions: int,
+    initial: Float[np.ndarray, "S"],
+    discount: float,
+    name: str,
+    grid: tuple[int, int] | None = None,
+    cells: np.ndarray | None = None,
+) -> TabularMDP:
+    """An MDP from its possible outcomes; the letters `cells` of a map give it features."""
+    state, action, following, chance, reward, ends = map(np.asarray, zip(*outcomes, strict=True))
     pair, ends = state * actions + action, ends.astype(bool)
     transition = sparse.csr_array(
         (chance[~ends], (pair[~ends], following[~ends])), shape=(states * actions, states)
     )
 
-    def expected(values):
+    def expected(values: np.ndarray | float) -> np.ndarray:
         total = np.zeros(states * actions)
         np.add.at(total, pair, chance * values)
         return total.reshape(states, actions)
@@ -146,12 +167,12 @@ def from_outcomes(outcomes, states, actions, initial, discount, name, grid=None,
     if cells is not None:
         into, new = cells.reshape(-1)[following], following != state
         features = np.stack([expected((into == "G") & new), expected((into == "H") & new), expected(1.0)], -1)
-    return TabularMDP(
-        transition, expected(worth), initial, discount, expected(ends), name, features, grid
-    )  # fmt: skip
+    rewards, termination = expected(reward), expected(ends)
+    return TabularMDP(transition, rewards, initial, discount, termination, name, features, grid)
 
 
-# What the command line calls by a name: name -> (discount -> MDP), and the steps of an episode.
+# Worlds that the command line knows by name: name -> (discount -> MDP), and their episodes' time
+# limit.
 MAPS = {
     "gridworld": ("S....#.", "..#..#.", ".##....", "....#..", ".#.H#..", ".#....G"),
     "gridworld-moved": ("S....#.", "..#..#.", ".##..#.", "....#G.", ".#.H#..", ".#....."),
@@ -173,7 +194,7 @@ def world(name: str, discount: float = 0.95) -> TabularMDP:
 
 
 def _between(x: np.ndarray, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Index of the grid point below each x, and the share of the way to the next one."""
+    """Index of the grid point below each x, and the fraction of the distance to the next one."""
     place = (x - grid[0]) / (grid[1] - grid[0])
     low = np.clip(np.floor(place + 1e-9).astype(int), 0, len(grid) - 2)
     return low, np.clip(place - low, 0.0, 1.0)

@@ -1,8 +1,10 @@
 """What happens after every iteration besides training: progress, logging, checkpoints, samples, early stops."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
 
+import jax
 import numpy as np
 
 from imitax.training.rollout import EnvState
@@ -30,10 +32,20 @@ class Moment(NamedTuple):
     metrics: dict[str, np.ndarray]  # name -> [S]
     rollout: Transition | None = None  # [S, T, B]; None outside the loop
     state: LoopState | None = None  # None outside the loop
-    history: History = []  # metrics of all iterations so far
+    history: Sequence[dict[str, np.ndarray]] = ()  # metrics of all iterations so far
 
 
 Callback = Callable[[Moment], None]  # may raise to stop the run
+
+
+class Bar(Protocol):
+    """Shows the progress of runs."""
+
+    def __call__(self, label: str, steps: int | None = None) -> AbstractContextManager[Sequence[Callback]]:
+        """A context with the callbacks of the run `label`, whose iterations take `steps` environment steps."""
+        ...
+
+
 Restore = Callable[[LoopState], tuple[LoopState, History] | None]  # from the shapes; None: begin anew
 
 
@@ -41,8 +53,6 @@ def select_seeds(moment: Moment, seeds: slice) -> Moment:
     """The moment as a run of these seeds alone sees it."""
 
     def rows(tree):
-        import jax
-
         return jax.tree.map(lambda x: x[seeds], tree)
 
     return Moment(

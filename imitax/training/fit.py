@@ -127,9 +127,7 @@ def _fit(
     learnt, env_steps, kind = None, 0, find_method(config.method).kind
     match kind:
         case Kind.LOOP:
-            learner, metrics, env_steps = run_loop(
-                configs, env, demonstrations, callbacks, restore, parts
-            )
+            learner, metrics, env_steps = run_loop(configs, env, demonstrations, callbacks, restore, parts)
         case Kind.SUPERVISED:
             learner, metrics = clone_policies(configs, env.spec, demonstrations)
         case Kind.PLANNING:

@@ -39,9 +39,7 @@ def train(
     Raises:
         ImitaxError: a name, a setting or the demonstrations do not fit, or numbers are no longer finite.
     """
-    parts = Parts(
-        None if isinstance(method, str) else method, agent if callable(agent) else None, policy
-    )
+    parts = Parts(None if isinstance(method, str) else method, agent if callable(agent) else None, policy)
     name = method if isinstance(method, str) else CUSTOM
     config = make_config(
         name,

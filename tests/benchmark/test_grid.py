@@ -1,4 +1,4 @@
-"""The grid: what is in it, names, selection."""
+"""The grids: their cells, names and selection."""
 
 import pytest
 
@@ -48,14 +48,14 @@ def test_mujoco_is_the_rest_of_the_papers_table():
     assert [name for name in names if name.startswith("Reacher-v5/bc")] == [
         f"Reacher-v5/bc/{count}" for count in (4, 11, 18)
     ]
-    assert names.index("Humanoid-v5/gail-ppo/80") < names.index("Hopper-v5/gail-ppo/11")  # all begin first
+    assert names.index("Humanoid-v5/gail-ppo/80") < names.index("Hopper-v5/gail-ppo/11")
     assert {cell.env for cell in mujoco()} == set(MUJOCO)
 
 
 def test_every_published_result_of_gail_has_a_cell():
-    cells = {(c.env, c.method, c.shown) for c in all_cells().values() if not c.preset}
+    cells = {(c.env, c.method, c.demos) for c in all_cells().values() if not c.preset}
     missing = {key for key in published() if key[1] == "gail"} - cells
-    assert missing == {("Humanoid-v5", "gail", "160"), ("Humanoid-v5", "gail", "240")}  # not asked for
+    assert missing == {("Humanoid-v5", "gail", "160"), ("Humanoid-v5", "gail", "240")}  # left out
 
 
 def test_only_cloning_is_shared_by_the_agents():
@@ -80,12 +80,12 @@ def test_selection(patterns, count):
     ("pattern", "message"),
     [("CartPole-v1/gail-pp/4", "did you mean CartPole-v1/gail-ppo/4"), ("x*", "No cell matches 'x*'")],
 )
-def test_unknown_cells_are_told(pattern, message):
+def test_unknown_cells_are_refused(pattern, message):
     with pytest.raises(ImitaxError, match=message.replace("*", r"\*")):
         select(classic(), (pattern,))
 
 
 @pytest.mark.parametrize(("name", "agent"), [("clasic", "ppo"), ("classic", "sac")])
-def test_unknown_benchmarks_and_agents_are_told(name, agent):
+def test_unknown_benchmarks_and_agents_are_refused(name, agent):
     with pytest.raises(ImitaxError, match=r"Unknown (benchmark 'clasic': did you mean classic|agent 'sac')"):
         cells_of(name, agent)

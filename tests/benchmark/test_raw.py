@@ -1,4 +1,4 @@
-"""Raw results: what is written comes back, what is torn is dropped, what is foreign is named."""
+"""Raw results: lines come back, incomplete ones are dropped, malformed ones are named."""
 
 import json
 
@@ -14,8 +14,7 @@ def test_lines_come_back(tmp_path, line):
     assert raw.read(path) == {}
     raw.append(path, [line("a/bc/1", 0), line("a/bc/1", 1)])
     raw.append(path, [line("b/expert", curve=[None, 1.5])])
-    found = raw.read(path)
-    assert found == {
+    assert raw.read(path) == {
         "a/bc/1": {0: line("a/bc/1", 0), 1: line("a/bc/1", 1)},
         "b/expert": {0: line("b/expert", curve=[None, 1.5])},
     }
@@ -24,13 +23,13 @@ def test_lines_come_back(tmp_path, line):
 def test_a_line_that_was_cut_off_in_writing_is_removed(tmp_path, line):
     path = tmp_path / "raw.jsonl"
     raw.append(path, [line("a", 0), line("a", 1)])
-    whole = path.read_bytes()
-    for length in range(len(whole)):
-        path.write_bytes(whole[:length])
+    complete = path.read_bytes()
+    for length in range(len(complete)):
+        path.write_bytes(complete[:length])
         kept = len(raw.read(path).get("a", {}))
-        assert kept == whole[:length].count(b"\n")
-    raw.append(path, [line("a", 1)])  # and the file can be gone on with
-    assert path.read_bytes() == whole
+        assert kept == complete[:length].count(b"\n")
+    raw.append(path, [line("a", 1)])  # and the file can be continued
+    assert path.read_bytes() == complete
 
 
 def test_numbers_are_short():
@@ -47,13 +46,13 @@ def test_numbers_are_short():
         ({"seed": "0"}, "'seed' is '0', expected int"),
         ({"seed": True}, "'seed' is True, expected int"),
         ({"demonstrations": 3}, "'demonstrations' is 3, expected dict or null"),
-        ({"sampled": ["x"]}, "'sampled' holds something else than numbers"),
+        ({"sampled": ["x"]}, "'sampled' must hold only numbers"),
         ({"sampled": [], "deterministic": []}, "holds no returns"),
-        ({"curve": ["x"]}, "'curve' holds something else than numbers and null"),
+        ({"curve": ["x"]}, "'curve' must hold only numbers and null"),
         ({}, "cell 'a' with seed 0 occurs twice"),
     ],
 )
-def test_foreign_lines_are_named(tmp_path, line, text, message):
+def test_malformed_lines_are_named(tmp_path, line, text, message):
     path = tmp_path / "raw.jsonl"
     raw.append(path, [line("a")])
     bad = text if isinstance(text, str) else json.dumps(line("a") | text)

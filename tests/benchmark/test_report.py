@@ -1,4 +1,4 @@
-"""From raw lines to scores, tables and figures, by hand-worked values, in a Python without JAX."""
+"""From raw lines to scores, tables and figures, against values worked out by hand, without JAX."""
 
 import json
 import subprocess
@@ -19,17 +19,17 @@ CARTPOLE = "CartPole-v1"
 
 def lines_of(line, seeds=2):
     """Random at 20, expert at 220 (deterministic 240), every method of CartPole at 120 + 20 × seed."""
-    found = [
+    lines = [
         line(f"{CARTPOLE}/random", deterministic=[], sampled=[10, 30]),
         line(f"{CARTPOLE}/expert", deterministic=[240], sampled=[200, 240]),
     ]
     for cell in [*classic("ppo"), *classic("trpo"), *ablation("ppo")]:
-        if cell.env == CARTPOLE and cell.name not in {entry["cell"] for entry in found}:
+        if cell.env == CARTPOLE and cell.name not in {entry["cell"] for entry in lines}:
             for seed in range(seeds):
-                played = [110 + 20 * seed, 130 + 20 * seed]
+                returns = [110 + 20 * seed, 130 + 20 * seed]
                 curve = [20, 120, None, 220, 220, 200] if cell.agent else []
-                found.append(line(cell.name, seed, played, played, curve=curve))
-    return found
+                lines.append(line(cell.name, seed, returns, returns, curve=curve))
+    return lines
 
 
 @pytest.fixture
@@ -38,11 +38,12 @@ def folder(tmp_path, line):
     return tmp_path
 
 
-def test_the_papers_figures():
-    # Table 3: GAIL on Acrobot with 1 trajectory −77.26 ± 18.03; table 1: random −200, expert −75.25.
-    found = published()["Acrobot-v1", "gail", "1"]
-    assert (found.mean, found.std) == (-77.26, 18.03)
-    assert found.score == pytest.approx((200 - 77.26) / (200 - 75.25))
+def test_the_papers_numbers():
+    # Table 3: GAIL on Acrobot with 1 trajectory −77.26 ± 18.03; table 1: random −200, expert
+    # −75.25.
+    result = published()["Acrobot-v1", "gail", "1"]
+    assert (result.mean, result.std) == (-77.26, 18.03)
+    assert result.score == pytest.approx((200 - 77.26) / (200 - 75.25))
     assert published()["MountainCar-v0", "expert", ""].score == 1.0
     assert published()["CartPole-v1", "random", ""].score == 0.0
     assert {
@@ -61,7 +62,8 @@ def test_scores_by_hand(folder):
     assert entry["mean"] == 130.0
     assert entry["std"] == pytest.approx(200**0.5)  # deviations −20, 0, 0, 20
     assert entry["paper"]["mean"] == 200.0
-    # Training episodes score 1, 1, 0.9 in iterations 4 to 6, in the mean 0.967 ≥ 0.9: after all 6 of 6.
+    # Training episodes score 1, 1, 0.9 in iterations 4 to 6, in the mean 0.967 ≥ 0.9: after all 6
+    # of 6.
     assert entry["learnt"] == 2
     assert entry["learnt_env_steps"] == 1000
     assert entry["learnt_seconds"] == 2.0
@@ -107,17 +109,17 @@ def test_the_report_needs_no_jax(folder):
         f"sys.argv = ['imitax', 'benchmark', 'classic', '--report', '--out', {str(folder)!r}]\n"
         "main()\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert "| 4 | GAIL |" in done.stdout
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert process.returncode == 0, process.stderr
+    assert "| 4 | GAIL |" in process.stdout
 
 
-def test_a_report_of_nothing_is_told(tmp_path):
+def test_a_report_of_nothing_is_refused(tmp_path):
     with pytest.raises(ImitaxError, match=r"paper.jsonl' holds no raw results"):
         write_report(tmp_path, "paper")
 
 
-def test_an_environment_without_its_scale_is_told(tmp_path, line):
+def test_an_environment_without_its_scale_is_refused(tmp_path, line):
     raw.append(tmp_path / "paper.jsonl", [line(f"{CARTPOLE}/expert")])
     with pytest.raises(ImitaxError, match=f"lack the expert's or the random policy's line of '{CARTPOLE}'"):
         write_report(tmp_path, "paper")

@@ -1,4 +1,4 @@
-"""Running cells: only what is missing, nothing lost, nothing mixed."""
+"""Running cells: only missing ones run, and results are neither lost nor mixed."""
 
 import json
 
@@ -8,7 +8,7 @@ import pytest
 from imitax import formats, make
 from imitax.benchmark import raw
 from imitax.benchmark.grid import classic, controls, mujoco, references, select
-from imitax.benchmark.run import Options, _stretches, config_of, demonstrations_of, run
+from imitax.benchmark.run import Options, _runs, config_of, demonstrations_of, run
 from imitax.errors import ImitaxError
 
 CELLS = select(classic(), ("CartPole-v1/bc/4", "CartPole-v1/gail-ppo/1", "CartPole-v1/constant-ppo"))
@@ -19,9 +19,9 @@ QUICK = {"seeds": 2, "iterations": 3, "steps": 256, "episodes": 3, "expert_itera
 def finished(tmp_path_factory):
     """A folder with the results of `CELLS`."""
     options = Options(tmp_path_factory.mktemp("classic"), **QUICK)
-    told = []
-    added = run(CELLS, options, 1, lambda cell, lines: told.append((cell.name, len(lines))))
-    return options, told, added
+    reports = []
+    added = run(CELLS, options, 1, lambda cell, lines: reports.append((cell.name, len(lines))))
+    return options, reports, added
 
 
 @pytest.fixture
@@ -34,11 +34,11 @@ def copy(finished, tmp_path):
 
 
 def test_every_cell_and_seed_has_its_line(finished):
-    options, told, added = finished
+    options, reports, added = finished
     assert added == 2 + 3 * 2
-    assert dict(told) == {"CartPole-v1/expert": 1, "CartPole-v1/random": 1} | {c.name: 2 for c in CELLS}
-    found = raw.read(options.raw)
-    line = found["CartPole-v1/gail-ppo/1"][1]
+    assert dict(reports) == {"CartPole-v1/expert": 1, "CartPole-v1/random": 1} | {c.name: 2 for c in CELLS}
+    results = raw.read(options.raw)
+    line = results["CartPole-v1/gail-ppo/1"][1]
     assert len(line["deterministic"]) == len(line["sampled"]) == 3
     assert len(line["curve"]) == 3
     assert line["env_steps"] == 3 * 256
@@ -46,10 +46,10 @@ def test_every_cell_and_seed_has_its_line(finished):
     assert line["settings"]["reward"]["absorbing"] is True
     assert line["demonstrations"]["trajectories"] == 1
     assert line["versions"]["jax"]
-    assert line["deterministic"] != found["CartPole-v1/gail-ppo/1"][0]["deterministic"]
-    assert found["CartPole-v1/bc/4"][0]["env_steps"] == 0
-    assert found["CartPole-v1/constant-ppo"][0]["demonstrations"] is None
-    assert len(found["CartPole-v1/random"][0]["sampled"]) == 30
+    assert line["deterministic"] != results["CartPole-v1/gail-ppo/1"][0]["deterministic"]
+    assert results["CartPole-v1/bc/4"][0]["env_steps"] == 0
+    assert results["CartPole-v1/constant-ppo"][0]["demonstrations"] is None
+    assert len(results["CartPole-v1/random"][0]["sampled"]) == 30
 
 
 def test_a_second_call_runs_nothing(finished):
@@ -60,13 +60,13 @@ def test_a_second_call_runs_nothing(finished):
 
 
 def test_only_what_is_missing_is_run_and_comes_out_the_same(copy):
-    whole = raw.read(copy.raw)
+    before = raw.read(copy.raw)
     kept = [x for x in copy.raw.read_text().splitlines() if '"CartPole-v1/bc/4", "seed": 1' not in x]
     copy.raw.write_text("\n".join(kept) + "\n")
     assert run(CELLS, copy, 1, lambda *_: None) == 1
-    found = raw.read(copy.raw)["CartPole-v1/bc/4"][1]
+    line = raw.read(copy.raw)["CartPole-v1/bc/4"][1]
     for name in ("deterministic", "sampled", "demonstrations", "settings"):
-        assert found[name] == whole["CartPole-v1/bc/4"][1][name]
+        assert line[name] == before["CartPole-v1/bc/4"][1][name]
 
 
 def test_an_interrupted_run_keeps_what_was_finished(copy):
@@ -107,7 +107,7 @@ def test_results_of_other_settings_are_not_mixed(finished, change, message):
     assert options.raw.read_bytes() == before
 
 
-def test_an_expert_without_its_demonstrations_is_told(copy):
+def test_an_expert_without_its_demonstrations_is_refused(copy):
     copy.demonstrations("CartPole-v1").unlink()
     with pytest.raises(ImitaxError, match=r"CartPole-v1-paper.npz' is missing, .* expected both or neither"):
         run(CELLS, copy, 1, lambda *_: None)
@@ -128,17 +128,17 @@ def test_workers_are_at_least_one(finished):
 def test_demonstrations_are_subsampled_and_the_smaller_sets_are_the_first_of_the_larger(finished):
     options, _, _ = finished
     env = make("CartPole-v1", time_limit=200)
-    whole = formats.load(options.demonstrations("CartPole-v1"))
-    assert len(whole) == 10
+    expert = formats.load(options.demonstrations("CartPole-v1"))
+    assert len(expert) == 10
     cell = select(classic(), ("CartPole-v1/gail-ppo/7",))[0]
-    shown = demonstrations_of(cell, env, options)
-    assert len(shown) == 7
-    np.testing.assert_array_equal(shown.episode_steps, whole.episode_steps[:7])
-    assert np.all(shown.lengths <= -(-whole.lengths[:7] // 10))
-    assert shown.fingerprint() == demonstrations_of(cell, env, options).fingerprint()
+    demonstrations = demonstrations_of(cell, env, options)
+    assert len(demonstrations) == 7
+    np.testing.assert_array_equal(demonstrations.episode_steps, expert.episode_steps[:7])
+    assert np.all(demonstrations.lengths <= -(-expert.lengths[:7] // 10))
+    assert demonstrations.fingerprint() == demonstrations_of(cell, env, options).fingerprint()
 
 
-def test_junk_says_nothing_of_the_task(finished):
+def test_junk_is_random_or_constant(finished):
     options, _, _ = finished
     env = make("CartPole-v1", time_limit=200)
     constant, random, same = controls("CartPole-v1", "ppo")
@@ -158,8 +158,8 @@ def test_ours_and_literal_differ_in_what_follows_termination(finished):
 
 
 def test_seeds_in_a_row_go_together():
-    assert list(_stretches({0, 1, 3, 4, 5, 8})) == [[0, 1], [3, 4, 5], [8]]
-    assert list(_stretches(set())) == []
+    assert list(_runs({0, 1, 3, 4, 5, 8})) == [[0, 1], [3, 4, 5], [8]]
+    assert list(_runs(set())) == []
 
 
 def test_a_line_from_before_a_setting_existed_counts_as_one_with_its_default(copy):
@@ -182,15 +182,16 @@ def test_demonstrations_of_mujoco_are_kept_subsampled(tmp_path):
     assert run([cell], options, 1, lambda *_: None) == 2 + 2
     kept = formats.load(options.demonstrations("Hopper-v5"))
     assert len(kept) == 25 and (kept.lengths <= -(-kept.episode_steps // 20)).all()
-    shown = demonstrations_of(cell, make("Hopper-v5"), options)
-    assert len(shown) == 4 and shown.fingerprint() == kept.choose(4).fingerprint()  # not subsampled again
+    demonstrations = demonstrations_of(cell, make("Hopper-v5"), options)
+    assert (
+        len(demonstrations) == 4 and demonstrations.fingerprint() == kept.choose(4).fingerprint()
+    )  # not subsampled again
 
 
-def test_mujoco_takes_what_is_tuned_for_the_environment():
+def test_mujoco_uses_the_tuned_settings():
     options = Options("anywhere", "native", 3, iterations=None, steps=None)
-    gail, expert = (next(c for c in cells if c.name == name) for cells, name in (
-        (mujoco(), "Hopper-v5/gail-ppo/4"), (references("Hopper-v5"), "Hopper-v5/expert"),
-    ))  # fmt: skip
+    gail = next(cell for cell in mujoco() if cell.name == "Hopper-v5/gail-ppo/4")
+    expert = references("Hopper-v5")[0]
     for cell, iterations in ((gail, 300), (expert, 750)):
         settings = config_of(cell, options).settings
         assert settings["loop"].iterations == settings["agent"].decay_iterations == iterations

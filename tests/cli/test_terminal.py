@@ -15,7 +15,6 @@ import pytest
 from imitax.cli.terminal import (
     Meter,
     Verbosity,
-    evaluation_cells,
     live_bar,
     mean_and_spread,
     print_settings,
@@ -190,9 +189,3 @@ def test_settings_are_told():
     with redirect_stderr(err):
         print_settings(make_config("gail", "Acrobot-v1"))
     assert all(text in err.getvalue() for text in ("loop", "iterations=100", "reward", "form=log_d"))
-
-
-def test_cells():
-    described = {"mean": -80.0, "std": 1.25, "interval": [-81.0, -79.0]}
-    assert evaluation_cells(described, -0.001) == ["-80.0 ± 1.2", "[-81.0, -79.0]", "0.00"]
-    assert evaluation_cells(described, None)[2] == evaluation_cells(described, float("nan"))[2] == ""

@@ -39,7 +39,7 @@ from imitax.runs.command import repeat_command
 from imitax.runs.folder import Run, load_run
 from imitax.runs.read import read_run
 from imitax.runs.samples import load_visits
-from imitax.studies import study as studies
+from imitax.studies import runner
 from imitax.training import planning
 from imitax.training.config import config_from_dict, make_config
 from imitax.types import Box, EnvSpec
@@ -141,7 +141,7 @@ def originals(folder: Path) -> dict[str, list[tuple[Path, list[str]]]]:
     raw.append(new("raw", "raw.jsonl") / "raw.jsonl", lines)
     arrays = {"returns": np.arange(6.0).reshape(2, 3), "lengths": np.arange(3)}
     case = new("study", "case.npz", "settings.json")
-    studies._write(case / "case.npz", arrays)
+    runner.write_case(case / "case.npz", arrays)
     (case / "settings.json").write_text(json.dumps(SETTINGS))
     for env in ("CartPole-v1", "Pendulum-v1"):
         spec = envs.make(env).spec
@@ -182,8 +182,8 @@ def read_datasets(folder: Path) -> None:
 
 
 def read_study(folder: Path) -> None:
-    studies._read(folder / "case.npz")
-    studies._check_same(folder / "settings.json", SETTINGS)
+    runner.read_case(folder / "case.npz")
+    runner.check_settings(folder / "settings.json", SETTINGS)
 
 
 def read_mappings(folder: Path) -> None:

@@ -1,8 +1,9 @@
-"""The stream and the posts of the page: what is taken, in which order, and how far the game runs ahead."""
+"""The stream and the posts of the page: validity, order, and how far the game runs ahead."""
 
 import base64
 import http.client
 import io
+import itertools
 import json
 import re
 import threading
@@ -14,13 +15,13 @@ import pytest
 from PIL import Image
 
 from imitax.recording import browser
-from imitax.recording.link import EARLY
+from imitax.recording.link import MAX_EARLY
 from imitax.recording.server import LOOPBACK
 
 PATIENCE = 20  # seconds that anything may take before a test fails
 
 
-def send(server, data):
+def post(server, data):
     """Posts as the page does; the status of the answer."""
     connection = http.client.HTTPConnection(LOOPBACK, server.port, timeout=PATIENCE)
     connection.request(
@@ -31,8 +32,12 @@ def send(server, data):
     return status
 
 
-def post(server, **told):
-    return send(server, told)
+def act(server, part, *acts, page="one"):
+    return post(server, {"page": page, "part": part, "acts": acts})
+
+
+def acknowledge(server, number):
+    return post(server, {"page": "one", "acknowledged": number})
 
 
 @contextmanager
@@ -61,19 +66,17 @@ def until(condition):
     """Waits for a condition."""
     end = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < end, "it did not come about"
+        assert time.monotonic() < end, "it never came true"
         time.sleep(0.01)
 
 
 BAD = {
     "no JSON": b"{",
     "no object": [],
-    "text": "x",
-    "empty": {},
-    "no page": {"saw": 3},
-    "no number": {"page": "one", "saw": "3"},
-    "truth": {"page": "one", "saw": True},
-    "infinite": b'{"page": "one", "saw": 1e999}',
+    "no page": {"acknowledged": 3},
+    "neither part nor number": {"page": "one"},
+    "a string for a number": {"page": "one", "acknowledged": "3"},
+    "a boolean for a number": {"page": "one", "acknowledged": True},
     "no acts": {"page": "one", "part": 0},
     "acts no list": {"page": "one", "part": 0, "acts": 3},
     "no act": {"page": "one", "part": 0, "acts": [[]]},
@@ -93,7 +96,7 @@ def test_bad_posts_are_refused_and_do_nothing(server, link, case):
     with listening(server) as messages:
         assert "hello" in next(messages)
         link.take(0)
-        assert send(server, BAD[case]) == 400
+        assert post(server, BAD[case]) == 400
         assert link.take(0) == []
 
 
@@ -108,44 +111,43 @@ def test_messages_come_in_order_and_pictures_only_when_new(server, link):
         assert next(messages) == {"number": 3, "view": {"steps": 2}, "picture": "second"}
 
 
-def test_acts_are_taken_in_the_order_in_which_they_were_done(server, link):
+def test_acts_arrive_in_the_order_in_which_they_happened(server, link):
     with listening(server) as messages:
         next(messages)
         assert link.take(1) == [("release_all",)]
-        acts = [[["press", "left"]], [["release", "left"], ["move", "mouse-x", None]], [["command", "keep"]]]
+        parts = [[["press", "left"]], [["release", "left"], ["move", "mouse-x", None]], [["command", "keep"]]]
         for part in (2, 1, 1, 0, 0):  # overtaking and repeated
-            assert post(server, page="one", part=part, acts=acts[part]) == 204
-        assert link.take(1) == [
-            ("press", "left"), ("release", "left"), ("move", "mouse-x", None), ("command", "keep"),
-        ]  # fmt: skip
-        post(server, page="another", part=3, acts=acts[0])
+            assert act(server, part, *parts[part]) == 204
+        acts = [("press", "left"), ("release", "left"), ("move", "mouse-x", None), ("command", "keep")]
+        assert link.take(1) == acts
+        act(server, 3, *parts[0], page="another")
         assert link.take(0) == []
-        for part in range(10, 10 + EARLY):
-            assert post(server, page="one", part=part, acts=acts[0]) == 204
-        assert post(server, page="one", part=99, acts=acts[0]) == 400
+        for part in range(10, 10 + MAX_EARLY):
+            assert act(server, part, *parts[0]) == 204
+        assert act(server, 99, *parts[0]) == 400
 
 
-def test_what_is_posted_right_after_the_answer_is_taken(server, link):
+def test_a_post_right_after_the_answer_is_accepted(server, link):
     for page in map(str, range(20)):
         with listening(server, page):
-            post(server, page=page, part=0, acts=[["press", page]])
+            act(server, 0, ["press", page], page=page)
             assert link.take(0)[-1] == ("press", page)
 
 
-def test_how_far_ahead_it_is(server, link):
+def test_messages_ahead_of_the_page(server, link):
     with listening(server) as messages:
         next(messages)
         assert link.connected and link.ahead == 0
         for _ in range(5):
             link.publish({}, None)
         assert link.ahead == 5
-        post(server, page="one", saw=3)
+        acknowledge(server, 3)
         until(lambda: link.ahead == 2)
-        for saw in (1, -4):
-            link.saw("one", saw)
-        link.saw("another", 5)
-        assert link.ahead == 2  # never less than it was, and only by the page that plays
-        post(server, page="one", saw=1000)
+        for number in (1, -4):
+            link.acknowledge("one", number)
+        link.acknowledge("another", 5)
+        assert link.ahead == 2  # it never grows, and only the page that plays changes it
+        acknowledge(server, 1000)
         until(lambda: link.ahead == 0)
     until(lambda: link.publish({}, None) or not link.connected)
 
@@ -155,9 +157,9 @@ def test_the_page_that_came_last_plays(server, link):
         next(first)
         with listening(server, "two") as second:
             next(second)
-            assert next(first) == {"taken": True} and list(first) == []
-            post(server, page="one", part=0, acts=[["press", "left"]])
-            post(server, page="two", part=0, acts=[["press", "right"]])
+            assert next(first) == {"replaced": True} and list(first) == []
+            act(server, 0, ["press", "left"], page="one")
+            act(server, 0, ["press", "right"], page="two")
             assert link.take(0)[-1] == ("press", "right") and link.connected
 
 
@@ -168,23 +170,22 @@ class Playing:
     """`browser.play` in a thread, and the page that plays."""
 
     def __init__(self, session):
-        self.told, self.address = [], None
+        self.address = None
         self.thread = threading.Thread(target=browser.play, args=(session, "x.npz", 0, False, self.tell))
         self.thread.start()
         until(lambda: self.address)
-        _, self.port, self.token = re.fullmatch(r"http://(.*):(\d+)/([^/]+)/", self.address).groups()
-        self.port, self.part = int(self.port), 0
+        port, self.token = re.fullmatch(r"http://127.0.0.1:(\d+)/([^/]+)/", self.address).groups()
+        self.port, self.parts = int(port), itertools.count()
 
     def tell(self, text):
-        self.told.append(text)
-        self.address = re.search(r"http://\S+", text).group()
+        self.address = re.fullmatch(r"Play at (\S+) .*", text).group(1)
 
     def act(self, *acts):
-        assert post(self, page="one", part=self.part, acts=list(acts)) == 204
-        self.part += 1
+        assert act(self, next(self.parts), *acts) == 204
 
-    def saw(self, message):
-        post(self, page="one", saw=message["number"])
+    def join(self):
+        self.thread.join(PATIENCE)
+        assert not self.thread.is_alive()
 
 
 def test_an_episode_is_played_and_kept_over_the_wire(played, counter):
@@ -197,7 +198,7 @@ def test_an_episode_is_played_and_kept_over_the_wire(played, counter):
         phases, sizes = [], set()
         for message in messages:
             view = message["view"]
-            playing.saw(message)
+            acknowledge(playing, message["number"])
             if "picture" in message:
                 sizes.add(Image.open(io.BytesIO(base64.b64decode(message["picture"]))).size)
             if not phases or view["phase"] != phases[-1]:
@@ -207,10 +208,9 @@ def test_an_episode_is_played_and_kept_over_the_wire(played, counter):
                 elif view["phase"] == "deciding":
                     assert (view["steps"], view["total"], view["ended"]) == (4, 8.0, "terminated")
                     playing.act(["release", "right"], ["command", "keep"])
-    playing.thread.join(PATIENCE)
+    playing.join()
     assert phases == ["paused", "playing", "deciding", "over"] and sizes == {(60, 40)}
-    assert p.kept[0].actions.tolist() == [2, 2, 2, 2] and not playing.thread.is_alive()
-    assert playing.told[0].startswith("Play at http://127.0.0.1:")
+    assert p.kept[0].actions.tolist() == [2, 2, 2, 2]
 
 
 def test_the_game_does_not_run_ahead_of_the_page_and_pauses_without_one(played, counter):
@@ -219,35 +219,36 @@ def test_the_game_does_not_run_ahead_of_the_page_and_pauses_without_one(played, 
     with listening(playing) as messages:
         next(messages)
         playing.act(["press", "right"])
-        until(lambda: len(p.game.taken) >= browser.AHEAD - 3)
+        until(lambda: len(p.game.taken) >= browser.MAX_AHEAD - 3)
         time.sleep(0.3)
-        taken = len(p.game.taken)
-        assert taken <= browser.AHEAD  # no message was told to have been seen
+        steps = len(p.game.taken)
+        assert steps <= browser.MAX_AHEAD  # no message has been acknowledged
         for message in messages:
-            playing.saw(message)
-            if len(p.game.taken) > taken + 20:
+            acknowledge(playing, message["number"])
+            if len(p.game.taken) > steps + 20:
                 break
     until(lambda: p.session.view().phase == "paused")
     assert p.session.held == []
     p.session.stop()
-    playing.thread.join(PATIENCE)
-    assert not playing.thread.is_alive()
+    playing.join()
 
 
 def test_pictures_are_small_and_true():
     picture = np.full((400, 600, 3), 255, np.uint8)
     picture[100:200, 100:300] = (200, 30, 30)
     data = base64.b64decode(browser.encode(picture))
-    seen = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
-    assert len(data) < 4000 and np.abs(seen - picture).mean() < 2
+    decoded = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+    assert len(data) < 4000 and np.abs(decoded - picture).mean() < 2
 
 
-def test_browsers_are_opened_only_where_they_would_be_seen(monkeypatch):
+@pytest.mark.parametrize(
+    "names, can_open",
+    [((), False), (("DISPLAY",), True), (("WAYLAND_DISPLAY",), True), (("DISPLAY", "SSH_CONNECTION"), False)],
+)
+def test_browsers_open_only_on_a_local_screen(monkeypatch, names, can_open):
     monkeypatch.setattr("sys.platform", "linux")
-    for names, can in (((), False), (("DISPLAY",), True), (("WAYLAND_DISPLAY",), True),
-                       (("DISPLAY", "SSH_CONNECTION"), False)):  # fmt: skip
-        for name in ("DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION"):
-            monkeypatch.delenv(name, raising=False)
-        for name in names:
-            monkeypatch.setenv(name, "x")
-        assert browser._can_open() is can
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION"):
+        monkeypatch.delenv(name, raising=False)
+    for name in names:
+        monkeypatch.setenv(name, "x")
+    assert browser._can_open() is can_open

@@ -1,4 +1,4 @@
-"""`imitax demos record` as a whole: what it refuses, what survives a kill, how it goes on."""
+"""`imitax demos record`: what it refuses, what survives a kill, and how it resumes."""
 
 import itertools
 import json
@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from imitax import recording
+from imitax.cli import demos
 from imitax.demonstrations import Demonstrations
 from imitax.errors import ImitaxError
 from imitax.formats import load, save
@@ -26,9 +28,12 @@ class Recording:
     def __init__(self, folder, *arguments):
         self.process = subprocess.Popen(
             [*COMMAND, *arguments, "--browser", "--no-open"],
-            cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        self.told, self.address = self.process.stderr.readline().strip(), ""
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.first_line = self.process.stderr.readline().strip()
         self.address = re.search(r"http://\S+/", self.process.stderr.readline()).group()
         self.stream = urllib.request.urlopen(f"{self.address}events?page=one", timeout=60)
         self.part = itertools.count()
@@ -45,7 +50,7 @@ class Recording:
         for line in self.stream:
             assert time.monotonic() < end, f"never {wanted}"
             if line.startswith(b"data: ") and "view" in (message := json.loads(line[6:])):
-                self._post({"page": "one", "saw": message["number"]})
+                self._post({"page": "one", "acknowledged": message["number"]})
                 if wanted.items() <= message["view"].items():
                     return message["view"]
         raise AssertionError("the stream ended")
@@ -80,7 +85,7 @@ def record(tmp_path):
 def test_what_was_kept_survives_a_kill_and_the_next_recording_adds_to_it(record, tmp_path):
     arguments = ("CartPole-v1", "--out", "new/mine.npz", "--fps", "200", "--seed", "3")
     first = record(*arguments)
-    assert first.told == "Kept episodes go to new/mine.npz."
+    assert first.first_line == "Kept episodes go to new/mine.npz."
     view = first.play_episode()
     first.act(["command", "keep"])
     assert first.until(phase="paused", kept=1)["episode"] == 2
@@ -93,22 +98,22 @@ def test_what_was_kept_survives_a_kill_and_the_next_recording_adds_to_it(record,
     assert kept.returns.tolist() == [view["total"]] and kept.terminated.tolist() == [True]
 
     second = record(*arguments)
-    assert second.told == "Kept episodes go to new/mine.npz, which holds 1."
+    assert second.first_line == "Kept episodes go to new/mine.npz, which holds 1."
     second.play_episode()
     second.act(["command", "keep"])
     second.until(phase="paused", kept=1)
     second.play_episode()  # neither kept nor discarded
     second.process.send_signal(signal.SIGINT)
     out, err = second.process.communicate(timeout=60)
-    whole = load(tmp_path / "new" / "mine.npz")
+    both = load(tmp_path / "new" / "mine.npz")
     assert (second.process.returncode, err) == (0, "")
-    assert out == f"Kept 1 episode(s), {whole.lengths[1]} pairs: new/mine.npz holds 2.\n"
-    assert whole.choose(1).fingerprint() == kept.fingerprint()
-    starts = whole.observations[whole.starts]
-    assert not np.array_equal(starts[0], starts[1])  # the same seed, but it went on
+    assert out == f"Kept 1 episode(s), {both.lengths[1]} pairs: new/mine.npz holds 2.\n"
+    assert both.choose(1).fingerprint() == kept.fingerprint()
+    starts = both.observations[both.starts]
+    assert not np.array_equal(starts[0], starts[1])  # other first states, though the seed is the same
 
 
-def test_seeds_go_on_where_the_file_ends():
+def test_seeds_depend_on_the_number_of_episodes_on_file():
     take = lambda seed, on_file: list(itertools.islice(recording._seeds(seed, on_file), 20))  # noqa: E731
     assert take(0, 0) == take(0, 0)
     drawn = [value for seed, on_file in ((0, 0), (0, 1), (1, 0), (1, 1)) for value in take(seed, on_file)]
@@ -132,33 +137,37 @@ REFUSED = {
     "file of another environment": ({"out": "acrobot.npz"}, "found demonstrations of Acrobot-v1|have size 4"),
     "file of other spaces": ({"out": "unnamed.npz"}, "have size 4, found size 6"),
     "another format": ({"out": "mine.json"}, "suffix '.json'; expected .npz"),
-    "no folder": ({"out": "bad.toml/mine.npz"}, "is no folder that can be written to"),
+    "no folder": ({"out": "bad.toml/mine.npz"}, "is not a writable folder"),
     "mapping": ({"keys": "bad.toml"}, "In 'bad.toml': key 'left' is 7"),
     "no mapping": ({"keys": "none.toml"}, "Mapping file 'none.toml' cannot be read"),
     "episodes": ({"episodes": 0}, "Option episodes is 0: expected at least 1"),
     "seed": ({"seed": -1}, "Option seed is -1"),
     "fps": ({"fps": 0.0}, "Option fps is 0.0: expected steps per second"),
     "fps nan": ({"fps": float("nan")}, "Option fps is nan"),
-    "port": ({"port": 70000, "browser": True}, "Option port is 70000: expected 0 … 65535"),
-    "port of a window": ({"port": 8000}, "Option port is for the browser: expected --browser"),
-    "opening a window": ({"open_page": False}, "Option no-open is for the browser: expected --browser"),
+    "port": ({"page": recording.Page(70000)}, "Option port is 70000: expected 0 … 65535"),
     "time limit": ({"time_limit": 0}, "Option time-limit is 0: expected at least 1"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_bad_options_are_refused_before_anyone_plays(elsewhere, case):
-    options, told = REFUSED[case]
+    options, message = REFUSED[case]
     options = {"env_id": "CartPole-v1"} | options
     for name in ("out", "keys"):
         if name in options:
-            options[name] = elsewhere.__class__(options[name])
+            options[name] = Path(options[name])
     before = {path: path.read_bytes() for path in elsewhere.iterdir()}
-    heard = []
-    with pytest.raises(ImitaxError, match=told) as error:
-        recording.record(**options, tell=heard.append)
-    assert "\n" not in str(error.value) and heard == []
+    sentences = []
+    with pytest.raises(ImitaxError, match=message) as error:
+        recording.record(**options, tell=sentences.append)
+    assert "\n" not in str(error.value) and sentences == []
     assert {path: path.read_bytes() for path in elsewhere.iterdir()} == before
+
+
+@pytest.mark.parametrize("options, name", [({"port": 8000}, "port"), ({"no_open": True}, "no-open")])
+def test_options_of_the_page_need_browser(elsewhere, options, name):
+    with pytest.raises(ImitaxError, match=f"Option {name} is for the browser: expected --browser with it."):
+        demos.record("CartPole-v1", **options)
 
 
 def test_a_window_needs_a_display(elsewhere, monkeypatch):
@@ -177,9 +186,8 @@ def test_a_window_is_played_in_by_default(elsewhere):
         pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_ESCAPE))
 
     result = recording.record("CartPole-v1", tell=press_escape)
-    assert result == {
-        "file": "demos/CartPole-v1-by-hand.npz", "kept": 0, "pairs": 0, "returns": [], "episodes": 0
-    }  # fmt: skip
+    file = "demos/CartPole-v1-by-hand.npz"
+    assert result == {"file": file, "kept": 0, "pairs": 0, "returns": [], "episodes": 0}
     assert not (elsewhere / "demos").exists()
 
 

@@ -37,7 +37,7 @@ class Lamp(gymnasium.Env):
 
 
 class Dark(Lamp):
-    """Cannot be drawn."""
+    """Offers no pictures."""
 
     metadata = {"render_modes": ["human"], "render_fps": 12}  # noqa: RUF012
 
@@ -61,7 +61,7 @@ def test_observations_are_those_of_training(env_id):
     batch = host.make(env_id, 5).open(1)
     assert game.spec == host.make(env_id, 5).spec and game.fps >= 15
     np.testing.assert_array_equal(game.reset(7), batch.reset([7])[0])
-    seen = [game.picture]
+    pictures = [game.picture]
     for step in range(5):
         action = keymap.action([("left", "right")[step % 2]], {})
         answer = game.step(action)
@@ -69,9 +69,10 @@ def test_observations_are_those_of_training(env_id):
         theirs = batch.step(np.array([action], number))
         np.testing.assert_array_equal(answer[0], theirs.next_obs[0])
         assert answer[1:] == (theirs.reward[0], theirs.terminated[0], theirs.truncated[0])
-        seen.append(game.picture)
+        pictures.append(game.picture)
     assert answer[3] is True and answer[2] is False  # the time limit
-    assert seen[0].dtype == np.uint8 and seen[0].ndim == 3 and len({s.tobytes() for s in seen}) > 3
+    assert pictures[0].dtype == np.uint8 and pictures[0].ndim == 3
+    assert len({picture.tobytes() for picture in pictures}) > 3
     batch.close()
     game.close()
 
@@ -95,22 +96,27 @@ def test_the_last_picture_is_of_the_end_not_of_the_next_start(registered):
 
 @pytest.mark.filterwarnings("ignore:.*three axes")  # Gymnasium sees it too
 @pytest.mark.parametrize(
-    "name, entry, options, told",
+    "name, entry, options, message",
     [
-        ("Dark-v0", Dark, {}, "Environment 'Dark-v0' cannot be drawn: it renders human, expected rgb_array"),
+        (
+            "Dark-v0",
+            Dark,
+            {},
+            "Environment 'Dark-v0' cannot be rendered: it offers human, expected rgb_array",
+        ),
         (
             "Grey-v0",
             Lamp,
             {"kwargs": {"picture": "grey"}},
-            "draws ndarray [2, 4]: expected pictures [H, W, 3]",
+            "renders ndarray [2, 4]: expected pictures [H, W, 3]",
         ),
     ],
 )
-def test_environments_that_cannot_be_drawn_are_refused(registered, name, entry, options, told):
+def test_environments_that_cannot_be_rendered_are_refused(registered, name, entry, options, message):
     registered(name, entry, max_episode_steps=9, **options)
     with pytest.raises(ImitaxError) as error:
         Game(name)
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize("env_id, key", [("FrozenLake-v1", "right"), ("Taxi-v4", "up")])
@@ -126,6 +132,6 @@ def test_toy_texts_are_played_where_their_observations_are_supported(env_id, key
 
 
 def test_environments_that_cannot_be_trained_on_are_refused():
-    for name, told in (("Cartpole-v1", "did you mean CartPole-v1"), ("Blackjack-v1", "Blackjack-v1")):
-        with pytest.raises(ImitaxError, match=told):
+    for name, message in (("Cartpole-v1", "did you mean CartPole-v1"), ("Blackjack-v1", "Blackjack-v1")):
+        with pytest.raises(ImitaxError, match=message):
             Game(name)

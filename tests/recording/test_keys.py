@@ -1,4 +1,4 @@
-"""Which action is meant by what is held."""
+"""The action that held keys and moved axes mean."""
 
 import pytest
 
@@ -33,7 +33,7 @@ def test_keys_held_together_come_before_single_ones():
 
 
 @pytest.mark.parametrize(
-    "held, axes, meant",
+    "held, axes, action",
     [
         ([], {}, (0.0, 5.0)),
         (["left"], {}, (-1.0, 5.0)),
@@ -48,8 +48,8 @@ def test_keys_held_together_come_before_single_ones():
         ([], {"gamepad-7": 1.0}, (0.0, 5.0)),
     ],
 )
-def test_box_adds_keys_and_follows_axes(plane, held, axes, meant):
-    assert plane.action(held, axes) == meant
+def test_box_adds_keys_and_follows_axes(plane, held, axes, action):
+    assert plane.action(held, axes) == action
 
 
 def test_box_stays_within_its_bounds():

@@ -1,4 +1,4 @@
-"""Mapping files: what they say, what comes along, what is refused."""
+"""Mapping files: their content, the defaults, and what is refused."""
 
 import re
 import tomllib
@@ -14,7 +14,7 @@ from imitax.recording.mapping import default_mapping, load_mapping, parse_mappin
 from imitax.types import Box, Discrete, EnvSpec
 
 PLANE = Box((-1.0, 0.0), (1.0, 10.0))
-WHOLE = """
+COMPLETE = """
 idle = [0, 5]
 fps = 12.5
 [keys]
@@ -31,8 +31,8 @@ def spec_of(space, name="Thing-v3"):
     return EnvSpec(name, 2, space, 100)
 
 
-def test_a_whole_file(tmp_path):
-    (tmp_path / "keys.toml").write_text(WHOLE, encoding="utf-8")
+def test_a_complete_file(tmp_path):
+    (tmp_path / "keys.toml").write_text(COMPLETE, encoding="utf-8")
     keymap = load_mapping(tmp_path / "keys.toml", PLANE)
     assert keymap.idle == (0.0, 5.0) and keymap.fps == 12.5 and keymap.space == PLANE
     assert keymap.bindings == (
@@ -49,8 +49,10 @@ def test_discrete_files(tmp_path):
     keymap = load_mapping(tmp_path / "keys.toml", Discrete(4))
     assert keymap.idle is None and keymap.fps is None
     assert [(b.keys, b.action, b.label) for b in keymap.bindings] == [
-        (("left", "up"), 3, "action 3"), (("space",), 0, "action 0"), ((",",), 1, "action 1"),
-    ]  # fmt: skip
+        (("left", "up"), 3, "action 3"),
+        (("space",), 0, "action 0"),
+        ((",",), 1, "action 1"),
+    ]
     assert parse_mapping(tomllib.loads(to_toml(keymap, "a title")), Discrete(4)) == keymap
 
 
@@ -63,8 +65,8 @@ def test_one_dimension_needs_no_list():
 def test_classic_control_comes_with_keys(env_id):
     env = host.make(env_id)
     keymap = default_mapping(env.spec)
-    named = {binding.name: binding for binding in keymap.bindings}
-    assert {"left", "right"} <= set(named) and "action" not in "".join(b.label for b in keymap.bindings)
+    names = {binding.name for binding in keymap.bindings}
+    assert {"left", "right"} <= names and "action" not in "".join(b.label for b in keymap.bindings)
     # Nothing is done where nothing is pressed; a cart without such an action waits.
     assert keymap.idle == {"CartPole-v1": None, "Acrobot-v1": 1, "MountainCar-v0": 1}.get(env_id, (0.0,))
     batch = env.open(1)
@@ -81,8 +83,10 @@ def test_classic_control_comes_with_keys(env_id):
     assert moved[anticlockwise][speed] > moved["left" if anticlockwise == "right" else "right"][speed]
 
 
-TOY_TEXTS = ("FrozenLake-v1", "FrozenLake8x8-v1", "CliffWalking-v1", "CliffWalkingSlippery-v1", "Taxi-v4",
-             "Blackjack-v1")  # fmt: skip
+TOY_TEXTS = (
+    *("FrozenLake-v1", "FrozenLake8x8-v1", "CliffWalking-v1", "CliffWalkingSlippery-v1"),
+    *("Taxi-v4", "Blackjack-v1"),
+)
 
 
 @pytest.mark.parametrize("env_id", TOY_TEXTS)
@@ -116,7 +120,7 @@ def test_generic_box():
 @pytest.mark.parametrize(
     "space", [Discrete(2), Discrete(30), Box((-1.0,), (1.0,)), Box((1 / 3,) * 4, (2 / 3,) * 4)]
 )
-def test_what_comes_along_can_be_written_and_read_back(space):
+def test_default_mappings_can_be_written_and_read_back(space):
     keymap = default_mapping(spec_of(space))
     assert parse_mapping(tomllib.loads(to_toml(keymap, "a title")), space) == keymap
 
@@ -132,9 +136,9 @@ BAD = {
     "nothing": (D, "idle = 0", "key 'keys' is missing or empty"),
     "unknown key": (D, "[keys]\nlefft = 1", "Unknown key 'lefft': did you mean left"),
     "unknown key of a chord": (D, '[keys]\n"left+upp" = 1', "Unknown key 'upp': did you mean up"),
-    "control": (D, "[keys]\np = 1", "key 'p' is taken: p means pause"),
-    "control in a chord": (D, '[keys]\n"up+enter" = 1', "key 'up+enter' is taken: enter means keep"),
-    "plus": (D, '[keys]\n"+" = 1', "key '+' is taken: + means faster"),
+    "control": (D, "[keys]\np = 1", "key 'p' is reserved: p means pause"),
+    "control in a chord": (D, '[keys]\n"up+enter" = 1', "key 'up+enter' is reserved: enter means keep"),
+    "plus": (D, '[keys]\n"+" = 1', "key '+' is reserved: + means faster"),
     "too large": (D, "[keys]\nleft = 3", "key 'left' is 3: expected an action, 0 … 2"),
     "negative": (D, "[keys]\nleft = -1", "key 'left' is -1: expected an action, 0 … 2"),
     "float": (D, "[keys]\nleft = 1.0", "key 'left' is 1.0: expected an action"),
@@ -152,14 +156,14 @@ BAD = {
     "short": (B, "[keys]\nleft = [1.0]", "is [1.0]: expected 2 number(s) within [-1, 0] … [1, 10]"),
     "outside": (B, "[keys]\nleft = [1.5, 0]", "key 'left' is [1.5, 0]: expected 2 number(s)"),
     "nan": (B, "[keys]\nleft = [nan, 0]", "key 'left' is [nan, 0]: expected 2 number(s)"),
-    "chord of Box": (B, '[keys]\n"left+up" = [0, 0]', "key 'left+up' joins keys"),
+    "chord of Box": (B, '[keys]\n"left+up" = [0, 0]', "key 'left+up' combines keys"),
     "unknown axis": (B, "[axes]\nmouse = {dimension = 0}", "Unknown axis 'mouse': did you mean mouse-"),
     "axis no table": (B, "[axes]\nmouse-x = 0", "key 'mouse-x' is 0: expected { dimension = 0 }"),
     "axis dimension": (B, "[axes]\nmouse-x = {dimension = 2}", "has the dimension 2: expected 0 … 1"),
-    "axis end": (B, "[axes]\nmouse-x = {dimension = 0, low = -3}", "reaches to -3: expected -1 … 1"),
+    "axis end": (B, "[axes]\nmouse-x = {dimension = 0, low = -3}", "extends to -3: expected -1 … 1"),
     "axis fields": (B, "[axes]\nmouse-x = {dimension = 0, lo = 0}", "expected dimension and, optionally"),
     "two axes": (B, "[axes]\nmouse-x = {dimension = 0}\nmouse-y = {dimension = 0}", "the same dimension"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BAD)
@@ -169,9 +173,9 @@ def test_bad_files_are_refused_in_a_sentence_that_names_file_and_key(tmp_path, c
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ImitaxError) as error:
         load_mapping(path, space)
-    told = str(error.value)
-    assert message in told and "mine.toml" in told and "\n" not in told
-    assert told.endswith((".", "?")) and not re.search(r"[.?]\s+[A-Z]", told)
+    sentence = str(error.value)
+    assert message in sentence and "mine.toml" in sentence and "\n" not in sentence
+    assert sentence.endswith((".", "?")) and not re.search(r"[.?]\s+[A-Z]", sentence)
 
 
 def test_missing_files_are_named(tmp_path):

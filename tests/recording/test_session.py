@@ -1,4 +1,4 @@
-"""A session: what is stepped when, what an episode holds, what is kept."""
+"""A session: when it steps, what an episode holds, and which episodes are kept."""
 
 import itertools
 

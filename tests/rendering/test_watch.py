@@ -13,7 +13,7 @@ from imitax.types import Box, Discrete, EnvSpec
 
 
 class Rule:
-    """In place of a policy: pushes the cart to one side; may do something before its n-th action."""
+    """A policy that pushes the cart to one side, and calls `before` with the number of each action."""
 
     spec = EnvSpec("CartPole-v1", 4, Discrete(2), 500)
 
@@ -35,15 +35,15 @@ def dummy_display(monkeypatch):
 def test_episodes_follow_each_other_in_a_file(tmp_path):
     from PIL import Image
 
-    told = watch(Rule(), tmp_path / "a.gif", episodes=3)
-    assert told["returns"] == told["lengths"] and len(told["returns"]) == 3
-    assert all(8 <= length <= 12 for length in told["lengths"])
+    result = watch(Rule(), tmp_path / "a.gif", episodes=3)
+    assert result["returns"] == result["lengths"] and len(result["returns"]) == 3
+    assert all(8 <= length <= 12 for length in result["lengths"])
     with Image.open(tmp_path / "a.gif") as image:
         # Equal frames in a row are stored once, and shown longer.
-        assert image.format == "GIF" and 1 < image.n_frames <= sum(told["lengths"]) + 3
+        assert image.format == "GIF" and 1 < image.n_frames <= sum(result["lengths"]) + 3
     assert [path.name for path in tmp_path.iterdir()] == ["a.gif"]
     again = watch(Rule(), tmp_path / "b.gif", episodes=2, seed=1)  # the seeds count up
-    assert again["lengths"] == told["lengths"][1:]
+    assert again["lengths"] == result["lengths"][1:]
 
 
 @pytest.mark.parametrize("kind", ["QUIT", "K_ESCAPE"])
@@ -58,15 +58,15 @@ def test_a_closed_window_ends_it(kind):
             pygame.event.post(event)
 
     rule = Rule(close)
-    told = watch(rule, episodes=5)
-    assert len(told["returns"]) == 1 and rule.calls == 13 and told["file"] is None
+    result = watch(rule, episodes=5)
+    assert len(result["returns"]) == 1 and rule.calls == 13 and result["file"] is None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems always have a display")
 def test_without_a_display_a_file_is_suggested(monkeypatch):
     for name in ("SDL_VIDEODRIVER", "DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(ImitaxError, match="no display to open a window on: write a file instead, --save"):
+    with pytest.raises(ImitaxError, match="No display to open a window on: write a file instead, --save"):
         watch(Rule())
 
 
@@ -87,7 +87,7 @@ def test_bad_files_are_refused_before_anything_is_played(tmp_path):
     for name, message in {
         "a.avi": "expected .gif",
         "old.gif": "exists",
-        "none/a.gif": "there is no folder",
+        "none/a.gif": "no folder",
     }.items():
         with pytest.raises(ImitaxError, match=message):
             watch(rule, tmp_path / name)
@@ -106,11 +106,12 @@ def test_nothing_is_left_of_a_film_that_was_interrupted(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-# MuJoCo, off-screen ----------------------------------------------------------------------------------
+# MuJoCo, off-screen
+# ----------------------------------------------------------------------------------
 
 
 class Still:
-    """In place of a policy: does nothing, in Hopper."""
+    """A policy of Hopper that does nothing."""
 
     spec = EnvSpec("Hopper-v5", 11, Box((-1.0,) * 3, (1.0,) * 3), 9)
 
@@ -133,21 +134,21 @@ def test_mujoco_is_drawn_without_a_display(tmp_path, no_display, ending):
     if offscreen.offscreen_library() is None:
         pytest.skip("neither EGL nor OSMesa is here")
     path = tmp_path / f"a.{ending}"
-    told = watch(Still(), path)
-    assert told["lengths"] == [9] and "MUJOCO_GL" not in os.environ
+    result = watch(Still(), path)
+    assert result["lengths"] == [9] and "MUJOCO_GL" not in os.environ
     if ending == "mp4":
         av = pytest.importorskip("av")
         with av.open(str(path)) as container:
             frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-            assert container.streams.video[0].average_rate == 31  # 125 steps a second, every fourth shown
+            assert container.streams.video[0].average_rate == 31  # 125 steps per second, every fourth drawn
         assert len(frames) == 3 and frames[0].shape == (480, 480, 3)  # at the start and after 4 and 8 steps
-        assert frames[0].std() > 10  # something is to be seen
+        assert frames[0].std() > 10  # not one colour
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
-def test_without_a_library_to_draw_with_it_says_what_to_install(tmp_path, no_display, monkeypatch):
-    monkeypatch.setattr(offscreen, "_LIBRARIES", ("none",))  # tried in earnest: there is no such module
-    with pytest.raises(ImitaxError, match=r"for neither EGL nor OSMesa works: .* libegl1, or libosmesa6"):
+def test_without_a_library_the_error_says_what_to_install(tmp_path, no_display, monkeypatch):
+    monkeypatch.setattr(offscreen, "_LIBRARIES", ("none",))  # a module that does not exist
+    with pytest.raises(ImitaxError, match=r"since neither EGL nor OSMesa works: .* libegl1, or libosmesa6"):
         watch(Still(), tmp_path / "a.gif")
     assert list(tmp_path.iterdir()) == []
 

@@ -68,3 +68,9 @@ def test_sizes(number, text):
 )
 def test_durations(seconds, text):
     assert units.duration(seconds) == text
+
+
+def test_cells_of_an_evaluation():
+    returns = {"mean": -80.0, "std": 1.25, "interval": [-81.0, -79.0]}
+    assert units.evaluation_cells(returns, -0.001) == ["-80.0 ± 1.2", "[-81.0, -79.0]", "0.00"]
+    assert units.evaluation_cells(returns, None)[2] == units.evaluation_cells(returns, math.nan)[2] == ""

@@ -1,4 +1,4 @@
-"""The theory study: its sampling, its blind direction, and the library's GAIL against the exact solution."""
+"""The theory study: sampling, blind direction, and GAIL against the exact solution."""
 
 import numpy as np
 import pytest
@@ -9,12 +9,13 @@ from imitax.tabular.worlds import random_mdp, world
 
 
 def test_sampled_episodes_have_the_occupancy_of_the_policy():
-    # 2,000 episodes of a grid; an entry is a mean of numbers below 1 / (1 − γ · chance to stay) < 4.
+    # 2,000 episodes of a grid; an entry is a mean of numbers below 1 / (1 − γ · chance to stay) <
+    # 4.
     mdp = world("gridworld")
     policy, rho = theory.soft_expert(mdp)
-    found = theory.roll(mdp, policy, 2000, np.random.default_rng(0))
-    assert abs(found - rho).max() < 4 * 4 / np.sqrt(2000)
-    assert theory.variation(found, rho) < 0.03
+    empirical = theory.roll(mdp, policy, 2000, np.random.default_rng(0))
+    assert abs(empirical - rho).max() < 4 * 4 / np.sqrt(2000)
+    assert theory.variation(empirical, rho) < 0.03
 
 
 def test_the_blind_direction_keeps_flow_and_features(rng):
@@ -28,7 +29,8 @@ def test_the_blind_direction_keeps_flow_and_features(rng):
 
 
 def test_a_chance_of_ending_is_a_discount():
-    # Visits of the ending MDP, not discounted: Σ_t P(s_t = s, a_t = a), by iterating its transitions.
+    # Visits of the ending MDP, not discounted: Σ_t P(s_t = s, a_t = a), by iterating its
+    # transitions.
     mdp, ending, expert = theory.sampled_problem()
     at, visits = mdp.initial, np.zeros_like(expert)
     for _ in range(400):
@@ -39,7 +41,8 @@ def test_a_chance_of_ending_is_a_discount():
 
 @pytest.mark.slow
 def test_sampled_gail_ends_at_the_exact_solution():
-    # The bound that the page states: less than a quarter of the random policy's distance, for every seed.
-    found = theory.sampled_gail(2, 150, None)
-    assert found["gail"][:, -1].max() < 0.1 < found["random"] / 4
-    assert (found["gail"][:, 0] > 2 * found["gail"][:, -1]).all()
+    # The bound that the page states: less than a quarter of the random policy's distance, for every
+    # seed.
+    results = theory.sampled_gail(2, 150, None)
+    assert results["gail"][:, -1].max() < 0.1 < results["random"] / 4
+    assert (results["gail"][:, 0] > 2 * results["gail"][:, -1]).all()

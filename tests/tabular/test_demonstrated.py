@@ -19,36 +19,36 @@ def demonstrations(states, actions, mdp, one_hot=True, **fields):
 @pytest.mark.parametrize("one_hot", [True, False])
 def test_an_occupancy_by_hand(one_hot):
     mdp = gridworld(["S.G"], discount=0.5)
-    found = empirical_occupancy(mdp, demonstrations([0, 0, 1], [1, 1, 1], mdp, one_hot))
+    rho = empirical_occupancy(mdp, demonstrations([0, 0, 1], [1, 1, 1], mdp, one_hot))
     expected = np.zeros((3, 4))
     expected[0, 1], expected[1, 1] = 1.5, 0.25
-    np.testing.assert_allclose(found, expected)
+    np.testing.assert_allclose(rho, expected)
 
 
 @pytest.mark.parametrize(
     ("states", "actions", "message"),
     [
-        ([0, 4], [0, 0], "pair 1 is in state 4, which 'gridworld' can not reach"),
+        ([0, 4], [0, 0], "pair 1 is in state 4, which 'gridworld' cannot reach"),
         ([0], [4], "numbers below 4"),
     ],
 )
-def test_demonstrations_that_can_not_be_are_told(states, actions, message):
+def test_impossible_demonstrations_are_refused(states, actions, message):
     mdp = gridworld(["S.G#."])
     with pytest.raises(ImitaxError, match=message):
         states_of(mdp, demonstrations(states, actions, mdp))
 
 
-def test_observations_that_are_no_state_are_told():
+def test_observations_that_are_not_states_are_refused():
     mdp = gridworld(["S.G"])
 
     def of(obs):
         return Demonstrations.from_episodes([(np.float32(obs), np.zeros(len(obs), int))], terminated=True)
 
-    with pytest.raises(ImitaxError, match="found size 2"):
+    with pytest.raises(ImitaxError, match="have size 2: expected size 3"):
         states_of(mdp, of([[1, 0]]))
-    with pytest.raises(ImitaxError, match="pair 1 holds no state of 'gridworld', which has 3"):
+    with pytest.raises(ImitaxError, match="pair 1 is not in a state of 'gridworld': expected one of its 3"):
         states_of(mdp, of([[1, 0, 0], [0.5, 0.5, 0]]))
-    with pytest.raises(ImitaxError, match="pair 0 holds no state"):
+    with pytest.raises(ImitaxError, match="pair 0 is not in a state"):
         states_of(mdp, of([[3]]))
 
 
@@ -61,6 +61,6 @@ def test_states_alone_are_refused():
 
 def test_subsampled_demonstrations_are_refused(rng):
     mdp = gridworld(["S.G"])
-    shown = demonstrations([0, 0, 0, 1], [1, 1, 1, 1], mdp).subsample(2, rng)
-    with pytest.raises(ImitaxError, match="whole episodes: these were subsampled"):
-        empirical_occupancy(mdp, shown)
+    subsampled = demonstrations([0, 0, 0, 1], [1, 1, 1, 1], mdp).subsample(2, rng)
+    with pytest.raises(ImitaxError, match="complete episodes, but these demonstrations were subsampled"):
+        empirical_occupancy(mdp, subsampled)

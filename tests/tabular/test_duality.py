@@ -1,9 +1,8 @@
 """Regularisers, their conjugates, and proposition 3.2: both sides computed apart and compared.
 
-Tolerances: both solvers stop at a change of 1e-14 in the objective. Near an optimum the objective is
-quadratic, so the
-occupancies are found to about the square root of that times the scale of curvature: 1e-4 of a total mass of
-10 is asked.
+Tolerances: both solvers stop at a change of 1e-14 in the objective. Near an optimum the objective
+is quadratic, so the occupancies are accurate to about the square root of that times the scale of
+curvature: 1e-4 of a total mass of 10 is asked.
 """
 
 import numpy as np
@@ -71,15 +70,16 @@ def test_nothing_is_closer(name, small, expert, features, any_policy):
 
 def test_a_constant_regulariser_matches_exactly(small, expert):
     # Corollary 3.2.1: with ψ constant, RL ∘ IRL returns the expert's own occupancy.
-    found = rl_after_irl(small, expert, any_cost(expert))
-    np.testing.assert_allclose(found.rho, expert, atol=CLOSE)
+    match = rl_after_irl(small, expert, any_cost(expert))
+    np.testing.assert_allclose(match.rho, expert, atol=CLOSE)
     assert constant().conjugate(expert, expert) == 0.0
     assert constant().conjugate(expert + 0.1, expert) == np.inf
 
 
 @pytest.mark.parametrize("name", ["ridge", "FEM", "GTAL", "GAIL"])
 def test_the_conjugate_is_the_supremum(name, small, expert, features, any_policy, rng):
-    # ψ*(x) ≥ c·x − ψ(c) for every cost c (Fenchel), with equality at the cost that is said to attain it.
+    # ψ*(x) ≥ c·x − ψ(c) for every cost c (Fenchel), with equality at the cost that is said to
+    # attain it.
     _, psi = sides(small, expert, features)[name]
     rho = occupancy(small, any_policy(small))
     top = psi.conjugate(rho, expert)
@@ -106,19 +106,20 @@ def test_costs_outside_a_class_are_infinitely_dear(features, expert):
 def test_the_gail_conjugate_is_the_classifiers_least_loss_and_the_jensen_shannon_divergence(
     small, expert, any_policy
 ):
-    # max over D of Σ ρ_π log D + ρ_E log(1 − D), by a numerical optimiser that knows no closed form.
+    # max over D of Σ ρ_π log D + ρ_E log(1 − D), by a numerical optimiser that knows no closed
+    # form.
     rho = occupancy(small, any_policy(small))
 
     def loss(logit):
         return -(rho.reshape(-1) @ log_expit(logit) + expert.reshape(-1) @ log_expit(-logit))
 
-    found = minimize(loss, np.zeros(15), method="BFGS", options={"gtol": 1e-9})
+    optimum = minimize(loss, np.zeros(15), method="BFGS", options={"gtol": 1e-9})
     top = gail(expert).conjugate(rho, expert)
-    assert -found.fun == pytest.approx(top, abs=1e-7)
-    # Of measures with mass M: JS(ρ, ρ_E) − 2 M log 2; M = 1 / (1 − γ) = 10. The paper leaves the constant
-    # out.
+    assert -optimum.fun == pytest.approx(top, abs=1e-7)
+    # Of measures with mass M: JS(ρ, ρ_E) − 2 M log 2; M = 1 / (1 − γ) = 10. The paper leaves the
+    # constant out.
     assert top == pytest.approx(jensen_shannon(rho, expert) - 2 * 10 * np.log(2))
-    np.testing.assert_allclose(1 / (1 + np.exp(-found.x)), (rho / (rho + expert)).reshape(-1), atol=1e-4)
+    np.testing.assert_allclose(1 / (1 + np.exp(-optimum.x)), (rho / (rho + expert)).reshape(-1), atol=1e-4)
 
 
 def test_jensen_shannon_by_hand():
@@ -128,11 +129,12 @@ def test_jensen_shannon_by_hand():
 
 
 def test_only_gail_tells_an_expert_whose_cost_is_outside_the_linear_class(small, features, any_policy, rng):
-    # A policy with the expert's feature expectations but another occupancy: FEM and GTAL see nothing to
-    # correct.
+    # A policy with the expert's feature expectations but another occupancy: FEM and GTAL see
+    # nothing to correct.
     expert = occupancy(small, any_policy(small))
     flat = features.reshape(-1, 2)
-    # Directions that keep flow and features: the null space of both, found by a singular value decomposition.
+    # Directions that keep flow and features: the null space of both, from a singular value
+    # decomposition.
     identity = np.repeat(np.eye(5), 3, axis=1)
     rows = np.vstack([identity - small.discount * small.transition.toarray().T, flat.T])
     direction = np.linalg.svd(rows)[2][-1].reshape(5, 3)
@@ -146,8 +148,8 @@ def test_only_gail_tells_an_expert_whose_cost_is_outside_the_linear_class(small,
 
 
 def test_fem_and_gtal_end_away_from_such_an_expert_and_gail_near_it(small, features, expert):
-    # ψ* counts 100 times, so that the entropy's pull is of the order of 1 % of the mass of 10, and the class
-    # decides.
+    # ψ* counts 100 times, so that the entropy's pull is of the order of 1 % of the mass of 10, and
+    # the class decides.
     distance = {}
     for name, psi in (
         ("FEM", linear_ball(features)),

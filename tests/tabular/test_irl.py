@@ -30,33 +30,34 @@ def test_gradients_of_rewards_are_their_slopes(kind, small, features, rng):
     }[kind]
     theta, weights = rewards.initial + 0.1 * rng.normal(size=rewards.initial.shape), rng.normal(size=(5, 3))
     slopes = approx_fprime(theta, lambda t: np.sum(weights * rewards.reward(t)), 1e-7)
-    np.testing.assert_allclose(rewards.pull(theta, weights), slopes, atol=1e-5)
+    np.testing.assert_allclose(rewards.pullback(theta, weights), slopes, atol=1e-5)
 
 
 def test_linear_rewards_match_feature_expectations_and_come_back(small, features):
     truth = np.array([1.0, -2.0, 0.5, 0.3])
     _, rho = soft_expert(small, features @ truth)
-    found = mce_irl(small, rho, linear(features))
-    gap = expectation(found.rho, features) - expectation(rho, features)
+    learnt = mce_irl(small, rho, linear(features))
+    gap = expectation(learnt.rho, features) - expectation(rho, features)
     assert np.max(abs(gap)) < 1e-6
-    np.testing.assert_allclose(found.rho, rho, atol=1e-6)
-    # Four features of 15 pairs with 5 states: potentials are not among them, so θ itself is identified.
-    np.testing.assert_allclose(found.parameters, truth, atol=1e-4)
-    assert found.gaps[-1] < 1e-6 < found.gaps[0]
-    assert np.all(np.diff(found.objective) > -1e-12)  # a concave problem, climbed
+    np.testing.assert_allclose(learnt.rho, rho, atol=1e-6)
+    # Four features of 15 pairs with 5 states: potentials are not among them, so θ itself is
+    # identified.
+    np.testing.assert_allclose(learnt.parameters, truth, atol=1e-4)
+    assert learnt.gaps[-1] < 1e-6 < learnt.gaps[0]
+    assert np.all(np.diff(learnt.objective) > -1e-12)  # a concave problem, climbed
 
 
 def test_tabular_rewards_come_back_up_to_shaping(small):
     _, rho = soft_expert(small, small.reward)
-    found = mce_irl(small, rho, tabular(small))
-    np.testing.assert_allclose(found.rho, rho, atol=1e-5)
-    assert np.max(abs(found.reward - small.reward)) > 0.1  # not the reward itself …
-    assert shaping_distance(small, found.reward, small.reward) < 1e-4  # … but one that differs by a potential
+    learnt = mce_irl(small, rho, tabular(small))
+    np.testing.assert_allclose(learnt.rho, rho, atol=1e-5)
+    assert np.max(abs(learnt.reward - small.reward)) > 0.1  # not the true reward …
+    assert shaping_distance(small, learnt.reward, small.reward) < 1e-4  # … but up to a potential
 
 
 def test_shaping_distance_by_construction(small, rng):
-    # r' = r + γ E[Φ(s')] − Φ(s) leaves every soft-optimal policy as it was (Ng et al. 1999); a bonus does
-    # not.
+    # r' = r + γ E[Φ(s')] − Φ(s) leaves every soft-optimal policy as it was (Ng et al. 1999); a
+    # bonus does not.
     potential = rng.normal(size=5)
     shaped = small.reward - potential[:, None] + 0.9 * (small.transition @ potential).reshape(5, 3)
     assert shaping_distance(small, shaped, small.reward) < 1e-10
@@ -77,8 +78,8 @@ def test_a_neural_reward_matches_what_a_linear_one_can_not(small, rng):
 
 
 def test_the_learnt_reward_transfers_to_a_changed_world():
-    # Rewards of the cells, learnt where the way leads round on the left, used where it leads round on the
-    # right.
+    # Rewards of the cells, learnt where the way leads round on the left, used where it leads round
+    # on the right.
     before = gridworld(["S...", ".###", "...."], slip=0.1, discount=0.95)
     after = gridworld(["S...", "###.", "...."], slip=0.1, discount=0.95)
     truth = np.zeros(12)
@@ -99,9 +100,9 @@ def test_the_learnt_reward_transfers_to_a_changed_world():
 def test_regularisation_keeps_rewards_finite(small):
     # An expert that always takes the first action: only an infinite reward explains it.
     rho = occupancy(small, np.eye(3)[np.zeros(5, int)])
-    found = mce_irl(small, rho, tabular(small), l2=1e-2)
-    assert np.max(abs(found.reward)) < 50
-    assert found.policy[:, 0].min() > 0.7
+    learnt = mce_irl(small, rho, tabular(small), l2=1e-2)
+    assert np.max(abs(learnt.reward)) < 50
+    assert learnt.policy[:, 0].min() > 0.7
 
 
 @pytest.mark.parametrize(
@@ -111,6 +112,6 @@ def test_regularisation_keeps_rewards_finite(small):
         (lambda m: mce_irl(m, np.zeros((5, 3)), tabular(m), l2=-1.0), "l2 is -1.0"),
     ],
 )
-def test_bad_arguments_are_told(small, call, message):
+def test_bad_arguments_are_refused(small, call, message):
     with pytest.raises(ImitaxError, match=message):
         call(small)

@@ -32,7 +32,8 @@ def one_state(reward, discount):
 
 
 def test_one_state_by_hand():
-    # V = log Σ exp(r_a + γ V) = log Σ exp(r_a) + γ V, so V = log Σ exp(r_a) / (1 − γ) and π = softmax(r).
+    # V = log Σ exp(r_a + γ V) = log Σ exp(r_a) + γ V, so V = log Σ exp(r_a) / (1 − γ) and π =
+    # softmax(r).
     mdp = one_state([0.0, np.log(3.0)], 0.75)
     solution = soft_value_iteration(mdp)
     np.testing.assert_allclose(solution.values, [np.log(4.0) / 0.25], atol=1e-10)
@@ -113,7 +114,8 @@ def test_policy_iteration_finds_the_same_values_in_a_few_solves(small, grid):
 
 
 def test_policy_iteration_takes_rewards_of_any_size(small):
-    # With much reward the soft policy is nearly the best one; nothing overflows, nothing runs for ever.
+    # With much reward the soft policy is nearly the best one; nothing overflows, and the iteration
+    # ends.
     best = value_iteration(small, 1e4 * small.reward)
     np.testing.assert_allclose(
         soft_policy_iteration(small, 1e4 * small.reward).policy, best.policy, atol=1e-6
@@ -153,7 +155,8 @@ def test_occupancy_by_solving_by_iterating_and_by_a_series(small, any_policy):
 
 
 def test_proposition_3_1_policies_and_occupancies_are_one_to_one(small, grid, any_policy):
-    # ρ ↦ π_ρ ↦ ρ and π ↦ ρ_π ↦ π; the image is exactly the non-negative solutions of the flow equations.
+    # ρ ↦ π_ρ ↦ ρ and π ↦ ρ_π ↦ π; the image is exactly the non-negative solutions of the flow
+    # equations.
     for mdp in (small, grid):
         policy = any_policy(mdp)
         rho = occupancy(mdp, policy)
@@ -175,7 +178,8 @@ def test_a_measure_that_breaks_the_flow_is_no_policys(small, any_policy):
 
 
 def test_causal_entropy_is_strictly_concave_in_the_occupancy(small, any_policy):
-    # Lemma 3.1: strictly above the chord between occupancies of different policies; here by at least 1e-3.
+    # Lemma 3.1: strictly above the chord between occupancies of different policies; here by at
+    # least 1e-3.
     for _ in range(50):
         one, two = (occupancy(small, any_policy(small)) for _ in range(2))
         for share in (0.25, 0.5, 0.75):
@@ -209,7 +213,8 @@ def test_mountain_car_is_solved_exactly():
     assert mdp.states == 10_201
     assert mdp.transition.nnz <= 4 * 3 * mdp.states
     hard = value_iteration(mdp, tolerance=1e-4)
-    # V = −(1 − γ^T) / (1 − γ) of an episode of T steps: the best on the true dynamics is some 85 to 120.
+    # V = −(1 − γ^T) / (1 − γ) of an episode of T steps: the best on the true dynamics is some 85 to
+    # 120.
     length = np.log(1 + (1 - mdp.discount) * mdp.initial @ hard.values) / np.log(mdp.discount)
     assert 80 < length < 130
 
@@ -218,7 +223,7 @@ def test_mountain_car_is_solved_exactly():
     ("fields", "message"),
     [
         ({"transition": np.full((4, 2), 0.4)}, r"state 0, action 0 of 'MDP' sum to 0.8: expected 1"),
-        ({"transition": np.array([[2.0, -1.0]] * 4)}, "must be finite and not negative, found -1"),
+        ({"transition": np.array([[2.0, -1.0]] * 4)}, "must be finite and nonnegative, found -1"),
         ({"transition": np.ones((4, 1))}, r"shape \(4, 1\): expected \(4, 2\)"),
         ({"initial": np.array([0.5, 0.4])}, "Initial distribution of 'MDP' sums to 0.9"),
         ({"discount": 1.0}, "Discount of 'MDP' is 1.0: expected at least 0, below 1"),
@@ -229,7 +234,7 @@ def test_mountain_car_is_solved_exactly():
         ({"termination": np.full((2, 2), 0.5)}, "sum to 1.5"),
     ],
 )
-def test_bad_arrays_are_told(fields, message):
+def test_bad_arrays_are_refused(fields, message):
     good = {
         "transition": np.full((4, 2), 0.5),
         "reward": np.zeros((2, 2)),
@@ -252,7 +257,7 @@ def test_bad_arrays_are_told(fields, message):
         (lambda m: occupancy(m, np.ones((5, 2)) / 2), r"expected \[5, 3\]"),
     ],
 )
-def test_bad_arguments_are_told(small, call, message):
+def test_bad_arguments_are_refused(small, call, message):
     with pytest.raises(ImitaxError, match=message):
         call(small)
 

@@ -39,7 +39,7 @@ def test_walls_are_never_entered(grid):
         (lambda: toy_text("FrozenLak-v1"), "did you mean FrozenLake-v1"),
     ],
 )
-def test_bad_worlds_are_told(call, message):
+def test_bad_worlds_are_refused(call, message):
     with pytest.raises(ImitaxError, match=message):
         call()
 
@@ -54,7 +54,7 @@ def test_toy_texts_have_the_expectations_of_their_environments(env_id):
             assert mdp.termination[state, action] == pytest.approx(sum(p for p, _, _, d in outcomes if d))
 
 
-def test_frozen_lake_is_solved_as_known():
+def test_frozen_lake_is_solved_as_published():
     # The best policy of the slippery 4 × 4 lake reaches the goal with probability 14/17 (γ → 1).
     lake = toy_text("FrozenLake-v1", discount=0.9999)
     value = float(lake.initial @ value_iteration(lake, tolerance=1e-3).values)

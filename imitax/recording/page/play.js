@@ -1,5 +1,5 @@
 "use strict";
-// Shows what the stream says and posts what the player does; the game itself runs in the program.
+// Draws the messages of the stream and posts the player's acts; the game itself runs in the program.
 
 const $ = (id) => document.getElementById(id);
 const ARROWS = { left: "←", right: "→", up: "↑", down: "↓" };
@@ -10,18 +10,18 @@ const NAMES = {
 const CONTROLS = ["enter", "backspace", "escape", "p", "+", "-"];
 const RETRY = 1000; // milliseconds
 
-let page, part, stream; // this connection's name, the number of its next post, its stream
-let greeted = false; // what is posted before the program has greeted us would be lost
-let meant = new Set(); // keys and axes that mean something here
+let page, part, stream; // this connection's name, the number of its next part, its stream
+let greeted = false; // the program would drop posts sent before its greeting
+let bound = new Set(); // keys and axes with a meaning in this environment
 let phase = "";
-let shown = 0, told = 0, telling = false; // message shown, message that we told of, whether we are telling
+let drawn = 0, acknowledged = 0, posting = false; // last message drawn, last one acknowledged, a post under way
 const down = new Map(); // physical key -> our name for it, while it is held
 
 // The stream
 
 function connect() {
   page = Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(16)).join("");
-  part = shown = told = 0;
+  part = drawn = acknowledged = 0;
   greeted = false;
   forget();
   stream = new EventSource(`events?page=${page}`);
@@ -37,20 +37,20 @@ function connect() {
 
 function lost() {
   if (phase === "over") return;
-  end("Connection lost", "Every episode that was kept is in the file. Is the program still running?");
+  end("Connection lost", "All kept episodes are in the file. Is the program still running?");
   setTimeout(connect, RETRY);
 }
 
 async function receive(message) {
   if (message.hello) return greet(message.hello);
-  if (message.taken) {
+  if (message.replaced) {
     stream.close();
     return end("Played elsewhere", "Another tab has taken over. Reload this one to play here.");
   }
   if (message.picture) await draw(message.picture);
   show(message.view);
-  shown = message.number;
-  tell();
+  drawn = message.number;
+  acknowledge();
 }
 
 async function draw(picture) {
@@ -65,7 +65,7 @@ async function draw(picture) {
   canvas.getContext("2d").drawImage(image, 0, 0);
 }
 
-// What is shown
+// Display
 
 function greet(hello) {
   greeted = true;
@@ -73,7 +73,7 @@ function greet(hello) {
   $("env").textContent = hello.env;
   $("file").textContent = hello.file;
   $("picture").setAttribute("aria-label", `Picture of ${hello.env}`);
-  meant = new Set([...hello.keys.flatMap((entry) => entry.keys), ...hello.axes.map((axis) => axis.name)]);
+  bound = new Set([...hello.keys.flatMap((entry) => entry.keys), ...hello.axes.map((axis) => axis.name)]);
   $("pads").replaceChildren(...hello.keys.map(pad));
   $("axes").hidden = hello.axes.length === 0;
   $("axes").textContent = `Axes: ${hello.axes.map((a) => `${a.name} moves dimension ${a.dimension}`).join(", ")}.`;
@@ -102,7 +102,7 @@ function pad(entry) {
   for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) button.addEventListener(name, lift);
   button.addEventListener("contextmenu", (event) => event.preventDefault());
   button.addEventListener("click", (event) => {
-    if (event.detail === 0) post([...press("press"), ...press("release")]); // not by a pointer: one tap
+    if (event.detail === 0) post([...press("press"), ...press("release")]); // by the keyboard: one tap
   });
   return button;
 }
@@ -126,7 +126,7 @@ function show(view) {
     const how = view.ended === "terminated" ? "The task" : "The time limit";
     say(`Return ${total} in ${view.steps} steps`, `${how} ended the episode.`);
   } else if (phase === "paused") {
-    say(view.steps ? "Paused" : `Episode ${view.episode}`, "Press one of the keys below, or P, to play.");
+    say(view.steps ? "Paused" : `Episode ${view.episode}`, "Press P or one of the keys below to play.");
   } else if (phase === "over") {
     stream.close();
     end("Finished", view.kept ? `Kept in this session: ${view.kept}. You may close this page.` : "Nothing was kept.");
@@ -139,7 +139,7 @@ function show(view) {
 }
 
 function say(title, words) {
-  // Only what is new: a screen reader reads it out.
+  // Only changes: a screen reader reads each assignment out.
   if ($("title").textContent !== title) $("title").textContent = title;
   if ($("words").textContent !== words) $("words").textContent = words;
 }
@@ -152,10 +152,10 @@ function end(title, words) {
   if (phase !== "over") phase = "";
 }
 
-// What the player does
+// Input
 
-const positions = new Map(); // axis -> what was last told
-const moves = new Map(); // axis -> what is to be told with the next picture or key
+const positions = new Map(); // axis -> position, as last posted
+const moves = new Map(); // axis -> position to post with the next frame or key
 
 function post(acts) {
   const all = [...Array.from(moves, ([axis, position]) => ["move", axis, position]), ...acts];
@@ -163,18 +163,18 @@ function post(acts) {
   if (greeted && all.length) send({ page, part: part++, acts: all }, 3);
 }
 
-// No key is held and no axis moved, as far as we told.
+// Forget all held keys and axis positions, as the program does.
 function forget() {
   for (const map of [down, positions, moves]) map.clear();
   for (const button of $("pads").children) button.classList.remove("held");
 }
 
-// Which message has been shown; one such post at a time is enough.
-async function tell() {
-  if (telling) return;
-  telling = true;
-  while (told < shown) await send({ page, saw: (told = shown) }, 0);
-  telling = false;
+// One acknowledgement at a time is enough.
+async function acknowledge() {
+  if (posting) return;
+  posting = true;
+  while (acknowledged < drawn) await send({ page, acknowledged: (acknowledged = drawn) }, 0);
+  posting = false;
 }
 
 async function send(body, attempts) {
@@ -192,8 +192,8 @@ function nameOf(event) {
 document.addEventListener("keydown", (event) => {
   const name = nameOf(event);
   const control = CONTROLS.includes(name);
-  if (event.ctrlKey || event.altKey || event.metaKey || !(control || meant.has(name))) return;
-  // Enter belongs to the button that has the focus; in a question that is Keep, until the player moves on.
+  if (event.ctrlKey || event.altKey || event.metaKey || !(control || bound.has(name))) return;
+  // Enter activates the focused button: during a choice that is Keep, until the player moves the focus.
   if (name === "enter" && (phase !== "deciding" || document.activeElement?.tagName === "BUTTON")) return;
   event.preventDefault();
   if (event.repeat) return;
@@ -231,7 +231,7 @@ for (const button of document.querySelectorAll("button[data-command]")) {
 // Axes: the mouse (or a finger) over the picture, and gamepads
 
 function point(event) {
-  if (!meant.has("mouse-x") && !meant.has("mouse-y")) return;
+  if (!bound.has("mouse-x") && !bound.has("mouse-y")) return;
   const place = $("picture").getBoundingClientRect();
   const position = (at, start, extent) => Math.min(1, Math.max(-1, (2 * (at - start)) / extent - 1));
   move("mouse-x", position(event.clientX, place.left, place.width));
@@ -243,7 +243,7 @@ for (const name of ["pointerleave", "pointercancel"]) {
 }
 
 function move(axis, position) {
-  if (!meant.has(axis) || positions.get(axis) === position) return;
+  if (!bound.has(axis) || positions.get(axis) === position) return;
   positions.set(axis, position);
   if (moves.size === 0) requestAnimationFrame(() => post([]));
   moves.set(axis, position);
@@ -256,7 +256,7 @@ function pollGamepads() {
     gamepad.axes.forEach((value, index) => move(`gamepad-${index}`, Math.round(value * 100) / 100));
     gamepad.buttons.forEach((button, index) => {
       const name = `button-${index}`;
-      if (meant.has(name) && button.pressed !== (buttons.get(name) ?? false)) {
+      if (bound.has(name) && button.pressed !== (buttons.get(name) ?? false)) {
         buttons.set(name, button.pressed);
         mark(name, button.pressed);
         post([[button.pressed ? "press" : "release", name]]);
