@@ -2,13 +2,13 @@
 
 import sys
 
-from imitax.cli import training  # noqa: F401  (each module adds its commands, in this order)
+from imitax.cli import train  # noqa: F401  (each module adds its commands, in this order)
 
 # isort: split
-from imitax.cli import benchmarking, demos, looking  # noqa: F401
+from imitax.cli import demos, lab, runs  # noqa: F401
 
 # isort: split
-from imitax.cli import checking, datasets, exporting, helping  # noqa: F401
+from imitax.cli import datasets, diagnose, exporting, machine  # noqa: F401
 from imitax.cli.common import run
 from imitax.errors import ImitaxError, Interrupted
 
