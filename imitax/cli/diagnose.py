@@ -1,61 +1,71 @@
-"""Commands that ask what a result is worth: diagnose, control."""
+"""Commands that judge a run: diagnose, control."""
 
-import json as js
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from imitax.cli.common import Out, RunFolder, answer, app
+from imitax.cli.common import NewFolder, RunFolder, answer
 
 
-@app.command
-def diagnose(run: Annotated[Path, Positional, arg(metavar="RUN")], json: bool = False) -> None:
-    """Say in plain words why a run may not have learnt, with the numbers behind it.
+@dataclass(frozen=True)
+class Diagnose:
+    """Explain why a run may not have learnt, with the numbers behind each finding."""
 
-    Args:
-        run: run folder, also of a run that is not finished
-        json: print the findings as JSON
-    """
-    from imitax.diagnosis.run import CHECKS
-    from imitax.diagnosis.run import diagnose as look
-    from imitax.runs.read import read_run
+    run: Annotated[Path, Positional, arg(metavar="RUN")]
+    """Name the run folder; the run need not be finished."""
+    json: bool = False
+    """Print the findings as JSON."""
 
-    looked_at = read_run(run, unfinished=True)
-    found = look(looked_at)
-    if json:
-        return print(js.dumps([finding._asdict() for finding in found], indent=2, ensure_ascii=False))
-    for finding in found:
-        print(f"{finding.severity.upper()}  {finding.title}\n  {finding.numbers}\n  Try: {finding.advice}")
-    if not looked_at.summary:
-        print(
-            f"The run is not finished: {len(looked_at.iterations)} iterations are done, its score is unknown."
-        )
-    checks = ", ".join(check.__name__.replace("_", " ") for check in CHECKS)
-    print(f"{len(found) or 'No'} finding{'s' * (len(found) != 1)}. Looked for: {checks}.")
+    def __call__(self) -> None:
+        from imitax.diagnosis.run import CHECKS, diagnose
+        from imitax.runs.read import read_run
+
+        run = read_run(self.run, unfinished=True)
+        findings = diagnose(run)
+        if self.json:
+            return answer([finding._asdict() for finding in findings], True)
+        for finding in findings:
+            print(f"{finding.severity.upper()}  {finding.title}")
+            print(f"  {finding.numbers}\n  Try: {finding.advice}")
+        if not run.summary:
+            print(f"The run is not finished: {len(run.iterations)} iterations, no score yet.")
+        checks = ", ".join(check.__name__.replace("_", " ") for check in CHECKS)
+        plural = "s" * (len(findings) != 1)
+        print(f"{len(findings) or 'No'} finding{plural}. Checked: {checks}.")
 
 
-@app.command
-def control(run: RunFolder, out: Out = None, json: bool = False) -> None:
-    """Repeat a run with a constant reward and with a random policy's demonstrations: what is its score worth?
+_CONTROLS = {
+    "run": "the run",
+    "constant": "constant reward",
+    "junk": "random demonstrations",
+}
 
-    Args:
-        run: run folder of gail, fem or gtal
-        out: new folder for the two runs; default RUN-control
-        json: print scores and verdict as JSON
-    """
-    from imitax.cli.terminal import live_bar, print_table
-    from imitax.diagnosis.controls import control as repeat
-    from imitax.runs.folder import load_run
 
-    path = out or run.with_name(f"{run.name}-control")
-    found = repeat(load_run(run), path, live_bar)
-    if json:
-        return answer(found, True)
-    names = {"run": "the run", "constant": "constant reward", "junk": "random demonstrations"}
-    rows = [
-        [label, f"{found[key]['score']:z.2f}", "[{:z.2f}, {:z.2f}]".format(*found[key]["interval"])]
-        for key, label in names.items()
-    ]
-    print_table(f"Controls of {run}", ["", "score, sampled", "95 % interval"], rows)
-    print(f"{found['verdict']}\nWritten to {path}/")
+@dataclass(frozen=True)
+class Control:
+    """Repeat a run with a constant reward, and with random demonstrations, as controls."""
+
+    run: RunFolder
+    """Name the run folder, of gail, fem or gtal."""
+    out: NewFolder = None
+    """Write the two runs to this new folder; default: RUN-control."""
+    json: bool = False
+    """Print scores and verdict as JSON."""
+
+    def __call__(self) -> None:
+        from imitax.cli.terminal import live_bar, print_table
+        from imitax.diagnosis.controls import control
+        from imitax.runs.folder import load_run
+
+        path = self.out or self.run.with_name(f"{self.run.name}-control")
+        result = control(load_run(self.run), path, live_bar)
+        if self.json:
+            return answer(result, True)
+        rows = []
+        for key, label in _CONTROLS.items():
+            low, high = result[key]["interval"]
+            rows.append([label, f"{result[key]['score']:z.2f}", f"[{low:z.2f}, {high:z.2f}]"])
+        print_table(f"Controls of {self.run}", ["", "score, sampled", "95 % interval"], rows)
+        print(f"{result['verdict']}\nWritten to {path}/")

@@ -1,180 +1,168 @@
-"""Commands that look: evaluate, watch, transfer, report, methods, envs."""
+"""Commands about finished runs: evaluate, watch, report, export."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from imitax.cli.common import Env, RunFolder, answer, app
+from imitax.cli.common import RunFolder, answer
+from imitax.errors import ImitaxError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from imitax.policies.policy import Policy
+    from imitax.runs.folder import Run
 
 
-@app.command
-def evaluate(
-    run: RunFolder, episodes: int = 100, stochastic: bool = False, seed: int = 0, json: bool = False
-) -> None:
-    """Play fresh episodes with the policies of a run.
+@dataclass(frozen=True)
+class Evaluate:
+    """Evaluate the policies of a run on fresh episodes."""
 
-    Args:
-        run: run folder
-        episodes: per seed of the run
-        stochastic: sample actions instead of taking the most likely
-        seed: of the evaluation episodes
-        json: print the result as JSON, with every episode's return
-    """
-    from imitax.cli.terminal import evaluation_cells, print_table
-    from imitax.runs.folder import load_run
-    from imitax.stats.estimates import describe_returns
-    from imitax.training.evaluation import evaluate as play
+    run: RunFolder
+    """Name the run folder."""
+    episodes: int = 100
+    """Play this many episodes for each seed of the run."""
+    stochastic: bool = False
+    """Sample actions instead of taking the most likely one."""
+    seed: int = 0
+    """Set the seed of the episodes."""
+    json: bool = False
+    """Print the result as JSON, with the return of every episode."""
 
-    found = load_run(run)
-    result = play(found.policies, found.env(), episodes, stochastic, seed)
-    described = describe_returns(result.returns)
-    if json:
-        return answer(
-            described | {"returns": result.returns.tolist(), "lengths": result.lengths.tolist()}, True
-        )
-    rows = [["all seeds", *evaluation_cells(described, None)[:2]]]
-    for index, returns in enumerate(result.returns):
-        cells = evaluation_cells(describe_returns(returns), None)[:2]
-        rows.append([f"seed {found.config.seed + index}", *cells])
-    print_table(f"{run}, {episodes} episodes each", ["policy", "return", "95 % interval"], rows)
+    def __call__(self) -> None:
+        from imitax.cli.terminal import evaluation_cells, print_table
+        from imitax.runs.folder import load_run
+        from imitax.stats.estimates import describe_returns
+        from imitax.training.evaluation import evaluate
 
-
-@app.command
-def watch(
-    run: RunFolder,
-    save: Annotated[Path | None, arg(metavar="FILE")] = None,
-    episodes: int = 1,
-    stochastic: bool = False,
-    policy: int = 0,
-    seed: int = 0,
-    json: bool = False,
-) -> None:
-    """Watch a policy play, with Gymnasium's own renderer, in a window or in a file.
-
-    Args:
-        run: run folder
-        save: new .gif or .mp4 file; default: a window, until it is closed or Escape is pressed
-        episodes: one after the other
-        stochastic: sample actions instead of taking the most likely
-        policy: which of the run's seeds, from 0
-        seed: of the first episode; each next one has the next
-        json: print the episodes' returns and lengths as JSON
-    """
-    from imitax.rendering.watch import watch as show
-    from imitax.runs.folder import load_policy
-
-    played = show(load_policy(run, policy), save, stochastic, seed, episodes)
-    pairs = zip(played["returns"], played["lengths"], strict=True)
-    lines = [f"Return {total:.1f} in {length} steps." for total, length in pairs]
-    if save:
-        lines[-1] += f" Written to {save}"
-    answer(played, json, "\n".join(lines))
+        run = load_run(self.run)
+        result = evaluate(run.policies, run.env(), self.episodes, self.stochastic, self.seed)
+        summary = describe_returns(result.returns)
+        if self.json:
+            episodes = {"returns": result.returns.tolist(), "lengths": result.lengths.tolist()}
+            return answer(summary | episodes, True)
+        rows = [["all seeds", *evaluation_cells(summary, None)[:2]]]
+        for index, returns in enumerate(result.returns):
+            cells = evaluation_cells(describe_returns(returns), None)[:2]
+            rows.append([f"seed {run.config.seed + index}", *cells])
+        title = f"{self.run}, {self.episodes} episodes each"
+        print_table(title, ["policy", "return", "95 % interval"], rows)
 
 
-@app.command
-def transfer(run: RunFolder, env: Env, time_limit: int | None = None, json: bool = False) -> None:
-    """Plan in another tabular environment with the reward that an mce_irl run has learnt.
+@dataclass(frozen=True)
+class Watch:
+    """Watch a policy act, in a window or as a film, with Gymnasium's own renderer."""
 
-    Args:
-        run: run folder of mce_irl
-        env: environment id (see `imitax envs`)
-        time_limit: steps after which an episode is truncated; for an environment that has none of its own
-        json: print the result as JSON
-    """
-    from imitax import envs
-    from imitax.cli.terminal import print_table
-    from imitax.runs.folder import load_run
-    from imitax.training.planning import transfer as plan_again
+    run: RunFolder
+    """Name the run folder."""
+    save: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Write this new .gif or .mp4 file; default: open a window (Escape closes it)."""
+    episodes: int = 1
+    """Play this many episodes, one after the other."""
+    stochastic: bool = False
+    """Sample actions instead of taking the most likely one."""
+    policy: int = 0
+    """Select one of the run's seeds by its index, from 0."""
+    seed: int = 0
+    """Set the seed of the first episode; later episodes count up from it."""
+    json: bool = False
+    """Print the returns and lengths of the episodes as JSON."""
 
-    found = plan_again(load_run(run), envs.make(env, time_limit=time_limit))
-    if json:
-        return answer(found, True)
-    rows = [
-        [label, f"{sum(values) / len(values):.4g}"]
-        for label, values in (
-            ("planned anew with the learnt reward", found["return_planned_anew"]),
-            ("the run's own policy", found["return_old_policy"] or [float("nan")]),
-            ("best", [found["return_best"]]),
-            ("random", [found["return_random"]]),
-        )
-    ]
-    title = f"Discounted return in {found['to']}, reward learnt in {found['from']}"
-    print_table(title, ["policy", "return"], rows)
+    def __call__(self) -> None:
+        from imitax.rendering.watch import watch
+        from imitax.runs.folder import load_policy
 
-
-@app.command
-def report(
-    runs: Annotated[tuple[Path, ...], Positional, arg(metavar="RUN ...")],
-    out: Annotated[Path, arg(metavar="FILE.html")] = Path("report.html"),
-    still: bool = False,
-    json: bool = False,
-) -> None:
-    """Write one HTML file about one or several runs: results, curves, where the policy goes, how it moves.
-
-    Args:
-        runs: run folders of one environment (required); the first imitating method is the headline
-        out: new .html file; it opens without a network
-        still: leave out the animation (needs neither JAX nor a renderer then, so it is quick)
-        json: print the file and its size as JSON
-    """
-    from imitax.diagnosis.run import sentences
-    from imitax.report.write import write_report
-
-    written = write_report(list(runs), out, still, sentences)
-    answer(written, json, f"Written to {written['file']} ({written['bytes'] / 1e6:.1f} MB)")
+        policy = load_policy(self.run, self.policy)
+        result = watch(policy, self.save, self.stochastic, self.seed, self.episodes)
+        episodes = zip(result["returns"], result["lengths"], strict=True)
+        lines = [f"Return {total:.1f} in {length} steps." for total, length in episodes]
+        if self.save:
+            lines[-1] += f" Written to {self.save}"
+        answer(result, self.json, "\n".join(lines))
 
 
-@app.command
-def methods(json: bool = False) -> None:
-    """List methods and agents with their settings and defaults.
+@dataclass(frozen=True)
+class Report:
+    """Write one HTML file that compares runs: results, curves, states visited, animations."""
 
-    Args:
-        json: print the list as JSON
-    """
-    from imitax.cli.terminal import print_table
-    from imitax.methods.adversarial import LoopConfig
-    from imitax.methods.registry import AGENTS, METHODS
-    from imitax.training.config import describe_settings, preset_names
+    runs: Annotated[tuple[Path, ...], Positional, arg(metavar="RUN ...")]
+    """Name run folders of one environment (required); the first imitation run is the headline."""
+    out: Annotated[Path, arg(metavar="FILE.html")] = Path("report.html")
+    """Write this new .html file, which opens without a network."""
+    still: bool = False
+    """Leave out the animation: quicker, and needs neither JAX nor a renderer."""
+    json: bool = False
+    """Print the file's name and size as JSON."""
 
-    tables = {f"method {name}": (entry.summary, "reward" if entry.loop else name, entry.config)
-              for name, entry in METHODS.items()}  # fmt: skip
-    tables |= {f"agent {name}": (entry.summary, "agent", entry.config) for name, entry in AGENTS.items()}
-    tables["loop"] = ("cycles of collecting and updating", "loop", LoopConfig)
-    listing = {
-        title: {
-            "summary": summary,
-            "settings": {f"{group}.{key}": value for key, value in describe_settings(config).items()},
-        }
-        for title, (summary, group, config) in tables.items()
-    }
-    if json:
-        return answer(listing | {"presets": preset_names()}, True)
-    for title, entry in listing.items():
-        rows = [[key, str(s["default"]), s["meaning"]] for key, s in entry["settings"].items()]
-        print_table(
-            f"{title}: {entry['summary']}", ["--set", "default", "meaning"], rows or [["none", "", ""]]
-        )
-    print(f"Presets: {', '.join(preset_names())}")
+    def __call__(self) -> None:
+        from imitax.diagnosis.run import sentences
+        from imitax.report.write import write_report
+
+        result = write_report(list(self.runs), self.out, self.still, sentences)
+        text = f"Written to {result['file']} ({result['bytes'] / 1e6:.1f} MB)"
+        answer(result, self.json, text)
 
 
-@app.command
-def envs(json: bool = False) -> None:
-    """List native and tabular environments, Gymnasium's, and the demonstrations that ship with the package.
+@dataclass(frozen=True)
+class Export:
+    """Export a run's policy for other programs, and check that the copy acts the same."""
 
-    Args:
-        json: print the list as JSON
-    """
-    from imitax.data import shipped
-    from imitax.envs import host, native, tabular
-    from imitax.tabular.worlds import TOY_TEXTS
+    run: RunFolder
+    """Name the run folder."""
+    out: Annotated[Path, arg(metavar="FILE")]
+    """Write this new .onnx or .safetensors file."""
+    format: Literal["onnx", "safetensors"] = "onnx"
+    """Select the format: onnx needs imitax[onnx], safetensors holds the plain parameters."""
+    seed_index: int | None = None
+    """Select one of the run's seeds, from 0; default: the first (safetensors: all)."""
+    json: bool = False
+    """Print the file and the results of the check as JSON."""
 
-    in_tables = [*tabular.IDS, *TOY_TEXTS]
-    listing = {
-        "native": list(native.IDS),
-        "tabular": in_tables,
-        "gymnasium": host.ids(),
-        "demonstrations": list(shipped()),
-    }
-    lines = [f"{name}: {', '.join(values)}" for name, values in listing.items()]
-    answer(listing, json, "\n".join(lines))
+    def __call__(self) -> None:
+        from imitax.policies.onnx import new_file
+        from imitax.runs.folder import load_run
+
+        run = load_run(self.run)
+        new_file(self.out, f".{self.format}")  # before episodes are played in vain
+        if self.format == "safetensors":
+            self._export_safetensors(run)
+        else:
+            self._export_onnx(run)
+
+    def _export_safetensors(self, run: "Run") -> None:
+        from imitax.policies.onnx import export_safetensors
+        from imitax.runs.folder import load_policy
+
+        policies = run.policies
+        if self.seed_index is not None:
+            policies = [load_policy(self.run, self.seed_index)]
+        export_safetensors(policies, self.out)
+        description = self.out.with_suffix(".json").name
+        text = f"{self.out}: {len(policies)} of {len(run.policies)} policies, described in "
+        answer({"file": str(self.out), "policies": len(policies)}, self.json, text + description)
+
+    def _export_onnx(self, run: "Run") -> None:
+        from imitax.policies.onnx import export_onnx
+        from imitax.runs.folder import load_policy
+
+        policy = load_policy(self.run, self.seed_index or 0)
+        observations = _observations(run, policy)
+        check = export_onnx(policy, self.out, observations)
+        differences = ", ".join(f"{k} {v:.1e}" for k, v in check.largest_difference.items())
+        origin = f"{0 if observations is None else len(observations)} of them from episodes"
+        text = f"{self.out}: checked on {check.observations} observations, {origin}; "
+        text += f"largest difference: {differences}."
+        text += f" {check.ties} actions are ties." if check.ties else ""
+        answer({"file": str(self.out)} | check._asdict(), self.json, text)
+
+
+def _observations(run: "Run", policy: "Policy") -> "np.ndarray | None":
+    """Observations [N, O] of two episodes; None where the environment is not installed."""
+    from imitax.training.evaluation import record
+
+    try:
+        return record(policy, run.env(), episodes=2).observations
+    except ImitaxError:  # exporting does not need the environment
+        return None
