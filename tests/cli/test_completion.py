@@ -36,7 +36,7 @@ def test_bash_completes_commands_options_names_and_files(imitax, tmp_path):
         "imitax train gail Acrobot-v1 --agent tr": "trpo",
         "imitax evaluate some": "",  # nothing of its own, so bash offers files
     }
-    program = ["source script"]
+    program = ["source ./script"]
     for line in lines:
         words = " ".join(f"'{word}'" for word in line.split())
         program.append(f"COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); COMPREPLY=()")
