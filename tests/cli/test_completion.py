@@ -40,7 +40,7 @@ def test_bash_completes_commands_options_names_and_files(imitax, tmp_path):
     for line in lines:
         words = " ".join(f"'{word}'" for word in line.split())
         program.append(f"COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); COMPREPLY=()")
-        program.append('_imitax 2>/dev/null; echo "${COMPREPLY[*]}"')
+        program.append('_imitax 2>/dev/null; echo "${#COMPREPLY[@]} ${COMPREPLY[*]}"')
     program.append("complete -p imitax")
     command = ["bash", "--norc", "-c", "\n".join(program)]
     environment = {"PATH": f"{BIN}:/usr/bin:/bin"}
@@ -48,5 +48,5 @@ def test_bash_completes_commands_options_names_and_files(imitax, tmp_path):
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
     *words, registration = process.stdout.splitlines()
-    assert [word.strip() for word in words] == list(lines.values())
+    assert [word.strip() for word in words] == [f"1 {w}" if w else "0" for w in lines.values()]
     assert registration == "complete -o default -F _imitax imitax"
