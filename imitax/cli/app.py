@@ -53,8 +53,8 @@ def _parse(arguments: list[str] | None, choices: Callable[[type], Iterable[str] 
         return PrimitiveConstructorSpec(
             nargs=1,
             metavar=info.type.__name__.removesuffix("Name").upper(),
-            instance_from_str=lambda texts: texts[0],
-            is_instance=lambda value: isinstance(value, str),
+            instance_from_str=lambda texts: info.type(texts[0]),
+            is_instance=lambda value: isinstance(value, info.type),
             str_from_instance=lambda value: [value],
             choices=None if names is None else tuple(names),
         )
