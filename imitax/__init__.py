@@ -15,14 +15,14 @@ from importlib import import_module
 
 _HOME = {
     "make": "imitax.envs",
-    "train": "imitax.runs.folder",
+    "train": "imitax.training.train",
     "fit": "imitax.training.fit",
     "Training": "imitax.training.fit",
     "evaluate": "imitax.training.evaluation",
     "evaluate_random": "imitax.training.evaluation",
     "record": "imitax.training.evaluation",
     "record_random": "imitax.training.evaluation",
-    "Policy": "imitax.policies.policy",
+    "TrainedPolicy": "imitax.policies.policy",
     "load_policy": "imitax.runs.folder",
     "load_run": "imitax.runs.folder",
     "resume": "imitax.runs.folder",

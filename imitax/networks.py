@@ -1,17 +1,21 @@
 """Policy, value and discriminator networks: multilayer perceptrons with tanh, as Equinox modules."""
 
+from collections.abc import Callable
+from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Key, PyTree
 
+from imitax.core.spaces import distribution, encode, is_box, is_image, size
 from imitax.core.statistics import Moments, scale
-from imitax.types import Box, Discrete
+from imitax.types import Distribution, EnvSpec, Observation, Params, Policy
 
-LOG_STD_FLOOR = -4.0  # a Gaussian policy keeps at least e⁻⁴ ≈ 2 % of half the action range as deviation
+LOG_STD_FLOOR = -4.0  # a Gaussian keeps at least e⁻⁴ ≈ 2 % of half the action range as standard deviation
 
 
 class MLP(eqx.Module):
@@ -45,37 +49,66 @@ def mlp(key: Key[Array, ""], sizes: tuple[int, ...], output_scale: float) -> MLP
     shapes = list(pairwise(sizes))
     borders = np.cumsum([fan_in * fan_out for fan_in, fan_out in shapes])
     # One draw for all layers: a generator in the program for each would take seconds to compile.
-    drawn = jnp.split(jax.random.normal(key, (int(borders[-1]),)), borders[:-1].tolist())
-    weights = [w.reshape(shape) for w, shape in zip(drawn, shapes, strict=True)]
+    normal = jnp.split(jax.random.normal(key, (int(borders[-1]),)), borders[:-1].tolist())
+    weights = [w.reshape(shape) for w, shape in zip(normal, shapes, strict=True)]
     weights = [w / jnp.linalg.norm(w, axis=0, keepdims=True) for w in weights]
     weights[-1] = weights[-1] * output_scale
     return MLP(tuple(weights), tuple(jnp.zeros(n) for n in sizes[1:]))
 
 
-def policy_network(
-    key: Key[Array, ""], observation_size: int, space: Discrete | Box, hidden: tuple[int, ...]
-) -> MLP | GaussianPolicy:
-    """A network from observations [..., O] to the parameters of `core.distributions.distribution(space)`.
+def feedforward(
+    pi: Distribution,
+    init: Callable[[Key[Array, ""]], Params],
+    apply: Callable[[Params, Observation], Any],
+    rebase: Callable[[Params, Any, Any], Params] | None = None,
+) -> Policy:
+    """A policy without memory from a network.
 
-    It starts exactly uniform over a Discrete space, and in the middle of a Box with deviation e^−0.5. (With
-    small random outputs instead, the most likely actions of a policy that learnt nothing would be an
-    arbitrary feedback rule, which swings up an Acrobot in some seeds.)
+    `init(key)` makes its parameters, a pytree of arrays; `apply(params, obs)` maps observations [*n, …], normalised
+    and structured as their space, to the parameters [*n, …] of the distribution `pi`.
     """
-    network = mlp(key, (observation_size, *hidden, space.size), 0.0)
-    if isinstance(space, Discrete):
-        return network
-    return GaussianPolicy(network, jnp.full((space.size,), -0.5, jnp.float32))
+    return Policy(
+        pi, init, lambda batch: (), lambda params, obs, first, carry: (apply(params, obs), carry), rebase
+    )
 
 
-def rebased(policy: MLP | GaussianPolicy, old: Moments, new: Moments) -> MLP | GaussianPolicy:
+@lru_cache(maxsize=64)
+def mlp_policy(spec: EnvSpec, hidden: tuple[int, ...]) -> Policy:
+    """The policy whose network is a multilayer perceptron on encoded observations.
+
+    It starts exactly uniform over whole numbers, and in the middle of a Box with standard deviation e^−0.5. (With
+    small random outputs instead, the most likely actions of a policy that learnt nothing would be an
+    arbitrary feedback rule, which swings up an Acrobot in some seeds.) Equal arguments give the same object, so
+    that methods share the programs that act.
+    """
+    pi = distribution(spec.action)
+    inputs, outputs = size(spec.observation), size(spec.action)
+
+    def init(key):
+        network = mlp(key, (inputs, *hidden, outputs), 0.0)
+        if "log_std" not in pi.parameters:
+            return network
+        return GaussianPolicy(network, jnp.full((outputs,), -0.5, jnp.float32))
+
+    def apply(params, obs):
+        return params(encode(spec.observation, obs))
+
+    return feedforward(
+        pi, init, apply, _rebased if is_box(spec.observation) and not is_image(spec.observation) else None
+    )
+
+
+def _rebased(
+    policy: MLP | GaussianPolicy, old: PyTree[Moments], new: PyTree[Moments]
+) -> MLP | GaussianPolicy:
     """The policy that does with observations normalised by `new` what `policy` does with those by `old`.
 
     W' = diag(σ'/σ) W and b' = b + ((μ' − μ)/σ) W in the first layer; exact where nothing is clipped.
     """
     network = policy.mean if isinstance(policy, GaussianPolicy) else policy
     (weight, *weights), (bias, *biases) = network.weights, network.biases
-    bias = bias + ((new.mean - old.mean) / scale(old)) @ weight
-    weight = (scale(new) / scale(old))[:, None] * weight
+    bias = bias + ((new.mean - old.mean) / scale(old)).reshape(-1) @ weight
+    weight = (scale(new) / scale(old)).reshape(-1, 1) * weight
     moved = MLP((weight, *weights), (bias, *biases))
     return GaussianPolicy(moved, policy.log_std) if isinstance(policy, GaussianPolicy) else moved
 
@@ -91,6 +124,6 @@ def scalar_network(key: Key[Array, ""], input_size: int, hidden: tuple[int, ...]
     return mlp(key, (input_size, *hidden, 1), 0.0)
 
 
-def parameter_count(module: eqx.Module) -> int:
+def parameter_count(params: PyTree) -> int:
     """Number of trainable scalars."""
-    return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(module, eqx.is_array)))
+    return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(params, eqx.is_array)))

@@ -22,7 +22,14 @@ class Block(NamedTuple):
 
 
 def blocks(page: Path) -> list[Block]:
-    return [Block(language, text, bool(slow)) for slow, language, text in FENCE.findall(page.read_text())]
+    """The examples of a page in order; Python examples that follow one another are one program."""
+    result: list[Block] = []
+    for slow, language, text in FENCE.findall(page.read_text()):
+        block = Block(language, text, bool(slow))
+        if result and result[-1].language == language == "python" and result[-1].slow == block.slow:
+            block = block._replace(text=f"{result.pop().text}\n{text}")
+        result.append(block)
+    return result
 
 
 def run(block: Block, folder: Path) -> None:

@@ -79,7 +79,6 @@ MAY_USE = {
 WITHOUT_JAX = {
     "files": (),
     "stats": (),
-    "tabular": (),
     "data": (),
     "report": ("report.animation", "report.write"),
     "benchmark": ("benchmark.run",),

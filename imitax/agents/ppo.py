@@ -1,74 +1,91 @@
 """Proximal policy optimisation with a clipped surrogate (Schulman et al. 2017, arXiv 1707.06347)."""
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Array, Float, Int
 
 from imitax.agents.critic import (
     Critic,
     advantages_and_targets,
     explained_variance,
     init_critic,
+    normalised_value,
     value_loss,
 )
-from imitax.core.distributions import distribution
+from imitax.core.acting import sequences
 from imitax.core.losses import clipped_surrogate, standardise
 from imitax.core.sampling import minibatches
-from imitax.networks import policy_network
-from imitax.types import Agent, EnvSpec, Rollout
+from imitax.core.settings import is_on, setting, settings
+from imitax.types import Action, Agent, Carry, EnvSpec, Experience, Observation, Policy
 
 
-@dataclass(frozen=True)
+@settings
 class PPOConfig:
     """Settings of PPO."""
 
-    hidden: tuple[int, ...] = (100, 100)  # units per tanh layer, policy and value alike (Ho & Ermon 2016)
-    learning_rate: float = 1e-3  # Adam, policy and value
-    decay_iterations: int = 0  # in which the learning rate falls to a tenth; 0: never; −1: the loop's
-    epochs: int = 4  # passes over a rollout
-    minibatches: int = 4  # per pass
-    clip: float = 0.2  # ε of the surrogate (Schulman et al. 2017)
-    discount: float = 0.995  # γ per step (Ho & Ermon 2016)
-    trace: float = 0.97  # λ of GAE (Ho & Ermon 2016)
-    entropy: float = 0.0  # weight of the policy's entropy in nats (Ho & Ermon 2016)
-    max_gradient_norm: float = 0.5  # global, per minibatch
-    advantage_floor: float = 0.05  # least deviation that advantages are divided by, in units of reward
+    hidden: tuple[int, ...] = setting(
+        (100, 100), "units per tanh layer, policy and value alike (Ho & Ermon 2016)"
+    )
+    learning_rate: float = setting(1e-3, "Adam, policy and value")
+    final_lr_fraction: float = setting(
+        1.0, "learning rate at the end of training as a fraction of the first; it falls linearly", high=1.0
+    )
+    epochs: int = setting(4, "passes over a rollout")
+    minibatches: int = setting(4, "per pass")
+    clip: float = setting(0.2, "ε of the surrogate (Schulman et al. 2017)")
+    discount: float = setting(0.995, "γ per step (Ho & Ermon 2016)", high=1.0)
+    gae_lambda: float = setting(0.97, "λ of GAE (Ho & Ermon 2016)", high=1.0)
+    entropy_coef: float = setting(
+        0.0, "weight of the policy's entropy in nats (Ho & Ermon 2016)", off_at_zero=True
+    )
+    max_gradient_norm: float = setting(0.5, "global, per minibatch")
+    advantage_floor: float = setting(
+        0.05, "least standard deviation that advantages are divided by, in units of reward"
+    )
 
 
 class PPOState(NamedTuple):
-    """Parameters and optimiser."""
+    """What PPO keeps besides the policy's parameters."""
 
-    policy: Any
     critic: Critic
-    optimiser: Any
+    optimiser: (
+        optax.OptState
+    )  # of (policy parameters, critic.network): Adam's two moments of each, and a count
 
 
-def ppo(spec: EnvSpec, config: PPOConfig = PPOConfig()) -> Agent:
-    """PPO for the observations and actions of `spec`."""
-    pi = distribution(spec.action_space)
-    rate = config.learning_rate
-    if config.decay_iterations:
-        updates = config.decay_iterations * config.epochs * config.minibatches
-        rate = optax.linear_schedule(config.learning_rate, 0.1 * config.learning_rate, updates)
-    optimiser = optax.chain(optax.clip_by_global_norm(config.max_gradient_norm), optax.adam(rate, eps=1e-5))
+class Batch(NamedTuple):
+    """A minibatch of M sequences of length L (1 without a carry), with what does not change within an update."""
 
-    def init(key):
-        key_policy, key_value = jax.random.split(key)
-        policy = policy_network(key_policy, spec.observation_size, spec.action_space, config.hidden)
-        critic = init_critic(key_value, spec.observation_size, config.hidden)
-        return PPOState(policy, critic, optimiser.init((policy, critic.network)))
+    obs: Observation  # [L, M, …]
+    action: Action  # [L, M, …]
+    first: Float[Array, "L M"]  # whether an episode begins here
+    old_log_prob: Float[Array, "L M"]
+    advantage: Float[Array, "L M"]  # standardised
+    target: Float[Array, "L M"]  # normalised returns
+    carry: Carry  # [M, …] at the first step
 
-    def loss(networks, batch):
-        policy, value = networks
-        obs, action, old_log_prob, advantage, target = batch
-        params = policy(obs)
-        ratio = jnp.exp(pi.log_prob(params, action) - old_log_prob)
-        surrogate = clipped_surrogate(ratio, advantage, config.clip)
-        entropy = jnp.mean(pi.entropy(params))
-        error = value_loss(value, obs, target)
+
+def ppo(spec: EnvSpec, policy: Policy, config: PPOConfig = PPOConfig()) -> Agent:
+    """PPO for policies of the family `policy` in `spec`."""
+    pi, space = policy.distribution, spec.observation
+    optimiser = optax.chain(
+        optax.clip_by_global_norm(config.max_gradient_norm), optax.scale_by_adam(eps=1e-5)
+    )
+
+    def init(params, key):
+        critic = init_critic(key, space, config.hidden)
+        return PPOState(critic, optimiser.init((params, critic.network)))
+
+    def loss(networks, batch: Batch):
+        params, value = networks
+        output, _ = policy.unroll(params, batch.obs, batch.first, batch.carry)
+        ratio = jnp.exp(pi.log_prob(output, batch.action) - batch.old_log_prob)
+        surrogate = clipped_surrogate(ratio, batch.advantage, config.clip)
+        entropy = jnp.mean(pi.entropy(output))
+        error = value_loss(value, space, batch.obs, batch.target)
         metrics = {
             "policy_loss": surrogate,
             "value_loss": error,
@@ -79,44 +96,56 @@ def ppo(spec: EnvSpec, config: PPOConfig = PPOConfig()) -> Agent:
             "clip_fraction": jnp.mean(jnp.abs(ratio - 1.0) > config.clip, dtype=jnp.float32),
             "ratio_deviation": jnp.max(jnp.abs(ratio - 1.0)),
         }
-        return surrogate + error - config.entropy * entropy, metrics
+        total = surrogate + error
+        if is_on(config.entropy_coef):
+            total = total - config.entropy_coef * entropy
+        return total, metrics
 
-    def value_only(networks, batch):
-        obs, _, _, _, target = batch
-        error = value_loss(networks[1], obs, target)
+    def value_only(networks, batch: Batch):
+        error = value_loss(networks[1], space, batch.obs, batch.target)
         return error, {"value_loss": error}
 
-    def descend(loss, state: PPOState, rollout: Rollout, key):
+    def prepared(params, critic, x: Experience):
         advantage, target, critic = advantages_and_targets(
-            state.critic, rollout, config.discount, config.trace
+            critic, space, x.rollout, x.reward(x.rollout), config.discount, config.gae_lambda
         )
-        fit = explained_variance(critic.network(rollout.obs)[..., 0], target)
-        old_log_prob = pi.log_prob(state.policy(rollout.obs), rollout.action)
+        fit = explained_variance(normalised_value(critic.network, space, x.rollout.obs), target)
+        first = x.rollout.step == 0
+        output, _ = policy.unroll(params, x.rollout.obs, first, x.carry)
+        old_log_prob = pi.log_prob(output, x.rollout.action)
         standardised = standardise(advantage, config.advantage_floor)
-        data = jax.tree.map(
-            lambda x: x.reshape(-1, *x.shape[2:]),
-            (rollout.obs, rollout.action, old_log_prob, standardised, target),
-        )
+        columns = (x.rollout.obs, x.rollout.action, first, old_log_prob, standardised, target)
+        return Batch(*sequences(policy, columns), x.carry), critic, fit
+
+    def descend(loss, params, state: PPOState, x: Experience, key):
+        data, critic, fit = prepared(params, state.critic, x)
+        rate = config.learning_rate * (1.0 - (1.0 - config.final_lr_fraction) * x.progress)
 
         def step(carry, index):
             networks, opt = carry
-            batch = jax.tree.map(lambda x: x[index], data)
-            gradient, metrics = jax.grad(loss, has_aux=True)(networks, batch)
+            gradient, metrics = jax.grad(loss, has_aux=True)(networks, _take(data, index))
             updates, opt = optimiser.update(gradient, opt)
-            return (optax.apply_updates(networks, updates), opt), metrics
+            networks = jax.tree.map(lambda p, u: p - rate * u, networks, updates)
+            return (networks, opt), metrics
 
-        index = minibatches(key, rollout.reward.size, config.minibatches, config.epochs)
-        start = ((state.policy, critic.network), state.optimiser)
-        ((policy, value), opt), history = jax.lax.scan(step, start, index)
-        metrics = {"explained_variance": fit} | jax.tree.map(lambda x: x[-1], history)
-        return PPOState(policy, critic._replace(network=value), opt), metrics, history
+        index = minibatches(key, data.target.shape[1], config.minibatches, config.epochs)
+        start = ((params, critic.network), state.optimiser)
+        ((params, value), opt), history = jax.lax.scan(step, start, index)
+        metrics = {"explained_variance": fit} | jax.tree.map(lambda m: m[-1], history)
+        return params, PPOState(critic._replace(network=value), opt), metrics, history
 
-    def update(state: PPOState, rollout: Rollout, key):
-        state, metrics, history = descend(loss, state, rollout, key)
-        return state, metrics | {"first_ratio_deviation": history["ratio_deviation"][0]}
+    def update(params, state: PPOState, x: Experience, key):
+        params, state, metrics, history = descend(loss, params, state, x, key)
+        return params, state, metrics | {"first_ratio_deviation": history["ratio_deviation"][0]}
 
-    def fit_value(state: PPOState, rollout: Rollout, key):
+    def wait(params, state: PPOState, x: Experience, key):
         # The policy's gradient is exactly 0: it does not move, and Adam keeps no momentum of it.
-        return descend(value_only, state, rollout, key)[:2]
+        return descend(value_only, params, state, x, key)[:3]
 
-    return Agent(init, lambda state, obs, key: pi.sample(state.policy(obs), key), update, fit_value)
+    return Agent(init, update, wait)
+
+
+def _take(batch: Batch, index: Int[Array, "m"]) -> Batch:
+    """The sequences with these indices."""
+    columns = jax.tree.map(lambda x: x[:, index], batch._replace(carry=()))
+    return columns._replace(carry=jax.tree.map(lambda x: x[index], batch.carry))

@@ -1,7 +1,7 @@
 """Trust region policy optimisation (Schulman et al. 2015, arXiv 1502.05477), the generator of Ho & Ermon."""
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,109 +12,134 @@ from imitax.agents.critic import (
     advantages_and_targets,
     explained_variance,
     init_critic,
+    normalised_value,
     value_loss,
 )
-from imitax.core.distributions import distribution
+from imitax.core.acting import sequences
 from imitax.core.losses import standardise
 from imitax.core.sampling import minibatches
+from imitax.core.settings import is_on, setting, settings
 from imitax.core.trust_region import line_search, natural_step
-from imitax.networks import policy_network
-from imitax.types import Agent, EnvSpec, Rollout
+from imitax.types import Agent, EnvSpec, Experience, Policy
 
 
-@dataclass(frozen=True)
+@settings
 class TRPOConfig:
     """Settings of TRPO."""
 
-    hidden: tuple[int, ...] = (100, 100)  # units per tanh layer, policy and value alike (Ho & Ermon 2016)
-    max_kl: float = 0.01  # nats, mean over states (Ho & Ermon 2016)
-    damping: float = 0.1  # added to the Fisher matrix (Ho & Ermon 2016)
-    cg_iterations: int = 10  # conjugate gradient steps (Schulman et al. 2015)
-    line_search_tries: int = 10  # halvings of the step
-    fisher_every: int = 5  # every how many states the Fisher matrix is averaged over
-    value_learning_rate: float = 1e-3  # Adam
-    value_epochs: int = 4  # passes of the value network over a rollout
-    value_minibatches: int = 4  # per pass
-    discount: float = 0.995  # γ per step (Ho & Ermon 2016)
-    trace: float = 0.97  # λ of GAE (Ho & Ermon 2016)
-    entropy: float = 0.0  # weight of the policy's entropy in nats (Ho & Ermon 2016)
-    advantage_floor: float = 0.05  # least deviation that advantages are divided by, in units of reward
+    hidden: tuple[int, ...] = setting(
+        (100, 100), "units per tanh layer, policy and value alike (Ho & Ermon 2016)"
+    )
+    max_kl: float = setting(0.01, "nats, mean over states (Ho & Ermon 2016)")
+    damping: float = setting(0.1, "added to the Fisher matrix (Ho & Ermon 2016)")
+    cg_iterations: int = setting(10, "conjugate gradient steps (Schulman et al. 2015)")
+    line_search_tries: int = setting(10, "halvings of the step")
+    fisher_every: int = setting(5, "the Fisher matrix is averaged over every n-th state")
+    value_learning_rate: float = setting(1e-3, "Adam")
+    value_epochs: int = setting(4, "passes of the value network over a rollout")
+    value_minibatches: int = setting(4, "per pass")
+    discount: float = setting(0.995, "γ per step (Ho & Ermon 2016)", high=1.0)
+    gae_lambda: float = setting(0.97, "λ of GAE (Ho & Ermon 2016)", high=1.0)
+    entropy_coef: float = setting(
+        0.0, "weight of the policy's entropy in nats (Ho & Ermon 2016)", off_at_zero=True
+    )
+    advantage_floor: float = setting(
+        0.05, "least standard deviation that advantages are divided by, in units of reward"
+    )
 
 
 class TRPOState(NamedTuple):
-    """Parameters, and the optimiser of the value network."""
+    """What TRPO keeps besides the policy's parameters."""
 
-    policy: Any
     critic: Critic
-    optimiser: Any
+    optimiser: optax.OptState  # of critic.network: Adam's two moments, and a count
 
 
-def trpo(spec: EnvSpec, config: TRPOConfig = TRPOConfig()) -> Agent:
-    """TRPO for the observations and actions of `spec`."""
-    pi = distribution(spec.action_space)
-    optimiser = optax.adam(config.value_learning_rate)
+def trpo(spec: EnvSpec, policy: Policy, config: TRPOConfig = TRPOConfig()) -> Agent:
+    """TRPO for policies of the family `policy` in `spec`."""
+    space = spec.observation
+    optimiser = optax.scale_by_adam()
 
-    def init(key):
-        key_policy, key_value = jax.random.split(key)
-        policy = policy_network(key_policy, spec.observation_size, spec.action_space, config.hidden)
-        critic = init_critic(key_value, spec.observation_size, config.hidden)
-        return TRPOState(policy, critic, optimiser.init(critic.network))
-
-    def policy_step(policy, obs, action, advantage):
-        old = jax.lax.stop_gradient(policy(obs))
-        old_log_prob = pi.log_prob(old, action)
-        some, old_some = obs[:: config.fisher_every], jax.tree.map(lambda x: x[:: config.fisher_every], old)
-
-        def objective(p):
-            params = p(obs)
-            ratio = jnp.exp(pi.log_prob(params, action) - old_log_prob)
-            return jnp.mean(ratio * advantage) + config.entropy * jnp.mean(pi.entropy(params))
-
-        def kl(p):
-            return jnp.mean(pi.kl(old, p(obs)))
-
-        def kl_on_some(p):
-            return jnp.mean(pi.kl(old_some, p(some)))
-
-        start, gradient = jax.value_and_grad(objective)(policy)
-        full = natural_step(kl_on_some, policy, gradient, config.max_kl, config.damping, config.cg_iterations)
-        found = line_search(objective, kl, policy, full, config.max_kl, config.line_search_tries)
-        return found.params, {
-            "policy_loss": -start,
-            "kl": kl(found.params),
-            "entropy": jnp.mean(pi.entropy(found.params(obs))),
-            "step_fraction": found.fraction,
-        }
+    def init(params, key):
+        critic = init_critic(key, space, config.hidden)
+        return TRPOState(critic, optimiser.init(critic.network))
 
     def descend(network, opt, obs, target, key):
         def step(carry, index):
             network, opt = carry
-            error, gradient = jax.value_and_grad(value_loss)(network, obs[index], target[index])
+            batch = jax.tree.map(lambda x: x[:, index], (obs, target))
+            error, gradient = jax.value_and_grad(value_loss)(network, space, *batch)
             updates, opt = optimiser.update(gradient, opt)
-            return (optax.apply_updates(network, updates), opt), error
+            rate = config.value_learning_rate
+            return (jax.tree.map(lambda p, u: p - rate * u, network, updates), opt), error
 
-        index = minibatches(key, target.shape[0], config.value_minibatches, config.value_epochs)
+        index = minibatches(key, target.shape[1], config.value_minibatches, config.value_epochs)
         (network, opt), errors = jax.lax.scan(step, (network, opt), index)
         return network, opt, errors[-1]
 
-    def update_with(step, state: TRPOState, rollout: Rollout, key):
+    def update_with(policy_step, params, state: TRPOState, x: Experience, key):
         advantage, target, critic = advantages_and_targets(
-            state.critic, rollout, config.discount, config.trace
+            state.critic, space, x.rollout, x.reward(x.rollout), config.discount, config.gae_lambda
         )
-        fit = explained_variance(critic.network(rollout.obs)[..., 0], target)
-        obs, action, advantage, target = jax.tree.map(
-            lambda x: x.reshape(-1, *x.shape[2:]),
-            (rollout.obs, rollout.action, standardise(advantage, config.advantage_floor), target),
-        )
-        policy, metrics = step(state.policy, obs, action, advantage)
+        fit = explained_variance(normalised_value(critic.network, space, x.rollout.obs), target)
+        params, metrics = policy_step(params, x, standardise(advantage, config.advantage_floor))
+        # The critic has no memory: single transitions, whatever the policy.
+        obs, target = jax.tree.map(lambda a: a.reshape(1, -1, *a.shape[2:]), (x.rollout.obs, target))
         value, opt, error = descend(critic.network, state.optimiser, obs, target, key)
         metrics |= {"value_loss": error, "explained_variance": fit}
-        return TRPOState(policy, critic._replace(network=value), opt), metrics
+        return params, TRPOState(critic._replace(network=value), opt), metrics
 
-    def update(state: TRPOState, rollout: Rollout, key):
-        return update_with(policy_step, state, rollout, key)
+    def update(params, state: TRPOState, x: Experience, key):
+        return update_with(_policy_step(policy, config), params, state, x, key)
 
-    def fit_value(state: TRPOState, rollout: Rollout, key):
-        return update_with(lambda policy, *_: (policy, {}), state, rollout, key)
+    def wait(params, state: TRPOState, x: Experience, key):
+        return update_with(lambda params, x, advantage: (params, {}), params, state, x, key)
 
-    return Agent(init, lambda state, obs, key: pi.sample(state.policy(obs), key), update, fit_value)
+    return Agent(init, update, wait)
+
+
+def _policy_step(policy: Policy, config: TRPOConfig) -> Callable:
+    """(params, experience, standardised advantages [T, B]) -> (params after one trust-region step, metrics)."""
+    pi = policy.distribution
+
+    def policy_step(params, x: Experience, advantage):
+        columns = x.rollout.obs, x.rollout.step == 0, x.rollout.action, advantage
+        obs, first, action, advantage = sequences(policy, columns)
+
+        def output_of(p):
+            return policy.unroll(p, obs, first, x.carry)[0]
+
+        def thinned(output):
+            # Along the axis that feed-forward policies have, or all environments of a recurrent one.
+            return jax.tree.map(lambda a: a[:, :: config.fisher_every], output)
+
+        old = jax.lax.stop_gradient(output_of(params))
+        old_log_prob = pi.log_prob(old, action)
+        some_obs, some_first = thinned((obs, first))
+        some_carry = jax.tree.map(lambda a: a[:: config.fisher_every], x.carry)
+
+        def objective(p):
+            output = output_of(p)
+            ratio = jnp.exp(pi.log_prob(output, action) - old_log_prob)
+            surrogate = jnp.mean(ratio * advantage)
+            if is_on(config.entropy_coef):
+                surrogate = surrogate + config.entropy_coef * jnp.mean(pi.entropy(output))
+            return surrogate
+
+        def kl(p):
+            return jnp.mean(pi.kl(old, output_of(p)))
+
+        def kl_on_some(p):
+            return jnp.mean(pi.kl(thinned(old), policy.unroll(p, some_obs, some_first, some_carry)[0]))
+
+        start, gradient = jax.value_and_grad(objective)(params)
+        full = natural_step(kl_on_some, params, gradient, config.max_kl, config.damping, config.cg_iterations)
+        search = line_search(objective, kl, params, full, config.max_kl, config.line_search_tries)
+        return search.params, {
+            "policy_loss": -start,
+            "kl": kl(search.params),
+            "entropy": jnp.mean(pi.entropy(output_of(search.params))),
+            "step_fraction": search.fraction,
+        }
+
+    return policy_step

@@ -1,26 +1,13 @@
-"""Policy distributions as records of functions: categorical and diagonal Gaussian.
+"""Policy distributions as records of functions: categorical, several categoricals, diagonal Gaussian.
 
 Parameters are what a policy network returns: logits [..., n], or (mean [..., A], log_std [..., A]).
 """
-
-from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from imitax.types import Box, Discrete
-
-
-class Distribution(NamedTuple):
-    """The functions that a policy optimiser needs; all act on the last axis."""
-
-    sample: Callable
-    mode: Callable
-    log_prob: Callable
-    entropy: Callable
-    kl: Callable  # KL(p ‖ q) from the parameters of p and q
+from imitax.types import Distribution
 
 
 def _categorical_sample(logits: Float[Array, "*b n"], key: Key[Array, ""]) -> Int[Array, "*b"]:
@@ -72,13 +59,48 @@ def _gaussian_kl(p: Gaussian, q: Gaussian) -> Float[Array, "*b"]:
 
 
 categorical = Distribution(
-    _categorical_sample, _categorical_mode, _categorical_log_prob, _categorical_entropy, _categorical_kl
+    _categorical_sample,
+    _categorical_mode,
+    _categorical_log_prob,
+    _categorical_entropy,
+    _categorical_kl,
+    ("logits",),
 )
 diagonal_gaussian = Distribution(
-    _gaussian_sample, lambda params: params[0], _gaussian_log_prob, _gaussian_entropy, _gaussian_kl
+    _gaussian_sample,
+    lambda params: params[0],
+    _gaussian_log_prob,
+    _gaussian_entropy,
+    _gaussian_kl,
+    ("mean", "log_std"),
 )
 
 
-def distribution(space: Discrete | Box) -> Distribution:
-    """The distribution over agent-unit actions of `space`."""
-    return categorical if isinstance(space, Discrete) else diagonal_gaussian
+def independent_categoricals(n: tuple[int, ...]) -> Distribution:
+    """Vectors of independent whole numbers, the i-th from n[i] logits; parameters are all logits [..., Σ n]."""
+    borders = [sum(n[: i + 1]) for i in range(len(n) - 1)]
+
+    def parts(logits):
+        return jnp.split(logits, borders, axis=-1)
+
+    def total(function, *arguments):
+        return sum(function(*part) for part in zip(*arguments, strict=True))
+
+    def sample(logits, key):
+        keys = jax.random.split(key, len(n))
+        drawn = [categorical.sample(part, k) for part, k in zip(parts(logits), keys, strict=True)]
+        return jnp.stack(drawn, axis=-1)
+
+    def mode(logits):
+        return jnp.stack([categorical.mode(part) for part in parts(logits)], axis=-1)
+
+    def log_prob(logits, action):
+        return total(categorical.log_prob, parts(logits), jnp.moveaxis(action, -1, 0))
+
+    def entropy(logits):
+        return total(categorical.entropy, parts(logits))
+
+    def kl(p, q):
+        return total(categorical.kl, parts(p), parts(q))
+
+    return Distribution(sample, mode, log_prob, entropy, kl, ("logits",))

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from imitax.errors import unknown
+from imitax.types import Number
 
 REWARD_FORMS: dict[str, Callable[[Array], Array]] = {
     "log_d": lambda logit: -jax.nn.softplus(-logit),  # log D ≤ 0
@@ -24,7 +25,7 @@ def reward_form(name: str) -> Callable[[Array], Array]:
 
 
 def clipped_surrogate(
-    ratio: Float[Array, "n"], advantage: Float[Array, "n"], clip: float
+    ratio: Float[Array, "*n"], advantage: Float[Array, "*n"], clip: Number
 ) -> Float[Array, ""]:
     """−mean min(ρA, clip(ρ, 1 − ε, 1 + ε)A). Source: Schulman et al. 2017, eq. 7."""
     clipped = jnp.clip(ratio, 1.0 - clip, 1.0 + clip)
@@ -42,7 +43,6 @@ def discriminator_loss(
     absorbing: Float[Array, ""],
     expert_mass: Float[Array, ""],
     policy_mass: Float[Array, ""],
-    smoothing: float = 0.0,
 ) -> Float[Array, ""]:
     """−E_expert[log D] − E_policy[log(1 − D)] from logits; 2 ln 2 where every logit is 0.
 
@@ -54,9 +54,7 @@ def discriminator_loss(
         absorbed = cross_entropy(absorbing, target)
         return (1.0 - mass) * jnp.mean(cross_entropy(live, target)) + mass * absorbed
 
-    return expectation(expert_live, expert_mass, 1.0 - smoothing) + expectation(
-        policy_live, policy_mass, smoothing
-    )
+    return expectation(expert_live, expert_mass, 1.0) + expectation(policy_live, policy_mass, 0.0)
 
 
 def bernoulli_entropy(logit: Float[Array, "*b"]) -> Float[Array, "*b"]:
@@ -75,8 +73,8 @@ def gradient_penalty(
     return jnp.mean((norms - 1.0) ** 2)
 
 
-def standardise(x: Float[Array, "*b"], floor: float) -> Float[Array, "*b"]:
-    """(x − mean) / max(deviation, floor).
+def standardise(x: Float[Array, "*b"], floor: Number) -> Float[Array, "*b"]:
+    """(x − mean) / max(standard deviation, floor).
 
     The floor keeps the numerical noise of a constant reward from being blown up to unit scale.
     """

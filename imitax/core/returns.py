@@ -4,8 +4,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from imitax.types import Number
 
-def discounted_sum(reward: Float[Array, "T *b"], discount: float) -> Float[Array, "T *b"]:
+
+def discounted_sum(reward: Float[Array, "T *b"], discount: Number) -> Float[Array, "T *b"]:
     """Σ_k γ^k r_{t+k} for every t."""
 
     def step(tail, r):
@@ -21,8 +23,8 @@ def generalised_advantage(
     next_value: Float[Array, "T *b"],
     terminated: Bool[Array, "T *b"],
     truncated: Bool[Array, "T *b"],
-    discount: float,
-    trace: float,
+    discount: Number,
+    gae_lambda: Number,
 ) -> Float[Array, "T *b"]:
     """GAE(γ, λ) with the two ends of an episode kept apart.
 
@@ -33,7 +35,7 @@ def generalised_advantage(
     """
     alive = 1.0 - terminated
     delta = reward + discount * alive * next_value - value
-    carry = discount * trace * alive * (1.0 - truncated)
+    carry = discount * gae_lambda * alive * (1.0 - truncated)
 
     def step(tail, x):
         delta_t, carry_t = x

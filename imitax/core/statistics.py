@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-LIMIT = 10.0  # deviations from the mean, at most
+LIMIT = 10.0  # standard deviations from the mean, at most
 
 
 class Moments(NamedTuple):
@@ -39,12 +39,12 @@ def merge_moments(moments: Moments, batch: Float[Array, "n *d"], memory: float =
 
 
 def scale(moments: Moments) -> Float[Array, "*d"]:
-    """The deviation, or 1 for a dimension that never varied."""
-    deviation = jnp.sqrt(moments.variance)
-    varies = deviation > 1e-6 * (1.0 + jnp.abs(moments.mean))  # more than rounding can make of a constant
-    return jnp.where(varies, deviation, 1.0)
+    """The standard deviation, or 1 for a dimension that never varied."""
+    std = jnp.sqrt(moments.variance)
+    varies = std > 1e-6 * (1.0 + jnp.abs(moments.mean))  # more than rounding can make of a constant
+    return jnp.where(varies, std, 1.0)
 
 
 def normalise(moments: Moments, x: Float[Array, "*b d"], limit: float = LIMIT) -> Float[Array, "*b d"]:
-    """(x − mean) / deviation, clipped to ±limit; a dimension that never varied is only centred."""
+    """(x − mean) / standard deviation, clipped to ±limit; a dimension that never varied is only centred."""
     return jnp.clip((x - moments.mean) / scale(moments), -limit, limit)

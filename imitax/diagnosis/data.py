@@ -17,6 +17,7 @@ FEW = 5  # starts of demonstrations, for what only many can show
 def check_data(demonstrations: Demonstrations, env: Env) -> list[Finding]:
     """Findings from the demonstrations beside a few episodes of a random policy; problems first."""
     demonstrations.validate(env.spec)
+    demonstrations.require_actions("This check")
     found = findings(demonstrations, record_random(env, EPISODES), env.spec)
     return sorted(found, key=lambda finding: ("problem", "warning", "note").index(finding.severity))
 

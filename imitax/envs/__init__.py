@@ -27,10 +27,11 @@ def make(env: str | Callable, backend: str = "auto", time_limit: int | None = No
         raise unknown("native environment", str(env), in_jax)
     if backend == "envpool" or (backend == "auto" and env in pool.IDS and pool.installed()):
         return pool.make(env, time_limit)
-    if isinstance(env, str) and env not in in_jax and not host.known(env):
-        raise unknown("environment", env, [*in_jax, *host.ids()])
-    if env in tabular.IDS:
+    if backend != "gymnasium" and env in tabular.IDS:
         return tabular.make(env, time_limit)
     if backend != "gymnasium" and env in native.IDS:
         return native.make(env, time_limit)
+    if isinstance(env, str) and not host.is_registered(env):
+        names = host.ids() if backend == "gymnasium" else [*in_jax, *host.ids()]
+        raise unknown("environment", env, names)
     return host.make(env, time_limit)

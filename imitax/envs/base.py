@@ -6,11 +6,13 @@ the same step.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+import jax
 import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 
+from imitax.core.compiling import jit
 from imitax.tabular.mdp import TabularMDP
 from imitax.types import EnvSpec, Step
 
@@ -54,3 +56,32 @@ class HostEnv(NamedTuple):
 
 
 Env = NativeEnv | HostEnv
+
+
+def stepped_by_host(env: NativeEnv) -> HostEnv:
+    """The same environment for callers in Python, such as experts that JAX cannot compile."""
+    return HostEnv(env.spec, lambda batch: _NativeBatch(env), env.model, env.backend)
+
+
+class _NativeBatch(HostBatch):
+    """A batch of native environments behind the interface of the others."""
+
+    def __init__(self, env: NativeEnv):
+        self._reset = jit(env.reset, static_argnums=1)
+        self._step = jit(env.step)
+        self._state: Any = None
+
+    def reset(self, seeds: Sequence[int]) -> np.ndarray:
+        # One stream of randomness for the batch, made of all seeds.
+        self._key = jax.random.key(int(np.random.default_rng(list(seeds)).integers(2**31 - 1)))
+        self._key, key = jax.random.split(self._key)
+        self._state, obs = self._reset(key, len(seeds))
+        return jax.tree.map(np.array, obs)
+
+    def step(self, action: np.ndarray) -> Step:
+        self._key, key = jax.random.split(self._key)
+        self._state, answer = self._step(self._state, action, key)
+        return Step(*jax.tree.map(np.array, tuple(answer)))
+
+    def close(self) -> None:
+        self._state = None

@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 
+from imitax.core.spaces import vector
 from imitax.envs.base import HostBatch, HostEnv
 from imitax.errors import ImitaxError
 from imitax.tabular.worlds import from_table
@@ -28,7 +29,7 @@ def make(env: str | Callable, time_limit: int | None = None) -> HostEnv:
             )
         spec = EnvSpec(
             env_id,
-            observation_size(env_id, probe.observation_space),
+            observation_space_of(env_id, probe.observation_space),
             action_space_of(env_id, probe.action_space),
             limit,
         )
@@ -46,7 +47,7 @@ def ids() -> list[str]:
     return sorted(gymnasium.registry)
 
 
-def known(env_id: str) -> bool:
+def is_registered(env_id: str) -> bool:
     """Whether Gymnasium has such an environment, or names a module that may register it ("module:id")."""
     import gymnasium
 
@@ -126,7 +127,7 @@ def _maker(env: str | Callable, time_limit: int | None) -> tuple[str, Callable]:
 
 
 def _time_limit(env) -> int | None:
-    """The shortest of the limits that truncate: those of TimeLimit wrappers, put on by whom ever."""
+    """The shortest of the limits that truncate: those of TimeLimit wrappers, whoever added them."""
     limits = []
     while env is not env.unwrapped:
         if "_max_episode_steps" in vars(env):
@@ -135,19 +136,19 @@ def _time_limit(env) -> int | None:
     return min(limits, default=None)
 
 
-def observation_size(env_id: str, space) -> int:
-    """Length of an observation's row; `ImitaxError` if `space` is not supported."""
+def observation_space_of(env_id: str, space) -> Box:
+    """The vectors that `encoder` makes of Gymnasium's observations; `ImitaxError` if it is not supported."""
     from gymnasium import spaces
 
     if isinstance(space, spaces.Discrete) and space.start == 0:
-        return int(space.n)
+        return vector(int(space.n))
     if not isinstance(space, spaces.Box) or space.dtype == np.uint8:
         kind = "image" if isinstance(space, spaces.Box) else type(space).__name__
         raise ImitaxError(
             f"Observations of '{env_id}' are {space} ({kind}): only a Box of numbers, or Discrete from 0, is "
             "supported yet."
         )
-    return int(np.prod(space.shape))
+    return vector(int(np.prod(space.shape)))
 
 
 def action_space_of(env_id: str, space) -> Discrete | Box:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from imitax.core.spaces import vector
 from imitax.envs.base import NativeEnv
 from imitax.types import Box, Discrete, EnvSpec, Step
 
@@ -23,7 +24,7 @@ def make(env_id: str, time_limit: int | None = None) -> NativeEnv:
         params = params.replace(max_steps_in_episode=time_limit)
     spec = EnvSpec(
         env_id,
-        int(np.prod(env.observation_space(params).shape)),
+        vector(int(np.prod(env.observation_space(params).shape))),
         _action_space(env.action_space(params)),
         int(params.max_steps_in_episode),
     )

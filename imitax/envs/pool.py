@@ -7,8 +7,9 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from imitax.core.spaces import bounds, is_box
 from imitax.envs.base import HostBatch, HostEnv
-from imitax.envs.host import action_space_of, encoder, observation_size
+from imitax.envs.host import action_space_of, encoder, observation_space_of
 from imitax.errors import ImitaxError
 from imitax.types import Box, Discrete, EnvSpec, Step
 
@@ -50,7 +51,7 @@ def make(env_id: str, time_limit: int | None = None) -> HostEnv:
         own = envpool.make_spec(env_id)
         spec = EnvSpec(
             env_id,
-            observation_size(env_id, own.gymnasium_observation_space),
+            observation_space_of(env_id, own.gymnasium_observation_space),
             _as_gymnasium(action_space_of(env_id, own.gymnasium_action_space)),
             time_limit or int(own.config.max_episode_steps),
         )
@@ -82,9 +83,12 @@ def _cores() -> int:
 
 def _as_gymnasium(space: Discrete | Box) -> Discrete | Box:
     """Bounds rounded to the single precision that they have in Gymnasium, so that policies fit both."""
-    if isinstance(space, Discrete):
-        return space
-    return Box(*(tuple(np.float32(bound).astype(float).tolist()) for bound in (space.low, space.high)))
+
+    def rounded(box):
+        low, high = (bound.astype(np.float32).astype(float).tolist() for bound in bounds(box))
+        return Box(tuple(low), tuple(high))
+
+    return rounded(space) if is_box(space) else space
 
 
 class _Pool(HostBatch):

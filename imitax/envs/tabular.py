@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from imitax.core.spaces import vector
 from imitax.envs.base import NativeEnv
 from imitax.errors import ImitaxError
 from imitax.tabular.mdp import TabularMDP
@@ -13,7 +14,7 @@ from imitax.tabular.worlds import TIME_LIMIT, WORLDS, world
 from imitax.types import Discrete, EnvSpec, Step
 
 IDS = tuple(WORLDS)
-_MOST_STATES = 4096  # a one-hot observation is that long
+MAX_STATES = 4096  # a one-hot observation is that long
 
 
 @cache
@@ -24,20 +25,20 @@ def make(name: str, time_limit: int | None = None) -> NativeEnv:
 
 
 def from_mdp(mdp: TabularMDP, time_limit: int) -> NativeEnv:
-    """Episodes of `mdp`, truncated after `time_limit` steps; a pair is paid its expected reward.
+    """Episodes of `mdp`, truncated after `time_limit` steps; the reward of a pair is its expected one.
 
     Raises:
         ImitaxError: more states than a one-hot observation should have.
     """
-    if mdp.states > _MOST_STATES:
+    if mdp.states > MAX_STATES:
         raise ImitaxError(
-            f"'{mdp.name}' has {mdp.states} states: expected at most {_MOST_STATES} of an environment with "
+            f"'{mdp.name}' has {mdp.states} states: expected at most {MAX_STATES} of an environment with "
             "one-hot observations (the exact methods take any number)."
         )
     following, cumulative = map(jnp.asarray, _successors(mdp))
     reward, ends = jnp.float32(mdp.reward), jnp.float32(mdp.termination)
     first = jnp.log(jnp.float32(mdp.initial))
-    spec = EnvSpec(mdp.name, mdp.states, Discrete(mdp.actions), time_limit)
+    spec = EnvSpec(mdp.name, vector(mdp.states), Discrete(mdp.actions), time_limit)
 
     def observe(state):
         return jax.nn.one_hot(state, mdp.states)

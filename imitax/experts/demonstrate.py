@@ -9,7 +9,7 @@ from imitax.demonstrations import Demonstrations
 from imitax.envs.base import Env
 from imitax.errors import ImitaxError, unknown
 from imitax.policies.external import Expert
-from imitax.policies.policy import Policy
+from imitax.policies.policy import TrainedPolicy
 from imitax.training.evaluation import record
 from imitax.types import EnvSpec
 
@@ -41,7 +41,7 @@ def new_files(env: Env, trajectories: tuple[int, ...], folder: Path, format: str
 
 
 def make_demonstrations(
-    policy: Policy | Expert,
+    policy: TrainedPolicy | Expert,
     env: Env,
     trajectories: tuple[int, ...],
     folder: Path,

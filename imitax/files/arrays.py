@@ -47,51 +47,14 @@ def as_integers(name: str, value: Any, size: int | str) -> Int64[np.ndarray, "_"
     return array.astype(np.int64)
 
 
-def as_float32(name: str, array: np.ndarray) -> Float32[np.ndarray, "N _"]:
-    """Rounds to float32 and checks that the result is finite."""
+def as_float32(name: str, array: np.ndarray, row: str = "pair") -> Float32[np.ndarray, "N _"]:
+    """Rounds to float32 and checks that the result is finite; `row` says what one is."""
     with np.errstate(over="ignore", invalid="ignore"):
         rounded = array.astype(np.float32)
     if len(bad := np.argwhere(~np.isfinite(rounded))):
-        pair, dimension = map(int, bad[0])
+        index, dimension = map(int, bad[0])
         raise ImitaxError(
-            f"{name} must be finite float32 numbers, but pair {pair} has {array[pair, dimension]} "
+            f"{name} must be finite float32 numbers, but {row} {index} has {array[index, dimension]} "
             f"in dimension {dimension}."
         )
     return rounded
-
-
-def check_observations(value: Any) -> Float32[np.ndarray, "N O"]:
-    """Finite numbers, one row for each pair."""
-    return as_float32("observations", as_array("observations", value, "fiu", "numbers", ("N", "O")))
-
-
-def check_actions(value: Any, pairs: int) -> Int64[np.ndarray, "N"] | Float32[np.ndarray, "N A"]:
-    """Integers from 0 (Discrete), or finite rows of floats (Box), as many as `pairs`."""
-    array = as_array("actions", value, "fiu", "numbers", (pairs,), (pairs, "A"))
-    if (array.ndim == 1) != (array.dtype.kind in "iu"):
-        found = f"{array.dtype} {list(array.shape)}"
-        raise ImitaxError(f"actions must be integers [N] (Discrete) or floats [N, A] (Box), found {found}.")
-    if array.ndim == 2:
-        return as_float32("actions", array)
-    if (bad := first_true(array < 0)) is not None:
-        raise ImitaxError(f"actions that are integers count from 0, but pair {bad} has {array[bad]}.")
-    return as_integers("actions", array, pairs)
-
-
-def check_lengths(value: Any, pairs: int) -> Int64[np.ndarray, "E"]:
-    """Positive integers that add up to `pairs`."""
-    lengths = as_integers("lengths", value, "E")
-    if (bad := first_true(lengths < 1)) is not None:
-        raise ImitaxError(f"lengths must be positive, but episode {bad} has {lengths[bad]}.")
-    if (total := sum(lengths.tolist())) != pairs:
-        raise ImitaxError(f"lengths must add up to the number of observations, {pairs}, found {total}.")
-    return lengths
-
-
-def check_same_rows(name: str, where: str, first: np.ndarray, other: np.ndarray) -> None:
-    """That two arrays can be rows of one: the same dtype and the same sizes after the first axis."""
-    if (first.dtype, first.shape[1:]) != (other.dtype, other.shape[1:]):
-        raise ImitaxError(
-            f"{name} must be alike everywhere, but the first rows are {first.dtype} {list(first.shape[1:])} "
-            f"and those of {where} are {other.dtype} {list(other.shape[1:])}."
-        )

@@ -1,8 +1,9 @@
 """Minari datasets; the only place that imports minari, beside `minari_list`.
 
-An episode there has T actions and T + 1 observations, of which the last one belongs to no pair.
+An episode there has T actions and T + 1 observations; the last one is where the last action led.
 """
 
+import json
 import math
 import re
 from collections.abc import Iterable
@@ -12,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from imitax.core.spaces import bounds, size, vector
 from imitax.demonstrations import Demonstrations
 from imitax.errors import ImitaxError
-from imitax.files.arrays import MAX_BYTES, brief
-from imitax.files.read import MAX_DEFLATE, check_file, parse_json, read_text
-from imitax.types import Box, Discrete, EnvSpec
+from imitax.files.arrays import MAX_BYTES, as_array, brief
+from imitax.files.read import MAX_DEFLATE, MAX_TEXT, check_file, parse_json, read_text
+from imitax.formats import extras
+from imitax.types import EnvSpec
 
 PREFIX = "minari:"
 _LONGEST_ID = 200  # characters
@@ -26,16 +29,20 @@ _MOST_NUMBERS = 1 << 22  # of a space
 def write(demonstrations: Demonstrations, path: Path, spec: EnvSpec | None) -> None:
     """A folder that `minari.MinariDataset(path)` opens.
 
-    We have pairs only, so the last observation of each episode is written twice. The rewards of single
-    steps are not known either: the episode's return stands on its last step, 0 on the others, NaN where it
-    is unknown. Without `spec` the action space is no more than what was seen: Discrete(largest + 1),
-    or an unbounded Box. `episode_steps` and the environment's id go to the metadata, key `imitax`.
+    Where it is unknown where the last action led, the observation before it is written twice. The
+    rewards of single steps are unknown as well: the episode's return stands on its last step, 0 on
+    the others, NaN where it is unknown. Without `spec` the action space is no more than what was
+    seen: Discrete(largest + 1), or an unbounded Box. What Minari has no place for goes to the
+    metadata, key `imitax`.
     """
     import minari
     from minari.data_collector import EpisodeBuffer
     from minari.dataset.minari_storage import MinariStorage
 
+    observations, actions = demonstrations.observations, demonstrations.require_actions("Minari")
     observation_space, action_space = _gymnasium_spaces(demonstrations, spec)
+    metadata = _metadata(demonstrations)
+    following, _ = demonstrations.next_observations()
     storage = MinariStorage.new(
         path.absolute(),  # it joins a relative path to itself
         observation_space,
@@ -45,12 +52,11 @@ def write(demonstrations: Demonstrations, path: Path, spec: EnvSpec | None) -> N
     )
     buffers = []
     for episode, pairs in enumerate(demonstrations.episodes()):
-        observations, actions = demonstrations.observations[pairs], demonstrations.actions[pairs]
-        last = np.arange(len(actions)) == len(actions) - 1
+        last = np.arange(pairs.start, pairs.stop) == pairs.stop - 1
         buffers.append(
             EpisodeBuffer(
-                observations=np.concatenate([observations, observations[-1:]]),
-                actions=actions,
+                observations=np.concatenate([observations[pairs], following[pairs.stop - 1 : pairs.stop]]),
+                actions=actions[pairs],
                 rewards=np.where(last, demonstrations.returns[episode], 0.0),
                 terminations=last & demonstrations.terminated[episode],
                 truncations=last & ~demonstrations.terminated[episode],
@@ -58,25 +64,40 @@ def write(demonstrations: Demonstrations, path: Path, spec: EnvSpec | None) -> N
         )
     storage.update_episodes(buffers)
     task = re.sub(r"[^A-Za-z0-9_]+", "-", demonstrations.env_id).strip("-").lower() or "unknown"
-    extras = {"episode_steps": demonstrations.episode_steps.tolist(), "env_id": demonstrations.env_id}
     storage.update_metadata(
-        {"dataset_id": f"imitax/{task}-v0", "minari_version": minari.__version__, "imitax": extras}
+        {"dataset_id": f"imitax/{task}-v0", "minari_version": minari.__version__, "imitax": metadata}
     )
+
+
+def _metadata(demonstrations: Demonstrations) -> dict[str, Any]:
+    """Under the key `imitax`; without next observations it is what version 0.1.0 wrote.
+
+    Of whole episodes Minari itself holds the last observation, and the list `last_known` says which
+    of them are true. Of subsampled ones it has no place for what followed each pair.
+    """
+    content = {"episode_steps": demonstrations.episode_steps.tolist(), "env_id": demonstrations.env_id}
+    last = demonstrations.last_observations
+    if (demonstrations.lengths < demonstrations.episode_steps).any():
+        content |= extras.to_json(demonstrations)
+    elif last is not None:
+        content["last_known"] = (~np.isnan(last[:, 0])).tolist()
+    if (size := len(json.dumps(content))) > MAX_TEXT:
+        raise ImitaxError(
+            f"What follows these pairs takes {size} bytes of metadata, which are read up to {MAX_TEXT}: "
+            "use .npz."
+        )
+    return content
 
 
 def _gymnasium_spaces(demonstrations: Demonstrations, spec: EnvSpec | None) -> tuple[Any, Any]:
     from gymnasium import spaces
 
-    actions = demonstrations.actions
+    actions = demonstrations.require_actions("Minari")
     observation_space = spaces.Box(-np.inf, np.inf, demonstrations.observations.shape[1:], np.float32)
     if actions.ndim == 1:
-        seen = Discrete(int(actions.max()) + 1)
-    else:
-        seen = Box((-math.inf,) * actions.shape[1], (math.inf,) * actions.shape[1])
-    known = seen if spec is None else spec.action_space
-    if isinstance(known, Discrete):
-        return observation_space, spaces.Discrete(known.n)
-    low, high = np.array(known.low, np.float32), np.array(known.high, np.float32)
+        return observation_space, spaces.Discrete(int(actions.max()) + 1 if spec is None else size(spec.action))
+    own = vector(actions.shape[1]) if spec is None else spec.action
+    low, high = (bound.astype(np.float32) for bound in bounds(own))
     return observation_space, spaces.Box(low, high, dtype=np.float32)
 
 
@@ -92,7 +113,10 @@ def _registered(env_id: str) -> Any | None:
 
 
 def read(name: str, spec: EnvSpec | None) -> Demonstrations:
-    """terminated is the last step's flag, the return is the sum of the rewards."""
+    """terminated is the last step's flag, the return is the sum of the rewards.
+
+    The last observation of an episode is believed, but in what imitax wrote without knowing it.
+    """
     import minari
 
     folder, metadata = _folder(name)
@@ -109,7 +133,10 @@ def read(name: str, spec: EnvSpec | None) -> Demonstrations:
                 "expected T + 1, T, T and T, with T at least 1."
             )
         actions = episode.actions if discrete else np.asarray(episode.actions, np.float64)
-        episodes.append((episode.observations[:-1], actions))
+        # Version 0.1.0 did not look at the last observation: where it is no number, the pairs still count.
+        last = np.abs(np.asarray(episode.observations[-1], np.float64))
+        is_finite = bool((last <= np.finfo(np.float32).max).all())
+        episodes.append((episode.observations[: steps + is_finite], actions))
         terminated.append(bool(episode.terminations[-1]))
         returns.append(float(np.sum(episode.rewards, dtype=np.float64)))
     env_id = dataset.env_spec.id if dataset.env_spec is not None else ""
@@ -118,10 +145,28 @@ def read(name: str, spec: EnvSpec | None) -> Demonstrations:
     )
     if "imitax" not in metadata:
         return demonstrations
-    extras = metadata["imitax"]
-    if not isinstance(extras, dict) or set(extras) != {"episode_steps", "env_id"}:
-        raise ImitaxError(f"found imitax = {brief(extras)}; expected episode_steps and env_id.")
-    return replace(demonstrations, episode_steps=np.asarray(extras["episode_steps"]), env_id=extras["env_id"])
+    return _with_metadata(demonstrations, metadata["imitax"])
+
+
+def _with_metadata(demonstrations: Demonstrations, content: Any) -> Demonstrations:
+    """These pairs with what `_metadata` made of them when they were written."""
+    optional = {"last_known", *extras.KEYS}
+    if not isinstance(content, dict) or set(content) - optional != {"episode_steps", "env_id"}:
+        raise ImitaxError(f"found imitax = {brief(content)}; expected episode_steps and env_id.")
+    # Version 0.1.0 wrote each episode's last observation twice, and so does this one where it does
+    # not know better. Repetition alone proves nothing: an environment may stand still at a wall.
+    last = demonstrations.last_observations if "last_known" in content else None
+    if last is not None:
+        last_known = as_array("last_known", content["last_known"], "b", "booleans", (len(last),))
+        last = np.where(last_known[:, None], last, np.nan)
+    following = {"last_observations": last}
+    following |= extras.from_json(content, demonstrations.observations.shape[1])
+    return replace(
+        demonstrations,
+        episode_steps=np.asarray(content["episode_steps"]),
+        env_id=content["env_id"],
+        **following,
+    )
 
 
 def _folder(name: str) -> tuple[Path, dict[str, Any]]:

@@ -16,6 +16,7 @@ from imitax.demonstrations import Demonstrations
 from imitax.errors import ImitaxError
 from imitax.files.arrays import brief
 from imitax.files.read import MAX_TEXT, parse_json, read_text
+from imitax.formats import extras
 from imitax.types import EnvSpec
 
 FLOATS = ("float64", "float32", "float16")
@@ -25,10 +26,11 @@ INTEGERS = ("int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "ui
 def write(demonstrations: Demonstrations, path: Path, spec: EnvSpec | None) -> None:
     """Adds one key that the original reader ignores, `imitax`, with what the format has no place for."""
     size = demonstrations.observations.shape[1]
-    if demonstrations.actions.ndim == 1:
+    actions = demonstrations.require_actions("The JSON format")
+    if actions.ndim == 1:
         kind = {"dtype": "int64", "shape": []}
     else:
-        kind = {"dtype": "float32", "shape": [demonstrations.actions.shape[1]]}
+        kind = {"dtype": "float32", "shape": [actions.shape[1]]}
     done = np.zeros(demonstrations.pairs, bool)
     done[demonstrations.starts + demonstrations.lengths - 1] = True
     content = {
@@ -36,13 +38,14 @@ def write(demonstrations: Demonstrations, path: Path, spec: EnvSpec | None) -> N
             {"__ndarray__": row, "dtype": "float64", "shape": [size]}
             for row in demonstrations.observations.astype(np.float64).tolist()
         ],
-        "action": [{"__ndarray__": value, **kind} for value in demonstrations.actions.tolist()],
+        "action": [{"__ndarray__": value, **kind} for value in actions.tolist()],
         "done": done.tolist(),
         "imitax": {
             "episode_steps": demonstrations.episode_steps.tolist(),
             "terminated": demonstrations.terminated.tolist(),
             "returns": [None if math.isnan(value) else value for value in demonstrations.returns.tolist()],
             "env_id": demonstrations.env_id,
+            **extras.to_json(demonstrations),
         },
     }
     text = json.dumps(content, allow_nan=False)
@@ -72,6 +75,7 @@ def read(name: str, spec: EnvSpec | None) -> Demonstrations:
             raise ImitaxError(f"found done[{index}] = {brief(value)}; expected true or false.")
     if not done[-1]:
         raise ImitaxError("found false at the end of done; expected true on each trajectory's last step.")
+    observations, actions = _rows("state", state), _rows("action", action)
     lengths = np.diff(np.flatnonzero(done), prepend=-1)
     episode = {
         "episode_steps": lengths,
@@ -80,8 +84,8 @@ def read(name: str, spec: EnvSpec | None) -> Demonstrations:
         "env_id": "",
     }
     if "imitax" in content:
-        episode = _extras(content["imitax"], episode)
-    return Demonstrations(_rows("state", state), _rows("action", action), lengths, **episode)
+        episode = _extras(content["imitax"], episode, observations.shape[1])
+    return Demonstrations(observations, actions, lengths, **episode)
 
 
 def _rows(key: str, entries: list[Any]) -> np.ndarray:
@@ -104,10 +108,11 @@ def _rows(key: str, entries: list[Any]) -> np.ndarray:
     return array[:, 0] if single else array
 
 
-def _extras(extras: Any, defaults: dict[str, Any]) -> dict[str, Any]:
-    fits = isinstance(extras, dict) and set(extras) == set(defaults)
-    if not fits or not isinstance(extras["returns"], list):
-        raise ImitaxError(f"found imitax = {brief(extras)}; expected lists of {', '.join(defaults)}.")
-    returns = [math.nan if value is None else value for value in extras["returns"]]
-    arrays = {key: np.asarray(extras[key]) for key in ("episode_steps", "terminated")}
-    return {**arrays, "returns": np.asarray(returns), "env_id": extras["env_id"]}
+def _extras(content: Any, defaults: dict[str, Any], size: int) -> dict[str, Any]:
+    fits = isinstance(content, dict) and set(content) - set(extras.KEYS) == set(defaults)
+    if not fits or not isinstance(content["returns"], list):
+        raise ImitaxError(f"found imitax = {brief(content)}; expected lists of {', '.join(defaults)}.")
+    returns = [math.nan if value is None else value for value in content["returns"]]
+    arrays = {key: np.asarray(content[key]) for key in ("episode_steps", "terminated")}
+    following = extras.from_json(content, size)
+    return {**arrays, "returns": np.asarray(returns), "env_id": content["env_id"], **following}

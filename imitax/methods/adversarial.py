@@ -1,96 +1,180 @@
-"""The one training loop: a reward model and an agent, joined.
+"""The one training loop: a policy, an agent, a reward model and a memory, joined.
 
-    rollout ─ RewardModel.update ─ reward(rollout) ─ Agent.update
+    rollout ─ Memory.add ─ RewardModel.update ─ Agent.update (which asks for rewards)
 
-With `rewards.gail` it is GAIL, with `rewards.environment` reinforcement learning on the true reward,
+With `rewards.gail` it is GAIL, with `rewards.true_reward` reinforcement learning on the true reward,
 with `rewards.constant` the control. `learn` does not know where a rollout came from.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Key
 
-from imitax.core.statistics import empty_moments, merge_moments, normalise
-from imitax.networks import rebased
-from imitax.types import Agent, EnvSpec, ExpertPairs, Learner, Metrics, RewardModel, Rollout
+from imitax.core.acting import log_prob
+from imitax.core.memory import draw_rows
+from imitax.core.normaliser import empty_normaliser, merge_observations, normalise_observation
+from imitax.core.returns import absorbing_mass
+from imitax.core.settings import setting, settings
+from imitax.core.spaces import blank
+from imitax.errors import ImitaxError
+from imitax.types import (
+    Agent,
+    Carry,
+    EnvSpec,
+    Experience,
+    Learner,
+    Memory,
+    Metrics,
+    Policy,
+    RewardModel,
+    Sample,
+    Scalar,
+    Transition,
+)
 
 
-@dataclass(frozen=True)
+@settings
 class LoopConfig:
     """Settings of the loop."""
 
-    iterations: int = 100  # cycles of collecting and updating
-    steps: int = 5120  # environment steps (pairs) per iteration
-    envs: int = 64  # environments side by side, at most; the largest divisor of `steps` is taken
-    pretrain: int = 0  # iterations in which only the reward model learns, before the first policy update
-    warm_up: int = 10  # iterations after those in which a policy that starts from a clone waits for its value
+    iterations: int = setting(100, "cycles of collecting and updating")
+    env_steps: int = setting(5120, "environment steps (pairs) per iteration")
+    max_envs: int = setting(
+        64, "environments side by side; the largest divisor of env_steps up to this is used"
+    )
+    pretrain: int = setting(
+        0, "iterations in which only the reward model learns, before the first policy update", low=0
+    )
+    warm_up: int = setting(
+        10, "iterations after those in which a policy that starts from a clone waits for its value", low=0
+    )
+
+    @property
+    def envs(self) -> int:
+        """Environments side by side."""
+        return max(n for n in range(1, min(self.max_envs, self.env_steps) + 1) if self.env_steps % n == 0)
 
 
-class Method(NamedTuple):
+class Cycle(NamedTuple):
+    """What one cycle of the loop learns from. Observations are raw."""
+
+    expert: Sample | None  # [N]
+    rollout: Transition  # [T, B]
+    carry: Carry  # of the policy at the rollout's first step
+    progress: Scalar  # share of the training that is done
+
+
+Update = Callable[[Learner, Cycle, Key[Array, ""]], tuple[Learner, Metrics]]
+
+
+class Loop(NamedTuple):
     """A method of the loop as pure functions."""
 
-    agent: Agent
-    init: Callable[[Key[Array, ""], ExpertPairs | None], Learner]
-    learn: Callable[[Learner, ExpertPairs | None, Rollout, Key[Array, ""]], tuple[Learner, Metrics]]
-    pretrain: Callable[[Learner, ExpertPairs | None, Rollout, Key[Array, ""]], tuple[Learner, Metrics]]
-    warm_up: Callable[[Learner, ExpertPairs | None, Rollout, Key[Array, ""]], tuple[Learner, Metrics]]
+    policy: Policy
+    init: Callable[[Key[Array, ""], Sample | None], Learner]
+    learn: Update
+    pretrain: Update  # only the reward model learns
+    warm_up: Update  # the policy waits
 
 
-def adversarial(spec: EnvSpec, agent: Agent, model: RewardModel) -> Method:
+def as_learnt_from(
+    spec: EnvSpec, policy: Policy, asks: frozenset[str], learner: Learner, t: Transition
+) -> Transition:
+    """Transitions with raw observations as agents and reward models read them: normalised, and log π where asked."""
+
+    def normalised(obs):
+        return normalise_observation(spec.observation, learner.normaliser, obs)
+
+    next_obs = None if t.next_obs is None else normalised(t.next_obs)
+    t = t._replace(obs=normalised(t.obs), next_obs=next_obs)
+    if "log_prob" in asks and t.action is not None:
+        t = t._replace(log_prob=log_prob(policy, learner.policy, t))
+    return t
+
+
+def adversarial(spec: EnvSpec, policy: Policy, agent: Agent, model: RewardModel, memory: Memory) -> Loop:
     """The loop's body for `spec`; raw observations and demonstrations come in, and are normalised here.
 
     The normaliser is shared by expert and policy, fed by both, and changes only after a whole cycle, so
-    that the first surrogate ratio of every cycle is 1.
+    that the first surrogate ratio of every cycle is 1. Of the demonstrations a cycle draws as many as the policy has
+    transitions, or takes all where there are fewer, so that its cost does not grow with their number.
     """
+    space = spec.observation
 
     def init(key, expert):
-        # The agent's key does not depend on the model: the same seed starts from the same policy.
+        # The policy's key does not depend on the model: the same seed starts from the same policy.
         key_agent, key_model = jax.random.split(key)
-        normaliser = empty_moments((spec.observation_size,))
+        key_policy, key_value = jax.random.split(key_agent)
+        normaliser = empty_normaliser(space)
         if expert is not None:
-            normaliser = merge_moments(normaliser, expert.obs)
-        return Learner(agent.init(key_agent), model.init(key_model), normaliser)
+            normaliser = merge_observations(space, normaliser, expert.transitions.obs)
+        params = policy.init(key_policy)
+        return Learner(
+            params,
+            agent.init(params, key_value),
+            model.init(key_model),
+            memory.init(blank(spec, (1,))),
+            normaliser,
+        )
 
-    def normalised(learner, expert, rollout):
-        def apply(x):
-            return normalise(learner.normaliser, x)
+    def prepared(learner, cycle: Cycle, key):
+        """(learner that remembers the rollout, how it sees transitions, `Draw`, both sides as samples)."""
 
+        def look(t: Transition) -> Transition:
+            return as_learnt_from(spec, policy, model.asks, learner, t)
+
+        store, draw = memory.add(learner.memory, cycle.rollout)
+        n = cycle.rollout.step.size
+        own = draw(key, n)
+        side = Sample(look(own), absorbing_mass(own.terminated, own.step, spec.time_limit))
+        expert = cycle.expert
         if expert is not None:
-            expert = expert._replace(obs=apply(expert.obs))
-        return expert, rollout._replace(obs=apply(rollout.obs), next_obs=apply(rollout.next_obs))
+            rows = draw_rows(expert.transitions, jax.random.fold_in(key, 1), n)
+            expert = Sample(look(rows), expert.absorbing_mass)
+        return learner._replace(memory=store), look, lambda k, n: look(draw(k, n)), expert, side
 
-    def pretrain(learner, expert, rollout, key):
-        seen, done = normalised(learner, expert, rollout)
-        state, metrics = model.update(learner.reward, seen, done, key)
-        return learner._replace(reward=state), metrics
+    def pretrain(learner, cycle: Cycle, key):
+        learner, _, _, expert, side = prepared(learner, cycle, jax.random.fold_in(key, 2))
+        state, metrics = model.update(learner.reward_model, expert, side, key)
+        return learner._replace(reward_model=state), metrics
 
-    def cycle(agent_step, learner, expert, rollout, key):
+    def run(agent_step, learner, cycle: Cycle, key):
         key_model, key_agent = jax.random.split(key)
-        seen, done = normalised(learner, expert, rollout)
-        model_state, model_metrics = model.update(learner.reward, seen, done, key_model)
-        reward = model.reward(model_state, done)
-        agent_state, agent_metrics = agent_step(learner.agent, done._replace(reward=reward), key_agent)
-        normaliser = merge_moments(learner.normaliser, rollout.obs.reshape(-1, spec.observation_size))
-        paid = {"reward_mean": jnp.mean(reward), "reward_std": jnp.std(reward)}
-        return Learner(agent_state, model_state, normaliser), model_metrics | paid | agent_metrics
+        learner, look, draw, expert, side = prepared(learner, cycle, jax.random.fold_in(key, 2))
+        model_state, model_metrics = model.update(learner.reward_model, expert, side, key_model)
 
-    def learn(learner, expert, rollout, key):
-        return cycle(agent.update, learner, expert, rollout, key)
+        def reward_of(t):
+            return model.reward(model_state, t)
 
-    def warm_up(learner, expert, rollout, key):
+        rollout = look(cycle.rollout)
+        x = Experience(rollout, cycle.carry, draw, expert, reward_of, cycle.progress)
+        params, agent_state, agent_metrics = agent_step(learner.policy, learner.agent, x, key_agent)
+        reward = reward_of(rollout)
+        rewards = {"reward_mean": jnp.mean(reward), "reward_std": jnp.std(reward)}
+        learner = Learner(
+            params,
+            agent_state,
+            model_state,
+            learner.memory,
+            merge_observations(space, learner.normaliser, cycle.rollout.obs),
+        )
+        return learner, model_metrics | rewards | agent_metrics
+
+    def learn(learner, cycle: Cycle, key):
+        return run(agent.update, learner, cycle, key)
+
+    def warm_up(learner, cycle: Cycle, key):
+        if policy.rebase is None:
+            raise ImitaxError(
+                "A policy that starts from a clone must be able to follow the normaliser while it waits, but this "
+                "one has no `rebase`: set loop.warm_up=0."
+            )
         old = learner.normaliser
-        learner, metrics = cycle(agent.fit_value, learner, expert, rollout, key)
+        learner, metrics = run(agent.wait, learner, cycle, key)
         # It knows the observations as they were normalised where it comes from: here the statistics move far.
-        policy = rebased(learner.agent.policy, old, learner.normaliser)
-        return learner._replace(agent=learner.agent._replace(policy=policy)), metrics
+        return learner._replace(policy=policy.rebase(learner.policy, old, learner.normaliser)), metrics
 
-    return Method(agent, init, learn, pretrain, warm_up)
-
-
-def act(agent: Agent, learner: Learner, obs: Float[Array, "B O"], key: Key[Array, ""]) -> Array:
-    """Sampled agent-unit actions [B, …] for raw observations."""
-    return agent.act(learner.agent, normalise(learner.normaliser, obs), key)
+    return Loop(policy, init, learn, pretrain, warm_up)

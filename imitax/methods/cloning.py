@@ -1,119 +1,141 @@
 """Behaviour cloning: maximum likelihood of the demonstrated actions (Pomerleau 1989).
 
 Validation pairs come from other episodes than training pairs; the parameters with the best validation
-loss are kept, as in Ho & Ermon 2016.
+loss are kept, as in Ho & Ermon 2016. A round ends with a look at the validation loss: it is one pass over the training
+pairs, or a part of one where `max_updates` would not suffice for whole passes.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int, Key
 
-from imitax.core.distributions import distribution
+from imitax.core.acting import memoryless_output
+from imitax.core.normaliser import empty_normaliser, merge_observations, normalise_observation
 from imitax.core.sampling import minibatches
-from imitax.core.statistics import empty_moments, merge_moments, normalise
-from imitax.networks import policy_network
-from imitax.types import EnvSpec, ExpertPairs, Learner, Metrics
+from imitax.core.settings import setting, settings
+from imitax.types import EnvSpec, Learner, Metrics, Policy, Sample
 
 
-@dataclass(frozen=True)
+@settings
 class CloningConfig:
     """Settings of behaviour cloning."""
 
-    hidden: tuple[int, ...] = (100, 100)  # units per tanh layer (Ho & Ermon 2016)
-    learning_rate: float = 1e-3  # Adam
-    epochs: int = 300  # passes over the training pairs, at most
-    patience: int = 0  # epochs without a better validation loss after which it stops; 0: it does not
-    batch_size: int = 128  # pairs per step (Ho & Ermon 2016)
-    train_fraction: float = 0.7  # of the episodes; the rest validate (Ho & Ermon 2016)
-
-
-class CloningState(NamedTuple):
-    """The policy network."""
-
-    policy: Any
+    hidden: tuple[int, ...] = setting((100, 100), "units per tanh layer (Ho & Ermon 2016)")
+    learning_rate: float = setting(1e-3, "Adam")
+    epochs: int = setting(
+        300, "rounds at most: passes over the training pairs, or parts of one (see max_updates)"
+    )
+    max_updates: int = setting(
+        30_000, "gradient steps at most; with many pairs a round is then a part of a pass"
+    )
+    patience: int = setting(
+        100, "rounds without a better validation loss after which it stops; 0: it does not", low=0
+    )
+    batch_size: int = setting(128, "pairs per step (Ho & Ermon 2016)")
+    train_fraction: float = setting(
+        0.7, "of the episodes; the rest validate (Ho & Ermon 2016)", high=1.0, static=True
+    )
 
 
 class Cloning(NamedTuple):
     """Cloning as pure functions."""
 
-    init: Callable[[Key[Array, ""], ExpertPairs], Learner]
-    fit: Callable[
-        [Learner, ExpertPairs, ExpertPairs, Key[Array, ""]], tuple[Learner, Metrics, Int[Array, ""]]
-    ]
+    init: Callable[[Key[Array, ""], Sample], Learner]
+    fit: Callable[[Learner, Sample, Sample, Key[Array, ""]], tuple[Learner, Metrics, Int[Array, ""]]]
 
 
-def cloning(spec: EnvSpec, config: CloningConfig = CloningConfig()) -> Cloning:
-    """Behaviour cloning for the observations and actions of `spec`.
+def cloning(spec: EnvSpec, policy: Policy, config: CloningConfig = CloningConfig()) -> Cloning:
+    """Behaviour cloning for policies of the family `policy` in `spec`.
 
-    `fit(learner, train, validation, key)` returns the best policy, the losses of each epoch [E], and how many
-    epochs it took; the losses of epochs after those are the last ones.
+    `fit(learner, train, validation, key)` returns the best policy, the losses of each round [E], and how many
+    rounds it took; the losses of rounds after those are the last ones. A recurrent policy is trained on single
+    pairs, without its memory.
     """
-    pi = distribution(spec.action_space)
-    optimiser = optax.adam(config.learning_rate)
+    optimiser = optax.scale_by_adam()
 
     def init(key, expert):
-        policy = policy_network(key, spec.observation_size, spec.action_space, config.hidden)
-        normaliser = merge_moments(empty_moments((spec.observation_size,)), expert.obs)
-        return Learner(CloningState(policy), (), normaliser)
+        normaliser = merge_observations(
+            spec.observation, empty_normaliser(spec.observation), expert.transitions.obs
+        )
+        return Learner(policy.init(key), (), (), (), normaliser)
 
-    def loss(policy, obs, action):
-        return -jnp.mean(pi.log_prob(policy(obs), action))
+    def loss(params, obs, action):
+        output = memoryless_output(policy, params, obs, jax.tree.leaves(action)[0].shape[0])
+        return -jnp.mean(policy.distribution.log_prob(output, action))
 
     def fit(learner, train, validation, key):
-        obs, held_out = (normalise(learner.normaliser, pairs.obs) for pairs in (train, validation))
-        size = len(train.action)
-        count = max(1, size // config.batch_size)
+        (obs, action), held_out = (
+            (
+                normalise_observation(spec.observation, learner.normaliser, s.transitions.obs),
+                s.transitions.action,
+            )
+            for s in (train, validation)
+        )
+        size = train.transitions.step.size
+        count, rounds, steps = schedule(size, config)
 
         def step(carry, index):
-            policy, opt = carry
-            error, gradient = jax.value_and_grad(loss)(policy, obs[index], train.action[index])
+            params, opt = carry
+            batch = jax.tree.map(lambda x: x[index], (obs, action))
+            error, gradient = jax.value_and_grad(loss)(params, *batch)
             updates, opt = optimiser.update(gradient, opt)
-            return (optax.apply_updates(policy, updates), opt), error
+            return (jax.tree.map(lambda p, u: p - config.learning_rate * u, params, updates), opt), error
 
-        def epoch(carry, key):
-            policy, opt, best, least = carry
-            (policy, opt), errors = jax.lax.scan(step, (policy, opt), minibatches(key, size, count, 1))
-            error = loss(policy, held_out, validation.action)
-            best = jax.tree.map(lambda new, old: jnp.where(error < least, new, old), policy, best)
+        def one_round(carry, key):
+            params, opt, best, least = carry
+            if steps == count:
+                index = minibatches(key, size, count, 1)
+            else:
+                index = jax.random.randint(key, (steps, config.batch_size), 0, size)
+            (params, opt), errors = jax.lax.scan(step, (params, opt), index)
+            error = loss(params, *held_out)
+            best = jax.tree.map(lambda new, old: jnp.where(error < least, new, old), params, best)
             least = jnp.minimum(least, error)
             metrics = {"train_loss": jnp.mean(errors), "validation_loss": error, "best_loss": least}
-            return (policy, opt, best, least), metrics
+            return (params, opt, best, least), metrics
 
-        keys = jax.random.split(key, config.epochs)
-        policy = learner.agent.policy
-        start = (policy, optimiser.init(policy), policy, loss(policy, held_out, validation.action))
+        keys = jax.random.split(key, rounds)
+        params = learner.policy
+        start = (params, optimiser.init(params), params, loss(params, *held_out))
         if config.patience:
-            (_, _, best, _), history, epochs = _until_stale(epoch, start, keys, config.patience)
+            (_, _, best, _), history, taken = _until_stale(one_round, start, keys, config.patience)
         else:
-            (_, _, best, _), history = jax.lax.scan(epoch, start, keys)
-            epochs = jnp.int32(config.epochs)
-        return learner._replace(agent=CloningState(best)), history, epochs
+            (_, _, best, _), history = jax.lax.scan(one_round, start, keys)
+            taken = jnp.int32(rounds)
+        return learner._replace(policy=best), history, taken
 
     return Cloning(init, fit)
 
 
-def _until_stale(epoch, start, keys, patience: int):
-    """`scan(epoch, start, keys)` until the best loss is `patience` epochs old: (carry, history, epochs)."""
-    shapes = jax.eval_shape(epoch, start, keys[0])[1]
+def schedule(size: int, config: CloningConfig) -> tuple[int, int, int]:
+    """(minibatches of a pass over `size` pairs, rounds, gradient steps of a round)."""
+    count = max(1, size // config.batch_size)
+    steps = min(count, max(1, config.max_updates // config.epochs))
+    return count, min(config.epochs, max(1, config.max_updates // steps)), steps
+
+
+def _until_stale(one_round, start, keys, patience: int):
+    """`scan(one_round, start, keys)` until the best loss is `patience` rounds old: (carry, history, rounds)."""
+    shapes = jax.eval_shape(one_round, start, keys[0])[1]
     empty = jax.tree.map(lambda x: jnp.zeros((len(keys), *x.shape), x.dtype), shapes)
 
-    def going_on(state):
+    def unfinished(state):
         i, since, *_ = state
         return (i < len(keys)) & (since < patience)
 
-    def one(state):
+    def advance(state):
         i, since, carry, history = state
         least = carry[-1]
-        carry, metrics = epoch(carry, keys[i])
-        # From here to the end: what is never reached repeats the last epoch.
-        written = jnp.arange(len(keys)) >= i
-        history = jax.tree.map(lambda h, m: jnp.where(written, m, h), history, metrics)
+        carry, metrics = one_round(carry, keys[i])
+        # From here to the end: what is never reached repeats the last round.
+        remaining = jnp.arange(len(keys)) >= i
+        history = jax.tree.map(lambda h, m: jnp.where(remaining, m, h), history, metrics)
         return i + 1, jnp.where(carry[-1] < least, 0, since + 1), carry, history
 
-    i, _, carry, history = jax.lax.while_loop(going_on, one, (jnp.int32(0), jnp.int32(0), start, empty))
+    state = jnp.int32(0), jnp.int32(0), start, empty
+    i, _, carry, history = jax.lax.while_loop(unfinished, advance, state)
     return carry, history, i

@@ -1,27 +1,34 @@
 """Maximum causal entropy IRL as a method: settings, and what to fit. Its mathematics is `tabular/irl.py`."""
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
+from imitax.core.settings import setting, settings
 from imitax.errors import ImitaxError, unknown
 from imitax.tabular import irl
 from imitax.tabular.mdp import TabularMDP
 
 
-@dataclass(frozen=True)
+@settings
 class MCEConfig:
     """Settings of maximum causal entropy IRL."""
 
-    reward: str = "tabular"  # tabular (each pair), state, linear or neural (on features of the environment)
-    hidden: tuple[int, ...] = (32,)  # units per tanh layer of a neural reward
-    discount: float = 0.95  # below 1; of the occupancy measures that are matched
-    l2: float = 1e-4  # weight of ½‖θ‖²; keeps rewards finite where only infinite ones would match
-    iterations: int = 500  # of L-BFGS, at most
-    tolerance: float = 1e-6  # of the largest entry of the gradient, at which it stops
+    reward: str = setting(
+        "tabular", "tabular (each pair), state, linear or neural (on features of the environment)"
+    )
+    hidden: tuple[int, ...] = setting((32,), "units per tanh layer of a neural reward")
+    discount: float = setting(
+        0.95,
+        "below 1; of the occupancy measures that are matched",
+        high=math.nextafter(1.0, 0.0),
+    )
+    l2: float = setting(1e-4, "weight of ½‖θ‖²; keeps rewards finite where only infinite ones would match")
+    iterations: int = setting(500, "of L-BFGS, at most")
+    tolerance: float = setting(1e-6, "of the largest entry of the gradient, at which it stops")
 
 
 class Planning(NamedTuple):

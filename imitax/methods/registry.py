@@ -2,20 +2,24 @@
 
 from collections.abc import Callable
 from enum import Enum
-from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from imitax.agents.ppo import PPOConfig, ppo
 from imitax.agents.trpo import TRPOConfig, trpo
+from imitax.core.memory import last_rollout
+from imitax.core.settings import setting, settings
 from imitax.errors import unknown
-from imitax.methods.adversarial import LoopConfig, Method, adversarial
+from imitax.methods.adversarial import Loop, LoopConfig, adversarial
 from imitax.methods.cloning import Cloning, CloningConfig, cloning
 from imitax.methods.mce_irl import MCEConfig, Planning, mce_irl
+from imitax.networks import mlp_policy
 from imitax.rewards.apprenticeship import ApprenticeshipConfig, fem, gtal
 from imitax.rewards.constant import ConstantConfig, constant
-from imitax.rewards.environment import EnvironmentConfig, environment
 from imitax.rewards.gail import GAILConfig, gail
-from imitax.types import Agent, EnvSpec
+from imitax.rewards.true_reward import TrueRewardConfig, true_reward
+from imitax.types import Agent, EnvSpec, Memory, Policy, RewardModel
+
+Settings = dict[str, Any]  # group -> settings object
 
 
 class AgentEntry(NamedTuple):
@@ -23,7 +27,7 @@ class AgentEntry(NamedTuple):
 
     summary: str
     config: type
-    build: Callable
+    build: Callable | None  # (spec, policy, settings) -> Agent
 
 
 class Kind(Enum):
@@ -33,13 +37,18 @@ class Kind(Enum):
     SUPERVISED = "bc.epochs"  # from demonstrations alone
     PLANNING = "mce_irl.iterations"  # with the environment's model, exactly
 
+    @property
+    def length_setting(self) -> str:
+        """The key of the setting that says how long it trains."""
+        return self.value
+
 
 class MethodEntry(NamedTuple):
     """A method by its kind: a reward model for the adversarial loop, or one that trains without it."""
 
     summary: str
     config: type
-    build: Callable
+    build: Callable | None  # (spec, settings) -> RewardModel or Planning; (spec, policy, settings) -> Cloning
     demonstrations: bool  # whether it learns from them
     kind: Kind
 
@@ -48,6 +57,24 @@ class MethodEntry(NamedTuple):
         """Whether it runs the adversarial loop, with an agent."""
         return self.kind is Kind.LOOP
 
+
+@settings
+class CustomConfig:
+    """Settings of a user's own reward model or agent."""
+
+    hidden: tuple[int, ...] = setting((100, 100), "units per tanh layer of the policy, where none is given")
+
+
+class Parts(NamedTuple):
+    """Values that take the place of what a configuration names."""
+
+    reward_model: RewardModel | None = None
+    agent: Callable[[EnvSpec, Policy], Agent] | None = None  # a constructor
+    policy: Policy | None = None
+    memory: Memory | None = None
+
+
+CUSTOM = "custom"  # the name of a method or an agent that is given as a value
 
 AGENTS = {
     "ppo": AgentEntry("proximal policy optimisation, clipped surrogate", PPOConfig, ppo),
@@ -80,13 +107,15 @@ METHODS = {
         "control: GAIL whose discriminator never learns", ConstantConfig, constant, False, Kind.LOOP
     ),
     "rl": MethodEntry(
-        "reinforcement learning on the true reward", EnvironmentConfig, environment, False, Kind.LOOP
+        "reinforcement learning on the true reward", TrueRewardConfig, true_reward, False, Kind.LOOP
     ),
 }
 
 
 def find_method(name: str) -> MethodEntry:
     """The entry called `name`; `ImitaxError` with the nearest names if there is none."""
+    if name == CUSTOM:
+        return MethodEntry("a reward model of your own", CustomConfig, None, True, Kind.LOOP)
     if name not in METHODS:
         raise unknown("method", name, METHODS)
     return METHODS[name]
@@ -94,28 +123,56 @@ def find_method(name: str) -> MethodEntry:
 
 def find_agent(name: str) -> AgentEntry:
     """The entry called `name`; `ImitaxError` with the nearest names if there is none."""
+    if name == CUSTOM:
+        return AgentEntry("an agent of your own", CustomConfig, None)
     if name not in AGENTS:
         raise unknown("agent", name, AGENTS)
     return AGENTS[name]
 
 
-def default_settings(method: str, agent: str) -> dict[str, object]:
-    """The groups of settings of a method: its own, and for the loop's methods those of loop and agent."""
+def default_settings(method: str, agent: str, init: str | None = None) -> Settings:
+    """The groups of settings of a method: its own, or for the loop's methods those of loop, agent and reward.
+
+    A policy that starts from a clone (`init`) has the clone's as well.
+    """
     entry = find_method(method)
     if not entry.loop:
         return {method: entry.config()}
-    return {"loop": LoopConfig(), "agent": find_agent(agent).config(), "reward": entry.config()}
+    groups = {"loop": LoopConfig(), "agent": find_agent(agent).config(), "reward": entry.config()}
+    return groups | ({init: find_method(init).config()} if init else {})
 
 
-def build(method: str, agent: str, spec: EnvSpec, settings: dict[str, object]) -> Method | Cloning | Planning:
-    """The method's pure functions for `spec`."""
-    entry = find_method(method)
-    if not entry.loop:
-        return entry.build(spec, settings[method])
-    return adversarial(spec, _agent(agent, spec, settings["agent"]), entry.build(spec, settings["reward"]))
+def policy_of(method: str, spec: EnvSpec, settings: Settings, parts: Parts = Parts()) -> Policy:
+    """The family of policies that a method trains; equal hidden layers give the same object."""
+    group = "agent" if find_method(method).loop else method
+    return parts.policy or mlp_policy(spec, settings[group].hidden)
 
 
-@cache
-def _agent(name: str, spec: EnvSpec, config) -> Agent:
-    """One record for equal settings, so that methods with the same agent share the program that collects."""
-    return find_agent(name).build(spec, config)
+def reward_model_of(
+    method: str, spec: EnvSpec, settings: Settings, parts: Parts = Parts()
+) -> RewardModel:
+    """The reward model of a method of the loop; numbers in `settings` may be traced."""
+    return parts.reward_model or find_method(method).build(spec, settings["reward"])
+
+
+def build_loop(
+    method: str, agent: str, spec: EnvSpec, settings: Settings, parts: Parts = Parts()
+) -> Loop:
+    """The pure functions of a method of the loop; numbers in `settings` may be traced."""
+    policy = policy_of(method, spec, settings, parts)
+    model = reward_model_of(method, spec, settings, parts)
+    if parts.agent is not None:
+        optimiser = parts.agent(spec, policy)
+    else:
+        optimiser = find_agent(agent).build(spec, policy, settings["agent"])
+    return adversarial(spec, policy, optimiser, model, parts.memory or last_rollout())
+
+
+def build_cloning(spec: EnvSpec, policy: Policy, settings: Settings) -> Cloning:
+    """The pure functions of behaviour cloning; numbers in `settings` may be traced."""
+    return cloning(spec, policy, settings["bc"])
+
+
+def build_planning(method: str, spec: EnvSpec, settings: Settings) -> Planning:
+    """The functions of a method that plans."""
+    return find_method(method).build(spec, settings[method])

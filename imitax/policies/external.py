@@ -11,28 +11,29 @@ from pathlib import Path
 
 import numpy as np
 
+from imitax.core.spaces import is_index, outside, size
 from imitax.errors import ImitaxError
-from imitax.types import Discrete, EnvSpec
+from imitax.types import EnvSpec
 
 Expert = Callable[[np.ndarray], np.ndarray]
 
 
 def checked(expert: Expert, spec: EnvSpec) -> Expert:
     """The expert, whose answers are looked at: `ImitaxError` if one is not an action for each observation."""
-    discrete = isinstance(spec.action_space, Discrete)
+    discrete = is_index(spec.action)
     kinds, wanted = ("iu", "whole numbers") if discrete else ("fiu", "finite numbers")
+    below = f" from 0 to {size(spec.action) - 1}" if discrete else ""
 
     def act(obs: np.ndarray) -> np.ndarray:
         action = np.asarray(expert(obs))
-        shape = (len(obs),) if discrete else (len(obs), spec.action_space.size)
+        shape = (len(obs),) if discrete else (len(obs), size(spec.action))
         good = action.shape == shape and action.dtype.kind in kinds and np.isfinite(action).all()
         if good and discrete:
-            good = (action >= 0).all() and (action < spec.action_space.n).all()
+            good = not outside(spec.action, action).any()
         if not good:
             found = (
                 f"{action.dtype} {action.shape}" if action.shape != shape else f"values such as {action[0]}"
             )
-            below = f" from 0 to {spec.action_space.n - 1}" if discrete else ""
             raise ImitaxError(
                 f"The expert answered {obs.shape} observations with {found}: expected {wanted}{below} of "
                 f"shape {shape}."
@@ -104,11 +105,11 @@ def stable_baselines3(
         normalise = _normaliser(load_from_pkl(statistics)) if statistics else lambda obs: obs
     except Exception as error:  # an unpickled file fails in ways of its own
         said = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ImitaxError(f"File '{path}' is no checkpoint that can be used ({said}).") from error
-    if spaces[0].shape != (spec.observation_size,):
+        raise ImitaxError(f"File '{path}' is not a usable checkpoint ({said}).") from error
+    if spaces[0].shape != (size(spec.observation),):
         raise ImitaxError(
             f"File '{path}' is a policy for observations of shape {spaces[0].shape}, but '{spec.id}' has "
-            f"({spec.observation_size},)."
+            f"({size(spec.observation)},)."
         )
     return lambda obs: policy.predict(normalise(obs), deterministic=deterministic)[0]
 

@@ -13,11 +13,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from imitax.core.spaces import bounds, describe, is_index, size
 from imitax.core.statistics import LIMIT, scale
 from imitax.errors import ImitaxError, missing
 from imitax.networks import LOG_STD_FLOOR
-from imitax.policies.policy import Policy, save_policies
-from imitax.types import Discrete, EnvSpec
+from imitax.policies.policy import TrainedPolicy
+from imitax.policies.storage import save_policies
+from imitax.types import EnvSpec
 
 OPSET, IR_VERSION = 17, 8  # of 2022: old runtimes read them, and no newer node is needed
 TOLERANCE = 1e-4  # of the distribution's parameters, relative where they are larger than 1
@@ -32,7 +34,9 @@ class Check(NamedTuple):
     largest_difference: dict[str, float]  # output -> absolute
 
 
-def export_onnx(policy: Policy, path: str | os.PathLike, observations: np.ndarray | None = None) -> Check:
+def export_onnx(
+    policy: TrainedPolicy, path: str | os.PathLike, observations: np.ndarray | None = None
+) -> Check:
     """Write `policy` as an ONNX file that gives the same actions, which is checked before it gets its name.
 
     Input `observation` [batch, O] float32, raw. Outputs `action` [batch] int64 or [batch, A] float32, the
@@ -58,35 +62,37 @@ def export_onnx(policy: Policy, path: str | os.PathLike, observations: np.ndarra
     return result
 
 
-def export_safetensors(policies: list[Policy], path: str | os.PathLike) -> None:
+def export_safetensors(policies: list[TrainedPolicy], path: str | os.PathLike) -> None:
     """Copy plain parameters: `path` (.safetensors) and its description beside it (.json)."""
     path = new_file(Path(path), ".safetensors")
     new_file(path.with_suffix(".json"), ".json")
     _write(path, lambda part: save_policies(policies, part), (".json",))
 
 
-def build(policy: Policy) -> Any:
+def build(policy: TrainedPolicy) -> Any:
     """The ONNX model: normalise, clip, MatMul, Add, Tanh, and the most likely action."""
     from onnx import TensorProto, helper
 
     spec, graph = policy.spec, _Graph()
-    moments = policy.params.normaliser
+    moments = policy.normaliser
     x = graph.add("Sub", "observation", graph.constant("mean_seen", moments.mean))
     x = graph.add("Div", x, graph.constant("deviation_seen", scale(moments)))
     x = graph.add("Clip", x, graph.constant("low", -LIMIT), graph.constant("high", LIMIT))
-    discrete = isinstance(spec.action_space, Discrete)
+    discrete = is_index(spec.action)
     if discrete:
-        graph.layers(policy.params.network, x, "logits")
+        graph.layers(policy.params, x, "logits")
         graph.add("ArgMax", "logits", output="action", axis=-1, keepdims=0)
     else:
-        graph.layers(policy.params.network.mean, x, "mean")
+        graph.layers(policy.params.mean, x, "mean")
         _box_action(graph, policy)
-    size = spec.action_space.size
+    outputs_size = size(spec.action)
     parameters = ["logits"] if discrete else ["mean", "log_std"]
-    kind, shape = (TensorProto.INT64, ["batch"]) if discrete else (TensorProto.FLOAT, ["batch", size])
+    kind, shape = (TensorProto.INT64, ["batch"]) if discrete else (TensorProto.FLOAT, ["batch", outputs_size])
     outputs = [helper.make_tensor_value_info("action", kind, shape)]
-    outputs += [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["batch", size]) for n in parameters]
-    taken = helper.make_tensor_value_info("observation", TensorProto.FLOAT, ["batch", spec.observation_size])
+    outputs += [
+        helper.make_tensor_value_info(n, TensorProto.FLOAT, ["batch", outputs_size]) for n in parameters
+    ]
+    taken = helper.make_tensor_value_info("observation", TensorProto.FLOAT, ["batch", size(spec.observation)])
     model = helper.make_model(
         helper.make_graph(graph.nodes, "policy", [taken], outputs, graph.constants),
         opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
@@ -127,46 +133,42 @@ class _Graph:
                 x = self.add("Tanh", x)
 
 
-def _box_action(graph: _Graph, policy: Policy) -> None:
-    """As `core.actions.to_environment`: clip to ±1, scale to the box, clip what rounding left outside."""
-    space = policy.spec.action_space
-    low, high = np.asarray(space.low, np.float32), np.asarray(space.high, np.float32)
+def _box_action(graph: _Graph, policy: TrainedPolicy) -> None:
+    """As `core.spaces.to_environment`: clip to ±1, scale to the box, clip what rounding left outside."""
+    low, high = (bound.astype(np.float32) for bound in bounds(policy.spec.action))
     x = graph.add("Clip", "mean", graph.constant("minus_one", -1.0), graph.constant("one", 1.0))
     x = graph.add("Add", x, "one")
     x = graph.add("Mul", x, graph.constant("half_width", 0.5 * (high - low)))
     x = graph.add("Add", x, graph.constant("action_low", low))
     x = graph.add("Max", x, "action_low")
     graph.add("Min", x, graph.constant("action_high", high), output="action")
-    log_std = np.maximum(np.asarray(policy.params.network.log_std), np.float32(LOG_STD_FLOOR))
+    log_std = np.maximum(np.asarray(policy.params.log_std), np.float32(LOG_STD_FLOOR))
     shape = graph.add("Shape", "mean")
     graph.add("Expand", graph.constant("log_std_row", log_std[None]), shape, output="log_std")
 
 
 def metadata(spec: EnvSpec) -> dict[str, str]:
     """What a file tells of itself: texts, as the format wants it."""
-    space = spec.action_space
-    actions = {"kind": type(space).__name__}
-    actions |= {"n": space.n} if isinstance(space, Discrete) else {"low": space.low, "high": space.high}
     return {
         "env_id": spec.id,
-        "observation_size": str(spec.observation_size),
-        "action_space": json.dumps(actions),
+        "observation_size": str(size(spec.observation)),
+        "action_space": json.dumps(describe(spec.action)),
         "time_limit": str(spec.time_limit),
         "imitax_version": _version(),
     }
 
 
-def probes(policy: Policy, observations: np.ndarray | None = None) -> np.ndarray:
+def probes(policy: TrainedPolicy, observations: np.ndarray | None = None) -> np.ndarray:
     """[N, O] to compare on: random observations, near to far from those of training, then the given ones."""
     rng = np.random.default_rng(0)
-    mean, deviation = np.asarray(policy.params.normaliser.mean), np.asarray(scale(policy.params.normaliser))
+    mean, deviation = np.asarray(policy.normaliser.mean), np.asarray(scale(policy.normaliser))
     spread = rng.choice([0.1, 1.0, 3.0, 30.0], (_RANDOM, 1))  # 30: beyond where they are clipped
     drawn = mean + spread * deviation * rng.normal(size=(_RANDOM, len(mean)))
     given = np.empty((0, len(mean))) if observations is None else np.asarray(observations)
     return np.concatenate([drawn, given]).astype(np.float32)
 
 
-def compare(policy: Policy, data: bytes, observations: np.ndarray) -> Check:
+def compare(policy: TrainedPolicy, data: bytes, observations: np.ndarray) -> Check:
     """Run both on `observations` [N, O]; `ImitaxError` if they differ by more than rounding can."""
     import onnxruntime
 
@@ -183,7 +185,7 @@ def compare(policy: Policy, data: bytes, observations: np.ndarray) -> Check:
                 f"Output '{name}' of the ONNX file differs by {largest[name]:.2g}, more than by rounding: "
                 "nothing was written."
             )
-    if not isinstance(policy.spec.action_space, Discrete):
+    if not is_index(policy.spec.action):
         difference = np.abs(theirs["action"] - ours["action"])
         if not (difference <= TOLERANCE * (1.0 + np.abs(ours["action"]))).all():
             raise ImitaxError(

@@ -1,57 +1,63 @@
-"""A trained policy as a plain callable on numpy input, and its file."""
+"""A trained policy as a plain callable on numpy input."""
 
-import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict
-from itertools import pairwise
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 
+from imitax.core.acting import memoryless_output
 from imitax.core.compiling import jit
-from imitax.core.distributions import distribution
-from imitax.core.spaces import to_environment
-from imitax.core.statistics import Moments, empty_moments, normalise
+from imitax.core.normaliser import normalise_observation
+from imitax.core.spaces import is_index, same_structure, size, to_environment
 from imitax.errors import ImitaxError
-from imitax.files.read import LARGEST, one_line, parse_json, read_tensors, read_text
-from imitax.networks import parameter_count, policy_network
-from imitax.policies.tensors import from_tensors, to_tensors
-from imitax.types import Box, Discrete, EnvSpec, Learner
+from imitax.networks import parameter_count
+from imitax.types import EnvSpec, Learner, Params, Policy
 
 
-class PolicyParams(NamedTuple):
-    """Network and observation normaliser: all that acting needs."""
-
-    network: Any
-    normaliser: Moments
-
-
-def agent_action(spec: EnvSpec, params: PolicyParams, obs, key, deterministic):
-    """Agent-unit actions for raw observations [B, O]; `deterministic` may be traced."""
-    pi = distribution(spec.action_space)
-    output = params.network(normalise(params.normaliser, obs))
+def choose_action(spec: EnvSpec, policy: Policy, params: Params, normaliser, obs, key, deterministic):
+    """Agent-unit actions for raw observations [B, …]; `deterministic` may be traced."""
+    output = network_output(spec, policy, params, normaliser, obs)
+    pi = policy.distribution
     return jnp.where(deterministic, pi.mode(output), pi.sample(output, key))
 
 
-class Policy:
+def network_output(spec: EnvSpec, policy: Policy, params: Params, normaliser, obs) -> PyTree:
+    """The distribution's parameters [B, …] for raw observations [B, …]."""
+    obs = normalise_observation(spec.observation, normaliser, obs)
+    return memoryless_output(policy, params, obs, jax.tree.leaves(obs)[0].shape[0])
+
+
+@lru_cache(maxsize=64)
+def _programs(spec: EnvSpec, policy: Policy) -> tuple[Callable, Callable]:
+    """Compiled: environment-unit actions, and parameters of the distribution."""
+
+    def action(params, normaliser, obs, key, deterministic):
+        chosen = choose_action(spec, policy, params, normaliser, obs, key, deterministic)
+        return to_environment(spec.action, chosen)
+
+    def output(params, normaliser, obs):
+        return network_output(spec, policy, params, normaliser, obs)
+
+    return jit(action), jit(output)
+
+
+class TrainedPolicy:
     """`policy(observation) -> action`: deterministic, numpy in and out, one observation [O] or many [N, O].
 
     Actions are in environment units: an int (or ints [N]) for Discrete, floats [A] (or [N, A]) for Box.
     """
 
-    def __init__(self, spec: EnvSpec, params: PolicyParams):
+    def __init__(self, spec: EnvSpec, family: Policy, params: Params, normaliser: PyTree):
         self.spec = spec
+        self.family = family
         self.params = params
-        self._apply = jit(
-            lambda params, obs, key, deterministic: to_environment(
-                spec.action_space, agent_action(spec, params, obs, key, deterministic)
-            )
-        )
-        self._network = jit(lambda params, obs: params.network(normalise(params.normaliser, obs)))
+        self.normaliser = normaliser
+        self._apply, self._output = _programs(spec, family)
         self._key = jax.random.key(0)
 
     def __call__(self, observation: np.ndarray) -> np.ndarray | int:
@@ -64,8 +70,8 @@ class Policy:
         before it is clipped.
         """
         obs = self._checked(observations)
-        output = self._network(self.params, np.atleast_2d(obs))
-        names = ("logits",) if isinstance(self.spec.action_space, Discrete) else ("mean", "log_std")
+        output = self._output(self.params, self.normaliser, np.atleast_2d(obs))
+        names = self.family.distribution.parameters
         return dict(zip(names, map(np.asarray, output if len(names) > 1 else (output,)), strict=True))
 
     def sampler(self, seed: int = 0) -> Callable[[np.ndarray], np.ndarray | int]:
@@ -81,118 +87,50 @@ class Policy:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the policy to `path` (.safetensors) and its description beside it; see `load_policy`."""
+        from imitax.policies.storage import save_policies
+
         save_policies([self], Path(path))
 
     def _checked(self, observation) -> np.ndarray:
         obs = np.asarray(observation, np.float32)
-        if obs.ndim == 0 or obs.shape[-1] != self.spec.observation_size or obs.ndim > 2:
+        length = size(self.spec.observation)
+        if obs.ndim == 0 or obs.shape[-1] != length or obs.ndim > 2:
             raise ImitaxError(
                 f"Observation has shape {obs.shape}: the policy for '{self.spec.id}' expects "
-                f"({self.spec.observation_size},) or (N, {self.spec.observation_size})."
+                f"({length},) or (N, {length})."
             )
         return obs
 
     def _act(self, observation, key, deterministic):
         obs = self._checked(observation)
-        action = np.asarray(self._apply(self.params, np.atleast_2d(obs), key, deterministic))
+        rows = np.atleast_2d(obs)
+        action = np.asarray(self._apply(self.params, self.normaliser, rows, key, deterministic))
         if obs.ndim == 2:
             return action
-        return int(action[0]) if isinstance(self.spec.action_space, Discrete) else action[0]
+        return int(action[0]) if is_index(self.spec.action) else action[0]
 
     def __repr__(self) -> str:
-        return f"Policy({self.spec.id}, {parameter_count(self.params.network):,} parameters)"
+        return f"TrainedPolicy({self.spec.id}, {parameter_count(self.params):,} parameters)"
 
 
-def policies_of(spec: EnvSpec, learner: Learner) -> list[Policy]:
+def policies_of(spec: EnvSpec, family: Policy, learner: Learner) -> list[TrainedPolicy]:
     """One policy for each seed of a learner whose leaves have a leading seed axis."""
-    params = PolicyParams(learner.agent.policy, learner.normaliser)
-    count = learner.normaliser.count.shape[0]
-    return [Policy(spec, jax.tree.map(lambda x: x[i], params)) for i in range(count)]
+    trees = learner.policy, learner.normaliser
+    count = jax.tree.leaves(trees)[0].shape[0]
+    return [TrainedPolicy(spec, family, *jax.tree.map(lambda x, i=i: x[i], trees)) for i in range(count)]
 
 
-def stack(policies: list[Policy]) -> PolicyParams:
-    """Parameters of policies of one shape with a leading axis."""
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *(policy.params for policy in policies))
+def stack(policies: list[TrainedPolicy]) -> tuple[Params, PyTree]:
+    """(parameters, normalisers) of policies of one family, with a leading axis."""
+    trees = [(policy.params, policy.normaliser) for policy in policies]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
 
-def save_policies(policies: list[Policy], path: Path) -> None:
-    """Write `path` (safetensors; tensors seed0.network.weights.0 …) and a description beside it (.json)."""
-    from safetensors.numpy import save_file
-
-    tensors = {}
-    for index, policy in enumerate(policies):
-        tensors |= to_tensors(policy.params, f"seed{index}.")
-    save_file(tensors, path)
-    spec = policies[0].spec
-    description = {
-        "what": "policies of imitax: normalise observations with (x - mean) / sqrt(variance), clip to ±10, "
-        "then tanh layers x @ weight + bias, linear output: logits (Discrete) or mean of the action "
-        "scaled to [-1, 1] (Box)",
-        "env": {
-            **asdict(spec),
-            "action_space": {"kind": type(spec.action_space).__name__} | asdict(spec.action_space),
-        },
-        "hidden": list(_hidden(policies[0].params.network)),
-        "seeds": len(policies),
-        "parameters_per_seed": parameter_count(policies[0].params.network),
-        "tensors": {
-            name: list(tensor.shape) for name, tensor in tensors.items() if name.startswith("seed0.")
-        },
-    }
-    path.with_suffix(".json").write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n")
-
-
-def load_policies(path: Path) -> list[Policy]:
-    """The inverse of `save_policies`; `ImitaxError` if a file is missing or damaged."""
-    try:
-        description = parse_json(read_text(path.with_suffix(".json")))
-        tensors, _ = read_tensors(path)
-        spec = _spec(description["env"])
-        hidden, seeds = tuple(map(_count, description["hidden"])), _count(description["seeds"])
-        _check_values(tensors, seeds, (spec.observation_size, *hidden, spec.action_space.size))
-    except FileNotFoundError as error:
-        raise ImitaxError(f"Policy file '{error.filename or path}' is missing.") from error
-    except Exception as error:
-        raise ImitaxError(f"Policy file '{path}' or its .json cannot be read: {one_line(error)}.") from error
-    like = PolicyParams(
-        policy_network(jax.random.key(0), spec.observation_size, spec.action_space, hidden),
-        empty_moments((spec.observation_size,)),
-    )
-    return [Policy(spec, from_tensors(like, tensors, path, f"seed{index}.")) for index in range(seeds)]
-
-
-def _hidden(network) -> tuple[int, ...]:
-    mean = getattr(network, "mean", network)
-    return tuple(weight.shape[1] for weight in mean.weights[:-1])
-
-
-def _check_values(tensors: dict[str, np.ndarray], seeds: int, sizes: tuple[int, ...]) -> None:
-    """Refuses numbers that are not finite, and sizes of networks that the file cannot hold."""
-    for name, tensor in tensors.items():
-        if not np.isfinite(tensor).all():
-            raise ImitaxError(f"found numbers that are not finite in {name!r:.80}")
-        if name.endswith("normaliser.variance") and tensor.min(initial=0.0) < 0:
-            raise ImitaxError(f"found a negative number in {name!r:.80}")
-    claimed = seeds * sum((rows + 1) * columns for rows, columns in pairwise(sizes))
-    if claimed > (held := sum(tensor.size for tensor in tensors.values())):
-        raise ImitaxError(f"found networks of {claimed} parameters described, and {held} in the file")
-
-
-def _count(value: Any) -> int:
-    if type(value) is not int or value < 1:
-        raise ImitaxError(f"found {value!r:.80} for a size; expected a whole number from 1")
-    return value
-
-
-def _spec(data: dict) -> EnvSpec:
-    space = data["action_space"]
-    if space["kind"] == "Discrete":
-        actions = Discrete(_count(space["n"]))
-    else:
-        actions = Box(tuple(map(float, space["low"])), tuple(map(float, space["high"])))
-        bounds = zip(actions.low, actions.high, strict=True)
-        if not all(-LARGEST < low < high < LARGEST for low, high in bounds):
-            raise ImitaxError("found bounds of actions that enclose nothing")
-    if not isinstance(data["id"], str) or not data["id"].isprintable():
-        raise ImitaxError(f"found {data['id']!r:.80} for the id of an environment")
-    return EnvSpec(data["id"], _count(data["observation_size"]), actions, _count(data["time_limit"]))
+def check_policy(policy: TrainedPolicy, spec: EnvSpec) -> None:
+    """`ImitaxError` if the policy is for other observations or actions."""
+    own = policy.spec
+    if not same_structure(own.observation, spec.observation) or own.action != spec.action:
+        raise ImitaxError(
+            f"The policy is for '{own.id}' with {size(own.observation)} observations and {own.action}, but "
+            f"'{spec.id}' has {size(spec.observation)} and {spec.action}."
+        )

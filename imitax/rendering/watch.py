@@ -11,7 +11,7 @@ import numpy as np
 
 from imitax.envs.host import encoder
 from imitax.errors import ImitaxError
-from imitax.policies.policy import Policy
+from imitax.policies.policy import TrainedPolicy
 from imitax.rendering.film import film
 from imitax.rendering.offscreen import is_mujoco, offscreen_library
 from imitax.training.config import check_seed
@@ -31,7 +31,11 @@ _FPS = 30  # a file of Hopper, which makes 125 steps a second, would be four tim
 
 
 def watch(
-    policy: Policy, path: Path | None = None, stochastic: bool = False, seed: int = 0, episodes: int = 1
+    policy: TrainedPolicy,
+    path: Path | None = None,
+    stochastic: bool = False,
+    seed: int = 0,
+    episodes: int = 1,
 ) -> dict[str, Any]:
     """Play episodes and show them, or write them to `path` (.gif or .mp4), one after the other.
 

@@ -7,36 +7,37 @@ Both restrict the reward to a set of weights and play the one under which expert
 
 where μ is the expectation of the features φ(s, a) under an occupancy. The maximum is the Euclidean norm of
 the difference of feature expectations, or its largest entry: closed forms, so nothing is learnt by
-gradient. The weights that are paid go only a share of the way to the best ones in an iteration. That leaves
+gradient. In an iteration the weights in use move only part of the way to the best ones. That leaves
 them in the class, which is convex, and keeps the game between reward and policy from going in circles.
-As in `rewards.gail`, an episode that terminates goes on in one absorbing state, here with a feature of its
+As in `rewards.gail`, an episode that terminates continues in one absorbing state, here with a feature of its
 own, and the reward is relative to it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from imitax.core.returns import absorbing_mass
-from imitax.core.spaces import encode, from_environment
-from imitax.types import Box, EnvSpec, ExpertPairs, RewardModel, Rollout
+from imitax.core.settings import setting, settings
+from imitax.core.spaces import blank, encode, executed, is_index
+from imitax.types import EnvSpec, RewardModel, Sample, Transition
 
 
-@dataclass(frozen=True)
+@settings
 class ApprenticeshipConfig:
     """Settings of the linear reward."""
 
-    products: bool = False  # squares and pairwise products of observation and action among the features
-    step: float = 0.3  # share of the way to the best weights that is gone in an iteration; 1: at once
-    absorbing: bool = True  # absorbing states on both sides; off: the paper's literal setting
+    products: bool = setting(
+        False, "squares and pairwise products of observation and action among the features"
+    )
+    mix: float = setting(0.3, "step size toward the best weights in an iteration; 1: all the way", high=1.0)
+    absorbing: bool = setting(True, "absorbing states on both sides; off: the paper's literal setting")
 
 
 class LinearReward(NamedTuple):
-    """The reward w·φ that is being paid."""
+    """The reward w·φ in use."""
 
     weights: Float[Array, "F"]  # the last one is the absorbing state's
 
@@ -59,17 +60,18 @@ def gtal(spec: EnvSpec, config: ApprenticeshipConfig = ApprenticeshipConfig()) -
     return _apprenticeship(spec, config, largest)
 
 
-def basis(spec: EnvSpec, config: ApprenticeshipConfig, obs: Array, action: Array) -> Float[Array, "*b F"]:
-    """φ(s, a): normalised observation, encoded action, their products, 0 for the absorbing state's feature.
+def basis(spec: EnvSpec, config: ApprenticeshipConfig, t: Transition) -> Float[Array, "*b F"]:
+    """φ(s, a): encoded observation and action, their products, 0 for the absorbing state's feature.
 
     Products: pairs of observation dimensions, squares included; each observation dimension with each action
-    dimension; for Box actions also pairs of those (of one-hot actions they would say nothing new).
+    dimension; except for one-hot actions also pairs of those (of which they would say nothing new).
     """
-    action = encode(spec.action_space, action)
+    obs = encode(spec.observation, t.obs)
+    action = encode(spec.action, executed(spec.action, t.action))
     parts = [obs, action]
     if config.products:
         parts += [_pairs(obs), (obs[..., :, None] * action[..., None, :]).reshape(*obs.shape[:-1], -1)]
-        if isinstance(spec.action_space, Box):
+        if not is_index(spec.action):
             parts.append(_pairs(action))
     return jnp.concatenate([*parts, jnp.zeros((*obs.shape[:-1], 1))], axis=-1)
 
@@ -83,32 +85,21 @@ def _pairs(x: Float[Array, "*b n"]) -> Float[Array, "*b m"]:
 def _apprenticeship(spec: EnvSpec, config: ApprenticeshipConfig, largest: Callable) -> RewardModel:
     """The model whose weights are `largest`(μ_E − μ_π), the maximiser over its class."""
 
-    def expectation(obs, action, mass):
-        features = basis(spec, config, obs, action)
-        live = jnp.mean(features.reshape(-1, features.shape[-1]), axis=0)
+    def expectation(sample: Sample):
+        live = jnp.mean(basis(spec, config, sample.transitions), axis=0)
+        mass = sample.absorbing_mass if config.absorbing else jnp.zeros(())
         return ((1.0 - mass) * live).at[-1].set(mass)
 
-    def update(state: LinearReward, expert: ExpertPairs, rollout: Rollout, key):
-        expert_mass = policy_mass = jnp.zeros(())
-        if config.absorbing:
-            expert_mass = expert.absorbing_mass
-            policy_mass = absorbing_mass(rollout.terminated, rollout.step, spec.time_limit)
-        gap = expectation(expert.obs, expert.action, expert_mass)
-        gap = gap - expectation(rollout.obs, rollout.action, policy_mass)
+    def update(state: LinearReward, expert: Sample, policy: Sample, key):
+        gap = expectation(expert) - expectation(policy)
         best = largest(gap)
-        weights = state.weights + config.step * (best - state.weights)
+        weights = state.weights + config.mix * (best - state.weights)
         return LinearReward(weights), {"feature_gap": best @ gap}
 
-    def reward(state: LinearReward, rollout: Rollout):
-        return basis(spec, config, rollout.obs, rollout.action) @ state.weights - state.weights[-1]
+    def reward(state: LinearReward, t: Transition):
+        return basis(spec, config, t) @ state.weights - state.weights[-1]
 
     def init(key):
-        obs = jnp.zeros(spec.observation_size)
-        action = from_environment(spec.action_space, jnp.zeros(_action_shape(spec)))
-        return LinearReward(jnp.zeros_like(basis(spec, config, obs, action)))
+        return LinearReward(jnp.zeros_like(basis(spec, config, blank(spec, ()))))
 
     return RewardModel(init, update, reward)
-
-
-def _action_shape(spec: EnvSpec) -> tuple[int, ...]:
-    return (spec.action_space.size,) if isinstance(spec.action_space, Box) else ()

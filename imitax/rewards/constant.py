@@ -4,29 +4,28 @@ What a learner reaches with it is owed to the environment and to the sign of the
 demonstrations. With absorbing states it is exactly 0.
 """
 
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 
 from imitax.core.losses import reward_form
+from imitax.core.settings import setting, settings
 from imitax.types import EnvSpec, RewardModel
 
 
-@dataclass(frozen=True)
+@settings
 class ConstantConfig:
     """Settings of the constant reward."""
 
-    form: str = "log_d"  # the reward form whose value at D = ½ is paid
-    absorbing: bool = True  # pay relative to the absorbing state (then 0), or literally
+    form: str = setting("log_d", "the reward form whose value at D = ½ is the reward")
+    absorbing: bool = setting(True, "reward relative to the absorbing state (then 0), or literally")
 
 
 def constant(spec: EnvSpec, config: ConstantConfig = ConstantConfig()) -> RewardModel:
     """The reward of D = ½ at every step."""
     del spec
-    literal = float(reward_form(config.form)(jnp.zeros(())))
+    literal = reward_form(config.form)(jnp.zeros(()))
     value = 0.0 if config.absorbing else literal
     return RewardModel(
         init=lambda key: (),
-        update=lambda state, expert, rollout, key: (state, {}),
-        reward=lambda state, rollout: jnp.full_like(rollout.reward, value),
+        update=lambda state, expert, policy, key: (state, {}),
+        reward=lambda state, t: jnp.full_like(t.reward, value),
     )

@@ -2,8 +2,8 @@
 
 config.json          settings, versions, seeds, fingerprint of the demonstrations: enough to repeat it
 metrics.jsonl        one line for each iteration and seed
-checkpoints/         the newest states of training and the best one, from which `resume` goes on
-demonstrations.npz   what the method was shown, before `trajectories` and `subsample`
+checkpoints/         the newest states of training and the best one, from which `resume` continues
+demonstrations.npz   what the method was given, before `trajectories` and `subsample`
 policy.safetensors   the last policy of each seed; policy.json describes it
 reward.safetensors   of mce_irl: the learnt reward [S, A] of each seed, and its parameters
 visits.npz           observations of the policy at a few moments of training, and of the demonstrations
@@ -11,17 +11,12 @@ figures/             learning curves, as PNG and SVG
 summary.json         evaluation on fresh episodes; written last, so a folder without it is incomplete
 """
 
-import math
-import platform
-import time
 from collections.abc import Sequence
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from datetime import datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from imitax import formats
 from imitax.demonstrations import Demonstrations
@@ -30,20 +25,21 @@ from imitax.envs.base import Env
 from imitax.errors import ImitaxError
 from imitax.files.write import check_parts, read_json, write_json
 from imitax.methods.registry import find_method
-from imitax.policies.policy import Policy, load_policies, save_policies
+from imitax.policies.policy import TrainedPolicy
+from imitax.policies.storage import load_policies, save_policies
 from imitax.runs.held_out import held_out
-from imitax.runs.loggers import Logger, Logging
+from imitax.runs.provenance import describe_run
 from imitax.runs.recorder import Recorder, default_interval
 from imitax.runs.samples import SEEDS, save_visits
 from imitax.runs.schema import read_summary
+from imitax.runs.summary import finite, summarise
 from imitax.stats import figures
-from imitax.stats.estimates import describe_returns, normalised
 from imitax.training import planning
-from imitax.training.config import RunConfig, config_from_dict, config_value, make_config, override
-from imitax.training.evaluation import check_episodes, evaluate, evaluate_random, record
-from imitax.training.fit import Progress, Training, fit, prepare
-
-_PACKAGES = ("imitax", "jax", "jaxlib", "equinox", "optax", "gymnasium", "gymnax", "numpy")
+from imitax.training.callbacks import Callback
+from imitax.training.config import RunConfig, config_from_dict, config_value, override
+from imitax.training.evaluation import check_episodes, record
+from imitax.training.fit import Training, fit, fit_side_by_side, prepare
+from imitax.training.logging import Logger, Logging
 
 
 class Run(NamedTuple):
@@ -52,67 +48,22 @@ class Run(NamedTuple):
     path: Path
     config: RunConfig
     summary: dict[str, Any]
-    policies: list[Policy]
+    policies: list[TrainedPolicy]
 
     def env(self) -> Env:
         """The environment that it was trained on."""
         return make(self.config.env, self.config.backend, self.config.time_limit)
 
 
-def train(
-    method: str,
-    env: Env,
-    demonstrations: Demonstrations | None = None,
-    *,
-    agent: str | None = None,
-    seeds: int = 1,
-    seed: int = 0,
-    iterations: int | None = None,
-    steps: int | None = None,
-    trajectories: int | None = None,
-    subsample: int = 1,
-    preset: str | None = None,
-    init: str | None = None,
-    settings: dict[str, Any] | None = None,
-    progress: Progress | None = None,
-    loggers: Sequence[Logger] = (),
-) -> Training:
-    """Train `method` (see `imitax methods`) on `env`: policies and metrics.
+@dataclass(frozen=True)
+class FolderOptions:
+    """How a run is kept in its folder, besides what it is."""
 
-    `seeds` seeds from `seed` on are trained side by side; `iterations` and `steps` (environment steps per
-    iteration) replace the loop's, `settings` any other value by its key ("reward.learning_rate").
-    `progress` and `loggers` (`TensorBoard`, `WandB`, or your own) are told every iteration's metrics.
-    """
-    config = make_config(
-        method,
-        env.spec.id,
-        agent=agent,
-        preset=preset,
-        init=init,
-        overrides=overrides(method, iterations, steps, settings),
-        seed=seed,
-        seeds=seeds,
-        trajectories=trajectories,
-        subsample=subsample,
-        backend=env.backend,
-        time_limit=env.spec.time_limit,
+    episodes: int = 100  # fresh evaluation episodes of each seed, deterministic and sampled
+    source: str | None = None  # where the demonstrations came from, as the user named it
+    checkpoint_every: int | None = (
+        None  # iterations; None: about 250,000 environment steps; 0: only if stopped
     )
-    if not loggers:
-        return fit(config, env, demonstrations, progress)
-    with Logging(loggers, config, progress) as log:
-        return fit(config, env, demonstrations, log)
-
-
-def overrides(
-    method: str, iterations: int | None, steps: int | None, settings: dict | None
-) -> dict[str, Any]:
-    """Short options as settings; those of `settings` come last."""
-    result: dict[str, Any] = {}
-    if iterations is not None:
-        result[find_method(method).kind.value] = iterations
-    if steps is not None:
-        result["loop.steps"] = steps
-    return result | (settings or {})
 
 
 def default_folder(name: str) -> Path:
@@ -136,79 +87,100 @@ def train_to_folder(
     env: Env,
     demonstrations: Demonstrations | None,
     path: Path,
-    episodes: int,
-    progress: Progress | None = None,
-    source: str | None = None,
-    checkpoint_every: int | None = None,
+    options: FolderOptions = FolderOptions(),
+    callbacks: Sequence[Callback] = (),
 ) -> tuple[Training, dict[str, Any]]:
-    """Train, evaluate on `episodes` fresh episodes for each seed, and write the run folder `path`.
+    """Train, evaluate on fresh episodes for each seed, and write the run folder `path`.
 
-    A checkpoint is written every `checkpoint_every` iterations (default: about 250,000 environment steps; 0:
-    only when asked to stop) and at the end. Bad input is an `ImitaxError` before the folder is made.
+    Bad input is an `ImitaxError` before the folder is made.
 
     Raises:
-        Interrupted: Ctrl-C or SIGTERM came; the run is saved, and `resume` goes on with it.
+        Interrupted: Ctrl-C or SIGTERM came; the run is saved, and `resume` continues it.
     """
-    check_episodes(episodes)
-    prepare(config, env, demonstrations)
-    every = default_interval(config) if checkpoint_every is None else checkpoint_every
-    if every < 0:
-        raise ImitaxError(f"Option checkpoint-every is {every}: expected at least 0.")
-    new_folder(path)
-    if demonstrations is not None:
-        formats.save(demonstrations, path / "demonstrations.npz")
-    described = _describe_config(config, demonstrations, source)
-    described |= {"episodes": episodes, "checkpoint_every": every}
-    write_json(path / "config.json", described)
-    return _train_in(path, config, env, demonstrations, episodes, every, progress)
+    recorder = _begin(config, env, demonstrations, path, options, callbacks)
+    with recorder.recording():
+        training = fit(config, env, demonstrations, [recorder], recorder.restore)
+    return training, _complete(recorder, training, env, demonstrations, options.episodes)
+
+
+def train_to_folders(
+    configs: dict[Path, RunConfig],
+    env: Env,
+    demonstrations: Demonstrations | None,
+    options: FolderOptions = FolderOptions(),
+    callbacks: Sequence[Callback] = (),
+) -> dict[Path, tuple[Training, dict[str, Any]]]:
+    """`train_to_folder` for configurations that differ in numbers alone, trained side by side.
+
+    `callbacks` belong to the first of them. Each folder is that of a run of its own.
+    """
+    recorders = {}
+    for path, config in configs.items():
+        own = callbacks if not recorders else ()
+        recorders[path] = _begin(config, env, demonstrations, path, options, own)
+    with ExitStack() as stack:
+        for recorder in recorders.values():
+            stack.enter_context(recorder.recording())
+        each = [[recorder] for recorder in recorders.values()]
+        trainings = fit_side_by_side(list(configs.values()), env, demonstrations, each)
+    return {
+        path: (training, _complete(recorder, training, env, demonstrations, options.episodes))
+        for (path, recorder), training in zip(recorders.items(), trainings, strict=True)
+    }
 
 
 def resume(
     path: Path,
     iterations: int | None = None,
     env: Env | None = None,
-    progress: Progress | None = None,
+    callbacks: Sequence[Callback] = (),
     loggers: Sequence[Logger] = (),
 ) -> tuple[Training, dict[str, Any]]:
-    """Go on with an interrupted run from its newest whole checkpoint, or with a finished one to `iterations`.
+    """Resume an interrupted run from its newest whole checkpoint, or take a finished one to `iterations`.
 
     On a native environment the result is the same, bit for bit, as without the interruption. `env` is needed
-    where the environment was made by a function. `loggers` count on where the checkpoint stands.
+    where the environment was made by a function. `loggers` continue from where the checkpoint stands.
 
     Raises:
         ImitaxError: there is no such run, it is finished, or a file that it needs is missing or damaged.
     """
     check_parts(path, ("config.json",))
     described = read_run_config(path)
-    config = config_from_dict(described["run"])
-    done = (path / "summary.json").is_file()
-    if iterations is not None:
-        key = find_method(config.method).kind.value
-        before = config_value(config, key)
-        if iterations < before:
-            raise ImitaxError(f"Option iterations is {iterations}: expected at least the run's own {before}.")
-        done = done and iterations == before
-        config = replace(config, settings=override(config.settings, key, iterations))
-    if done:
-        raise ImitaxError(f"Run '{path}' is finished: give more iterations to go further (--iterations N).")
+    config = _lengthened(path, config_from_dict(described["run"]), iterations)
     demonstrations = None
+    env = env or make(config.env, config.backend, config.time_limit)
     if described.get("demonstrations") is not None:
-        env = env or make(config.env, config.backend, config.time_limit)
         demonstrations = formats.load(path / "demonstrations.npz", env.spec)
         if demonstrations.fingerprint() != described["demonstrations"]["fingerprint"]:
             raise ImitaxError(
                 f"File '{path / 'demonstrations.npz'}' is not what run '{path}' was begun with."
             )
-    env = env or make(config.env, config.backend, config.time_limit)
     prepare(config, env, demonstrations)
     write_json(path / "config.json", described | {"run": config.as_dict()})
     (path / "summary.json").unlink(missing_ok=True)
-    with Logging(loggers, config, progress) as log:
-        training, summary = _train_in(
-            path, config, env, demonstrations, described["episodes"], described["checkpoint_every"], log
-        )
+    with Logging(loggers, config) as log:
+        every = described["checkpoint_every"]
+        recorder = Recorder(path, config, every, [*callbacks, log])
+        with recorder.recording():
+            training = fit(config, env, demonstrations, [recorder], recorder.restore)
+        summary = _complete(recorder, training, env, demonstrations, described["episodes"])
         log.evaluation(summary)
     return training, summary
+
+
+def _lengthened(path: Path, config: RunConfig, iterations: int | None) -> RunConfig:
+    """The configuration with `iterations`; `ImitaxError` if there is nothing left to do."""
+    finished = (path / "summary.json").is_file()
+    if iterations is not None:
+        key = find_method(config.method).kind.length_setting
+        before = config_value(config, key)
+        if iterations < before:
+            raise ImitaxError(f"Option iterations is {iterations}: expected at least the run's own {before}.")
+        finished = finished and iterations == before
+        config = replace(config, settings=override(config.settings, key, iterations))
+    if finished:
+        raise ImitaxError(f"Run '{path}' is finished: give more iterations to go further (--iterations N).")
+    return config
 
 
 def read_run_config(path: Path) -> dict[str, Any]:
@@ -219,56 +191,55 @@ def read_run_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def _train_in(
-    path, config, env, demonstrations, episodes, every, progress
-) -> tuple[Training, dict[str, Any]]:
-    """Train, from a checkpoint if there is one, and write what is missing in a run folder."""
-    recorder = Recorder(path, config, every, progress)
-    with recorder.recording():
-        training = fit(config, env, demonstrations, recorder.note, recorder.visits, recorder)
+def _begin(
+    config: RunConfig,
+    env: Env,
+    demonstrations: Demonstrations | None,
+    path: Path,
+    options: FolderOptions,
+    callbacks: Sequence[Callback],
+) -> Recorder:
+    """Make the folder of a run and write what is known beforehand, after all checks that could stop it."""
+    check_episodes(options.episodes)
+    prepare(config, env, demonstrations)
+    every = options.checkpoint_every
+    every = default_interval(config) if every is None else every
+    if every < 0:
+        raise ImitaxError(f"Option checkpoint-every is {every}: expected at least 0.")
+    new_folder(path)
+    if demonstrations is not None:
+        formats.save(demonstrations, path / "demonstrations.npz")
+    described = describe_run(config, demonstrations, options.source)
+    write_json(path / "config.json", described | {"episodes": options.episodes, "checkpoint_every": every})
+    return Recorder(path, config, every, callbacks)
+
+
+def _complete(
+    recorder: Recorder,
+    training: Training,
+    env: Env,
+    demonstrations: Demonstrations | None,
+    episodes: int,
+) -> dict[str, Any]:
+    """Write what is left to write after training, the summary last; returns it."""
+    path = recorder.path
     save_policies(training.policies, path / "policy.safetensors")
-    if not find_method(config.method).loop:
-        shown = [record(policy, env, min(episodes, 5)).observations for policy in training.policies[:SEEDS]]
-        recorder.visits.keep(training.iterations - 1, shown)
+    if not find_method(training.config.method).loop:
+        observations = [
+            record(policy, env, min(episodes, 5)).observations for policy in training.policies[:SEEDS]
+        ]
+        recorder.visits.keep(training.iterations - 1, observations)
     save_visits(recorder.visits.visits(training.demonstrations, demonstrations), path / "visits.npz")
     summary = summarise(training, env, episodes)
-    if (known := held_out(training, demonstrations)) is not None:
-        summary["held_out"] = known
+    if (preference := held_out(training, demonstrations)) is not None:
+        summary["held_out"] = preference
     if training.learnt is not None:
         planning.save_rewards(training.learnt, path / "reward.safetensors")
-        summary["irl"] = _finite(planning.describe(training, env))
+        summary["irl"] = finite(planning.describe(training, env))
     (path / "figures").mkdir(exist_ok=True)
     figures.save(figures.learning_curves(training.metrics, summary), path / "figures" / "learning")
     write_json(path / "summary.json", summary)
-    return training, summary
-
-
-def summarise(training: Training, env: Env, episodes: int) -> dict[str, Any]:
-    """Deterministic and sampled evaluation, beside the random policy and the demonstrations' own return."""
-    random = describe_returns(evaluate_random(env, episodes).returns)
-    demonstrations = training.demonstrations
-    expert = None
-    if demonstrations is not None and np.isfinite(demonstrations.returns).all():
-        expert = describe_returns(demonstrations.returns)
-    summary: dict[str, Any] = {
-        "method": training.config.method,
-        "env": training.config.env,
-        "seeds": training.config.seeds,
-        "seconds": round(training.seconds, 3),
-        "env_steps_per_seed": training.env_steps,
-        "random": random,
-        "expert": expert,
-    }
-    for name, stochastic in (("deterministic", False), ("sampled", True)):
-        result = evaluate(training.policies, env, episodes, stochastic)
-        described = describe_returns(result.returns)
-        if expert is not None:
-            score = normalised(described["interquartile_mean"], random["mean"], expert["mean"])
-            described["normalised"] = float(score)
-        described["episode_length"] = float(result.lengths.mean())
-        summary[name] = described
-    summary["final"] = {name: _known_mean(values[:, -1]) for name, values in training.metrics.items()}
-    return _finite(summary)
+    return summary
 
 
 def load_run(path: Path) -> Run:
@@ -282,54 +253,10 @@ def load_run(path: Path) -> Run:
     return Run(path, config, summary, policies)
 
 
-def load_policy(path: str | Path, seed: int = 0) -> Policy:
+def load_policy(path: str | Path, seed: int = 0) -> TrainedPolicy:
     """The policy of one seed of a run folder, or of a policy.safetensors file."""
     path = Path(path)
     policies = load_policies(path) if path.suffix == ".safetensors" else load_run(path).policies
     if not 0 <= seed < len(policies):
         raise ImitaxError(f"Run '{path}' has seeds 0 … {len(policies) - 1}, not {seed}.")
     return policies[seed]
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python, the package and what its results depend on."""
-    found = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
-
-
-def _describe_config(config: RunConfig, demonstrations: Demonstrations | None, source: str | None) -> dict:
-    return {
-        "run": config.as_dict(),
-        "demonstrations": None
-        if demonstrations is None
-        else {
-            "source": source,
-            "fingerprint": demonstrations.fingerprint(),
-            "trajectories": len(demonstrations),
-        },
-        "versions": versions(),
-        "machine": f"{platform.system()} {platform.machine()}",
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-    }
-
-
-def _known_mean(values: np.ndarray) -> float | None:
-    """Mean over the seeds that have a value (no episode may have ended in the last iteration)."""
-    known = values[np.isfinite(values)]
-    return known.mean().item() if known.size else None
-
-
-def _finite(data):
-    """NaN is not JSON: null instead."""
-    if isinstance(data, dict):
-        return {key: _finite(value) for key, value in data.items()}
-    if isinstance(data, list):
-        return [_finite(value) for value in data]
-    if isinstance(data, float) and not math.isfinite(data):
-        return None
-    return data

@@ -1,47 +1,43 @@
-"""Whether a learnt reward knows its demonstrations by heart: it is asked about episodes it did not see."""
+"""Whether a learnt reward overfits its demonstrations: it is asked about episodes that it was not trained on."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from imitax.core.statistics import normalise
 from imitax.demonstrations import Demonstrations
-from imitax.methods.registry import find_method
+from imitax.methods.adversarial import as_learnt_from
+from imitax.methods.registry import find_method, reward_model_of
 from imitax.stats.estimates import probability_of_improvement
-from imitax.training.config import RunConfig
-from imitax.training.fit import Training, expert_pairs
-from imitax.types import EnvSpec, Learner, Rollout
+from imitax.training.data import expert_sample
+from imitax.training.fit import Training
 
 PAIRS = 1000  # of each side, at most
-LEARNT_FROM_DEMONSTRATIONS = ("gail", "fem", "gtal")
 
 
-def held_out(training: Training, whole: Demonstrations | None) -> dict | None:
-    """How often each seed's reward pays more for a pair that it was shown than for one of the episodes that
-    the run left out of `whole`: {"preference": [S], "episodes": left out}. ½ would be right; 1 is by heart.
+def held_out(training: Training, demonstrations: Demonstrations | None) -> dict | None:
+    """How often each seed's reward is higher for a pair that it was trained on than for one of the episodes
+    that the run left out of `demonstrations`: {"preference": [S], "episodes": left out}. ½ would be right; 1 is
+    overfit.
 
-    None where the reward is not learnt from demonstrations, or no episode was left out.
+    None where the reward is not learnt from demonstrations in the loop, or no episode was left out.
     """
-    shown = training.demonstrations
-    if training.config.method not in LEARNT_FROM_DEMONSTRATIONS or len(shown) == len(whole):
+    used, entry = training.demonstrations, find_method(training.config.method)
+    if not (entry.loop and entry.demonstrations) or len(used) == len(demonstrations):
         return None
-    left = whole.last(len(whole) - len(shown))
-    known, unknown = (rewards(training.config, training.spec, training.learner, d) for d in (shown, left))
-    shares = [probability_of_improvement(x, y) for x, y in zip(known, unknown, strict=True)]
-    return {"preference": [float(share) for share in shares], "episodes": len(left)}
+    left_out = demonstrations.last(len(demonstrations) - len(used))
+    own, fresh = (rewards(training, demos) for demos in (used, left_out))
+    shares = [probability_of_improvement(x, y) for x, y in zip(own, fresh, strict=True)]
+    return {"preference": [float(share) for share in shares], "episodes": len(left_out)}
 
 
-def rewards(config: RunConfig, spec: EnvSpec, learner: Learner, demonstrations: Demonstrations) -> np.ndarray:
-    """What each seed's reward model pays for some of the pairs, evenly spaced: [S, N]."""
+def rewards(training: Training, demonstrations: Demonstrations) -> np.ndarray:
+    """Each seed's reward for some of the pairs, evenly spaced: [S, N]."""
+    config, spec = training.config, training.spec
     every = -(-demonstrations.pairs // PAIRS)
-    pairs = expert_pairs(demonstrations.subsample(every, np.random.default_rng(0)), spec)
-    model = find_method(config.method).build(spec, config.settings["reward"])
+    model = reward_model_of(config.method, spec, config.settings, training.parts)
+    sample = expert_sample(demonstrations.subsample(every, np.random.default_rng(0)), spec, model.asks)
 
     def one(learner):
-        obs = normalise(learner.normaliser, pairs.obs)[None]
-        flags, zeros = jnp.zeros(obs.shape[:2], bool), jnp.zeros(obs.shape[:2])
-        step = jnp.zeros(obs.shape[:2], jnp.int32)
-        rollout = Rollout(obs, pairs.action[None], zeros, obs, flags, flags, step)
-        return model.reward(learner.reward, rollout)[0]
+        pairs = as_learnt_from(training.spec, training.family, model.asks, learner, sample.transitions)
+        return model.reward(learner.reward_model, pairs)
 
-    return np.asarray(jax.vmap(one)(learner))
+    return np.asarray(jax.vmap(one)(training.learner))

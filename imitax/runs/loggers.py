@@ -9,70 +9,17 @@ import os
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from imitax.errors import ImitaxError, missing, unknown
-from imitax.training.config import RunConfig
+from imitax.training.logging import Logger
 
 NAMES = ("tensorboard", "wandb")
 _FLUSH_SECONDS = 5.0  # what TensorBoard shows is at most that old
-
-
-class Logger(Protocol):
-    """Where figures go. Each function is called from one thread: `start` once, `log` often, `close` once."""
-
-    def start(self, config: dict[str, Any]) -> None:
-        """Begin a run with this configuration (`RunConfig.as_dict`): seeds, settings and the rest."""
-
-    def log(self, step: int, metrics: dict[str, np.ndarray]) -> None:
-        """Figures [S], one for each seed, after `step` environment steps of each; NaN where there is none."""
-
-    def close(self) -> None:
-        """The run is over; also called when it failed."""
-
-
-class Logging:
-    """`with Logging(loggers, config, progress) as log`: a `progress` that tells loggers as well.
-
-    They start with the first iteration, so a run that is refused leaves nothing. The step is the
-    number of environment steps of each seed; for cloning, of epochs.
-    """
-
-    def __init__(self, loggers: Sequence[Logger], config: RunConfig, progress=None):
-        self._loggers, self._config, self._progress = loggers, config, progress
-        self._started: list[Logger] = []
-        self._close = ExitStack()
-        self._steps = config.iteration_steps or 1
-        self._step = 0
-
-    def __enter__(self) -> "Logging":
-        return self
-
-    def __call__(self, iteration: int, total: int, metrics: dict[str, np.ndarray]) -> None:
-        """A `Progress`."""
-        for logger in self._loggers[len(self._started) :]:
-            logger.start(self._config.as_dict())
-            self._started.append(logger)
-            self._close.callback(logger.close)
-        self._step = (iteration + 1) * self._steps
-        for logger in self._started:
-            logger.log(self._step, metrics)
-        if self._progress is not None:
-            self._progress(iteration, total, metrics)
-
-    def evaluation(self, summary: dict[str, Any]) -> None:
-        """The mean true return of each seed on fresh episodes, as in summary.json, at the last step."""
-        kinds = ("deterministic", "sampled")
-        returns = {f"evaluation/{kind}_return": np.asarray(summary[kind]["seed_means"]) for kind in kinds}
-        for logger in self._started:
-            logger.log(self._step, returns)
-
-    def __exit__(self, *exception) -> None:
-        self._close.close()  # every one, also where one fails
 
 
 def series(metrics: dict[str, np.ndarray], first_seed: int) -> Iterator[tuple[str, str, float]]:

@@ -1,4 +1,4 @@
-"""What is written into a run folder while it trains, and how an interrupted run is taken up again."""
+"""What is written into a run folder while it trains, and how an interrupted run is resumed."""
 
 import json
 import math
@@ -6,19 +6,19 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from imitax.errors import Interrupted
+from imitax.errors import ImitaxError, Interrupted
 from imitax.policies.tensors import from_tensors, to_tensors
 from imitax.runs import checkpoint
 from imitax.runs.samples import VisitLog
+from imitax.training.callbacks import Callback, History, LoopState, Moment
 from imitax.training.config import RunConfig
-from imitax.training.fit import History, LoopState, Progress, iterations_before
 
 _PHASES = ("pretrain", "warm_up", "history")  # each has metrics of its own
 STEPS_BETWEEN = 250_000  # environment steps, of all seeds, between two checkpoints by default
@@ -27,15 +27,20 @@ STEPS_BETWEEN = 250_000  # environment steps, of all seeds, between two checkpoi
 def default_interval(config: RunConfig) -> int:
     """Iterations between two checkpoints: some seconds of work, whatever the settings."""
     loop = config.settings.get("loop")
-    return 1 if loop is None else max(1, round(STEPS_BETWEEN / (loop.steps * config.seeds)))
+    return 1 if loop is None else max(1, round(STEPS_BETWEEN / (loop.env_steps * config.seeds)))
 
 
 class Recorder:
-    """Writes metrics.jsonl, keeps visits, and is the loop's keeper: checkpoints, also when asked to stop."""
+    """Writes metrics.jsonl, samples of observations and checkpoints; a callback of training.
 
-    def __init__(self, path: Path, config: RunConfig, every: int, progress: Progress | None):
+    A checkpoint is written every `every` iterations (0: never), at the end, and when the run is asked to stop.
+    `callbacks` are called before that, with the same moments.
+    """
+
+    def __init__(self, path: Path, config: RunConfig, every: int, callbacks: Sequence[Callback] = ()):
+        self.path = path
         self.visits = VisitLog()
-        self._path, self._config, self._every, self._progress = path, config, every, progress
+        self._config, self._every, self._callbacks = config, every, callbacks
         self._seconds: list[float] = []  # of training, without the time that it lay interrupted
         self._begun = time.perf_counter()
         self._stop: str | None = None
@@ -43,23 +48,32 @@ class Recorder:
     @contextmanager
     def recording(self) -> Iterator[None]:
         """Keeps metrics.jsonl open, and turns Ctrl-C and SIGTERM into a stop after the iteration."""
-        with (self._path / "metrics.jsonl").open("w") as self._file, self._signals():
+        with (self.path / "metrics.jsonl").open("w") as self._file, self._signals():
             yield
 
-    def note(self, iteration: int, total: int, metrics: dict[str, np.ndarray]) -> None:
-        """Write the lines of an iteration; the loop's progress callback."""
+    def __call__(self, moment: Moment) -> None:
+        """Record an iteration; `Interrupted` if the run was asked to stop, once its state is saved."""
+        if moment.rollout is not None:
+            self.visits(moment.iteration, moment.iterations, moment.rollout)
         self._seconds.append(round(time.perf_counter() - self._begun, 3))
-        self._write(iteration, self._seconds[-1], metrics)
-        if self._progress is not None:
-            self._progress(iteration, total, metrics)
+        self._write(moment.iteration, self._seconds[-1], moment.metrics)
+        for callback in self._callbacks:
+            callback(moment)
+        if moment.state is not None:
+            self._keep(moment.iterations, moment.state, moment.history)
 
     def restore(self, like: LoopState) -> tuple[LoopState, History] | None:
         """State and metrics of the newest whole checkpoint; their lines are written to metrics.jsonl anew."""
-        folder = self._path / "checkpoints"
-        found = checkpoint.newest(folder, lambda text: print(f"imitax: {text}", file=sys.stderr))
-        if found is None:
+        folder = self.path / "checkpoints"
+        newest = checkpoint.newest(folder, lambda text: print(f"imitax: {text}", file=sys.stderr))
+        if newest is None:
             return None
-        tensors = found.tensors
+        tensors = newest.tensors
+        if any(name.startswith("state.actors.") for name in tensors):
+            raise ImitaxError(
+                f"Run '{self.path}' was checkpointed by imitax 0.1.0, whose checkpoints this version cannot "
+                "resume: resume it with that version, or train it anew."
+            )
         state = from_tensors(like, tensors, folder, "state.")
         self._seconds = tensors["seconds"].tolist()
         self._begun = time.perf_counter() - (self._seconds[-1] if self._seconds else 0.0)
@@ -69,25 +83,25 @@ class Recorder:
             self._write(i, self._seconds[i], metrics)
         return state, history
 
-    def keep(self, total: int, state: LoopState, history: History) -> None:
+    def _keep(self, total: int, state: LoopState, history: History) -> None:
         """Write a checkpoint if one is due; `Interrupted` if the run was asked to stop."""
         done = len(history)
         if not (self._stop or done == total or (self._every and done % self._every == 0)):
             return
         tensors = to_tensors(state, "state.")
-        pretrain, before = self._config.settings["loop"].pretrain, iterations_before(self._config)
+        pretrain, before = self._config.settings["loop"].pretrain, self._config.waiting_iterations
         parts = history[:pretrain], history[pretrain:before], history[before:]
         for phase, part in zip(_PHASES, parts, strict=True):
             tensors |= _stacked(f"{phase}.", part)
-        tensors |= {f"visits.{i}": kept for i, kept in self.visits.kept().items()}
+        tensors |= {f"visits.{i}": sample for i, sample in self.visits.kept().items()}
         tensors["seconds"] = np.array(self._seconds)
         earlier = range(self._every, done, self._every) if self._every else ()
         best = _score(history) >= max((_score(history[:i]) for i in earlier), default=-math.inf)
-        checkpoint.save(self._path / "checkpoints", done, tensors, best)
+        checkpoint.save(self.path / "checkpoints", done, tensors, best)
         if self._stop and done < total:
             raise Interrupted(
-                f"Stopped by {self._stop} after iteration {done} of {total}; go on with: "
-                f"imitax resume {self._path}"
+                f"Stopped by {self._stop} after iteration {done} of {total}; resume with: "
+                f"imitax resume {self.path}"
             )
 
     def _write(self, iteration: int, seconds: float, metrics: dict[str, np.ndarray]) -> None:

@@ -15,7 +15,7 @@ def states_of(mdp: TabularMDP, demonstrations: Demonstrations) -> Int[np.ndarray
         ImitaxError: an observation is no state, an action is none of the MDP's, or the demonstrated state can
             not be reached from the initial ones.
     """
-    obs, actions = demonstrations.observations, demonstrations.actions
+    obs, actions = demonstrations.observations, demonstrations.require_actions("An exact method")
     if obs.shape[1] == 1:
         states = obs[:, 0].astype(int)
         valid = (states == obs[:, 0]) & (states >= 0) & (states < mdp.states)

@@ -7,37 +7,45 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Key, PyTree
 
+from imitax.core.acting import act
 from imitax.core.compiling import jit
+from imitax.core.normaliser import normalise_observation
 from imitax.core.spaces import to_environment
 from imitax.envs.base import Env, HostEnv, NativeEnv
-from imitax.methods.adversarial import act
 from imitax.training.rollout import (
-    Actors,
+    EnvState,
     action_keys,
     collect_host,
     collect_native,
     start_host,
     start_native,
 )
-from imitax.types import Agent, EnvSpec, Learner, Rollout
+from imitax.types import EnvSpec, Learner, Params, Policy, Transition
+
+
+class Actor(NamedTuple):
+    """The part of a learner that acts."""
+
+    policy: Params
+    normaliser: PyTree
 
 
 class Source(NamedTuple):
     """Rollouts [S, T, B] of S seeds; every argument has a leading seed axis."""
 
-    start: Callable[[jax.Array], Actors]  # keys [S] -> fresh environments
-    collect: Callable[[Learner, Actors, jax.Array], tuple[Actors, Rollout]]
+    start: Callable[[Key[Array, "S"]], EnvState]  # fresh environments
+    collect: Callable[[Learner, EnvState, Key[Array, "S"]], tuple[EnvState, Transition]]
     close: Callable[[], None]
-    whole: bool  # whether `Actors` are all there is to the environments, so that they can be taken up again
+    resumable: bool  # whether `EnvState` is all there is to the environments
 
 
-def source(env: Env, agent: Agent, seeds: int, envs: int, horizon: int) -> Source:
+def source(env: Env, policy: Policy, seeds: int, envs: int, horizon: int) -> Source:
     """`horizon` steps in each of `envs` environments of each seed."""
     if isinstance(env, NativeEnv):
-        start, collect = _native_functions(env, agent, envs, horizon)
-        return Source(start, collect, lambda: None, True)
-    return _host_source(env, agent, seeds, envs, horizon)
+        return _native_source(env, policy, envs, horizon)
+    return _host_source(env, policy, seeds, envs, horizon)
 
 
 @cache
@@ -50,38 +58,59 @@ def fold(keys, number: int):
     return _fold_program()(keys, number)
 
 
-@lru_cache(maxsize=16)
-def _native_functions(env: NativeEnv, agent: Agent, envs: int, horizon: int):
-    def collect(learner, actors, key):
-        return collect_native(env, lambda obs, k: act(agent, learner, obs, k), actors, horizon, key)
+def sampled_action(spec: EnvSpec, policy: Policy, actor: Actor, obs, first, carry, key):
+    """(agent-unit actions [B, …], carry) for raw observations [B, …]."""
+    obs = normalise_observation(spec.observation, actor.normaliser, obs)
+    output, carry = act(policy, actor.policy, obs, first, carry)
+    return policy.distribution.sample(output, key), carry
 
-    start = jit(jax.vmap(lambda key: start_native(env, envs, key)))
+
+@lru_cache(maxsize=16)
+def _native_functions(env: NativeEnv, policy: Policy, envs: int, horizon: int):
+    def collect(actor: Actor, state: EnvState, key):
+        def sample(obs, first, carry, k):
+            return sampled_action(env.spec, policy, actor, obs, first, carry, k)
+
+        return collect_native(env, sample, state, horizon, key)
+
+    start = jit(jax.vmap(lambda key: start_native(env, envs, policy.carry(envs), key)), seldom=True)
     return start, jit(jax.vmap(collect))
 
 
+def _native_source(env: NativeEnv, policy: Policy, envs: int, horizon: int) -> Source:
+    start, program = _native_functions(env, policy, envs, horizon)
+
+    def collect(learner, state, keys):
+        return program(Actor(learner.policy, learner.normaliser), state, keys)
+
+    return Source(start, collect, lambda: None, True)
+
+
 @lru_cache(maxsize=16)
-def _host_act(spec: EnvSpec, agent: Agent, structure):
-    """Acts for a learner given as its leaves: taking it apart at every step would cost some per cent."""
+def _host_act(spec: EnvSpec, policy: Policy, structure):
+    """Acts for an actor given as its leaves: taking it apart at every step would cost some per cent."""
 
-    def both(leaves, obs, keys, t):
-        action = act(agent, jax.tree.unflatten(structure, leaves), obs, keys[t])
-        return action, to_environment(spec.action_space, action)
+    def both(leaves, obs, first, carry, keys, t):
+        actor = jax.tree.unflatten(structure, leaves)
+        action, carry = sampled_action(spec, policy, actor, obs, first, carry, keys[t])
+        return action, to_environment(spec.action, action), carry
 
-    return jit(jax.vmap(both, in_axes=(0, 0, 1, None)))
+    return jit(jax.vmap(both, in_axes=(0, 0, 0, 0, 1, None)))
 
 
-def _host_source(env: HostEnv, agent: Agent, seeds: int, envs: int, horizon: int) -> Source:
+def _host_source(env: HostEnv, policy: Policy, seeds: int, envs: int, horizon: int) -> Source:
     batch = env.open(seeds * envs)
+    carry = jax.tree.map(lambda x: np.broadcast_to(x, (seeds, *x.shape)), policy.carry(envs))
 
     def start(keys):
-        drawn = jax.vmap(lambda k: jax.random.randint(k, (envs,), 0, 2**31 - 1))(keys)
-        return start_host(batch, np.asarray(drawn))
+        env_seeds = jax.vmap(lambda k: jax.random.randint(k, (envs,), 0, 2**31 - 1))(keys)
+        return start_host(batch, np.asarray(env_seeds), carry)
 
-    def collect(learner, actors, keys):
+    def collect(learner, state, keys):
         step_keys = jnp.swapaxes(jax.vmap(lambda k: action_keys(k, horizon))(keys), 0, 1)  # [T, S]
-        leaves, structure = jax.tree.flatten(learner)
-        both = _host_act(env.spec, agent, structure)
-        actors, rollout = collect_host(batch, lambda *now: both(leaves, *now), actors, step_keys)
-        return actors, jax.tree.map(lambda x: np.moveaxis(x, 0, 1), rollout)  # [S, T, B, …]
+        leaves, structure = jax.tree.flatten(Actor(learner.policy, learner.normaliser))
+        both = _host_act(env.spec, policy, structure)
+        state, rollout = collect_host(batch, lambda *now: both(leaves, *now), state, step_keys)
+        return state, jax.tree.map(lambda x: np.moveaxis(x, 0, 1), rollout)  # [S, T, B, …]
 
     return Source(start, collect, batch.close, False)

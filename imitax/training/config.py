@@ -1,34 +1,27 @@
 """What a run is made of, as data: defaults, presets and `key=value` overrides by one mechanism."""
 
 import dataclasses
-import inspect
-import math
-import re
+import itertools
 import tomllib
 import typing
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
+from imitax.core.settings import check_range, check_ranges, describe
 from imitax.errors import ImitaxError, brief_text, unknown
 from imitax.files.arrays import brief
-from imitax.files.read import is_number
-from imitax.methods.registry import default_settings, find_agent, find_method
+from imitax.methods.registry import Settings, default_settings, find_agent, find_method
 
-# Least and greatest values of settings where they are not those of their kind: whole numbers count from 1,
-# other numbers are finite and not negative.
-_RANGES = {
-    "loop.pretrain": (0, math.inf),
-    "loop.warm_up": (0, math.inf),
-    "agent.decay_iterations": (0, math.inf),
-    "bc.patience": (0, math.inf),
-    "reward.batch_size": (-1, math.inf),
-    "reward.label_smoothing": (0.0, 1.0),
-    "reward.step": (0.0, 1.0),
-    "agent.discount": (0.0, 1.0),
-    "agent.trace": (0.0, 1.0),
-    "bc.train_fraction": (0.0, 1.0),
-    "mce_irl.discount": (0.0, math.nextafter(1.0, 0.0)),
+RENAMED = {  # keys of version 0.1.0
+    "loop.steps": "loop.env_steps",
+    "loop.envs": "loop.max_envs",
+    "agent.trace": "agent.gae_lambda",
+    "agent.entropy": "agent.entropy_coef",
+    "agent.decay_iterations": "agent.final_lr_fraction",
+    "reward.steps": "reward.updates",
+    "reward.entropy": "reward.entropy_coef",
+    "reward.step": "reward.mix",
 }
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
 _SEED_LIMIT = 2**31 - 1
@@ -46,15 +39,21 @@ class RunConfig:
     seed: int = 0  # of the first of the seeds
     seeds: int = 1  # trained side by side
     trajectories: int | None = None  # demonstrated trajectories used; None: all
-    subsample: int = 1  # every how many pairs of each are kept
+    subsample: int = 1  # every n-th pair of each is kept
     preset: str | None = None
     init: str | None = None  # where the policy starts: "bc", a clone of the demonstrations; None: at random
-    settings: dict[str, Any] = field(default_factory=dict)  # group -> dataclass of the method
+    settings: Settings = field(default_factory=dict)
 
     @property
     def iteration_steps(self) -> int | None:
-        """Environment steps of an iteration, for each seed; None for cloning."""
-        return self.settings["loop"].steps if "loop" in self.settings else None
+        """Environment steps of an iteration, for each seed; None for methods without the loop."""
+        return self.settings["loop"].env_steps if "loop" in self.settings else None
+
+    @property
+    def waiting_iterations(self) -> int:
+        """Iterations of the loop before the first step of the policy."""
+        loop = self.settings["loop"]
+        return loop.pretrain + (loop.warm_up if self.init else 0)
 
     def as_dict(self) -> dict:
         """Plain data for JSON."""
@@ -74,7 +73,8 @@ def make_config(
 ) -> RunConfig:
     """Defaults, then tuned values for the environment, then the preset, then `overrides`.
 
-    `overrides` maps keys such as "agent.learning_rate" to values or their text.
+    `overrides` maps keys such as "agent.learning_rate" to values or their text; other `fields` are those of
+    `RunConfig`.
     """
     find_method(method)
     rules = _rules("_environments", method, env)
@@ -87,17 +87,43 @@ def make_config(
         rules += published
     chosen = agent or next((rule["agent"] for rule in reversed(rules) if "agent" in rule), "ppo")
     find_agent(chosen)
-    settings = default_settings(method, chosen)
+    init = check_init(fields.get("init"))
+    settings = default_settings(method, chosen, init)
+    values = {}
     for rule in rules:
         of_agent = rule.get("agent", chosen) == chosen
         for key, value in rule["set"].items():
             if of_agent or not key.startswith("agent."):  # one agent's tuned values are not another's
-                settings = override(settings, key, value)
-    for key, value in (overrides or {}).items():
+                values[key] = value
+    for rule in _rules("_environments", init, env) if init and "loop" in settings else ():
+        values |= rule["set"]
+    for key, value in (values | (overrides or {})).items():
         settings = override(settings, key, value)
-    if getattr(settings.get("agent"), "decay_iterations", 0) == -1:
-        settings = override(settings, "agent.decay_iterations", settings["loop"].iterations)
+    if init and "loop" in settings and "bc.hidden" not in (overrides or {}):
+        settings = override(settings, "bc.hidden", settings["agent"].hidden)
     return RunConfig(method, env, agent=chosen, preset=preset, settings=settings, **fields)
+
+
+def check_init(init: str | None) -> str | None:
+    """`init`, where the policy starts; `ImitaxError` if there is no such start."""
+    if init not in (None, "bc"):
+        raise unknown("value of option init", str(init), ["bc"])
+    return init
+
+
+def make_configs(method: str, env: str, *, overrides=None, **options) -> list[RunConfig]:
+    """`make_config` for every combination of values where overrides give several of a number: "1e-3,3e-3".
+
+    The configurations differ in numbers alone, so one program trains them side by side.
+    """
+    kinds = setting_kinds(make_config(method, env, **options).settings)
+    choices = []
+    for key, value in (overrides or {}).items():
+        several = kinds.get(key) is float and isinstance(value, str) and "," in value
+        choices.append([(key, part) for part in (value.split(",") if several else [value])])
+    return [
+        make_config(method, env, overrides=dict(chosen), **options) for chosen in itertools.product(*choices)
+    ]
 
 
 def _rules(preset: str, method: str, env: str) -> list[dict]:
@@ -109,14 +135,24 @@ def _rules(preset: str, method: str, env: str) -> list[dict]:
     ]
 
 
-def override(settings: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
+def setting_kinds(settings: Settings) -> dict[str, Any]:
+    """Key -> type of every setting."""
+    return {
+        f"{group}.{name}": kind
+        for group, values in settings.items()
+        for name, kind in typing.get_type_hints(type(values)).items()
+    }
+
+
+def override(settings: Settings, key: str, value: Any) -> Settings:
     """Settings with one value replaced; `ImitaxError` for an unknown key or a value of the wrong type."""
+    kinds = setting_kinds(settings)
+    if key not in kinds:
+        if (new := RENAMED.get(key)) in kinds:
+            raise ImitaxError(f"Setting '{key}' is called '{new}' since version 0.2: see `imitax methods`.")
+        raise unknown("setting", key, kinds)
     group, _, name = key.partition(".")
-    known = {f"{g}.{f.name}": f for g, config in settings.items() for f in dataclasses.fields(config)}
-    if key not in known:
-        raise unknown("setting", key, known)
-    kind = typing.get_type_hints(type(settings[group]))[name]
-    converted = _convert(key, value, kind)
+    converted = _convert(key, value, kinds[key])
     return settings | {group: dataclasses.replace(settings[group], **{name: converted})}
 
 
@@ -146,36 +182,29 @@ def check_config(config: RunConfig) -> None:
     """`ImitaxError` if a number lies outside its range."""
     for name in ("seeds", "subsample", "trajectories", "time_limit"):
         if getattr(config, name) is not None:
-            _check_range(f"Option {name}", getattr(config, name), 1)
+            check_range(f"Option {name}", getattr(config, name), 1)
     check_seed(config.seed, config.seeds)
-    if config.init not in (None, "bc"):
-        raise unknown("start (option init)", str(config.init), ["bc"])
+    check_init(config.init)
     for group, values in config.settings.items():
-        for field_ in dataclasses.fields(values):
-            key, value = f"{group}.{field_.name}", getattr(values, field_.name)
-            for number in value if isinstance(value, tuple) else (value,):
-                if isinstance(number, int | float) and not isinstance(number, bool):
-                    default = (1 if isinstance(number, int) else 0.0, math.inf)
-                    _check_range(f"Setting '{key}'", number, *_RANGES.get(key, default))
+        check_ranges(group, values)
     loop, agent = config.settings.get("loop"), config.settings.get("agent")
+    clone = config.settings.get("bc") if config.init else None
+    if clone is not None and clone.hidden != agent.hidden:
+        raise ImitaxError(
+            f"Setting 'bc.hidden' is {clone.hidden}, but the policy that starts from the clone has "
+            f"{agent.hidden} (agent.hidden): expected the same."
+        )
     for name in ("minibatches", "value_minibatches"):
-        if loop is not None and getattr(agent, name, 0) > loop.steps:
+        if loop is not None and getattr(agent, name, 0) > loop.env_steps:
             raise ImitaxError(
-                f"Setting 'agent.{name}' is {getattr(agent, name)}: expected at most the {loop.steps} "
+                f"Setting 'agent.{name}' is {getattr(agent, name)}: expected at most the {loop.env_steps} "
                 "steps of an iteration."
             )
 
 
 def check_seed(seed: int, seeds: int = 1) -> None:
     """`ImitaxError` unless `seed` and the `seeds` - 1 after it are ones that every generator takes."""
-    _check_range("Option seed", seed, 0, _SEED_LIMIT - seeds + 1)
-
-
-def _check_range(what: str, value: float, least: float, greatest: float = math.inf) -> None:
-    if not (is_number(value) and least <= value <= greatest):
-        upper = "" if greatest == math.inf else f" and at most {greatest}"
-        expected = f"at least {least}{upper}" if is_number(value) else "a finite number"
-        raise ImitaxError(f"{what} is {brief_text(value)}: expected {expected}.")
+    check_range("Option seed", seed, 0, _SEED_LIMIT - seeds + 1)
 
 
 def parse_assignments(assignments: list[str] | tuple[str, ...]) -> dict[str, str]:
@@ -190,30 +219,43 @@ def parse_assignments(assignments: list[str] | tuple[str, ...]) -> dict[str, str
 
 
 def describe_settings(config: type) -> dict[str, dict[str, Any]]:
-    """name -> default and meaning of every field; the meaning is the comment beside it in the source."""
-    comments = dict(re.findall(r"^    (\w+): .*?  # (.*)$", inspect.getsource(config), re.MULTILINE))
+    """name -> default and meaning of every field."""
     return {
-        f.name: {"default": f.default, "meaning": comments.get(f.name, "")}
-        for f in dataclasses.fields(config)
+        f.name: {"default": f.default, "meaning": describe(f).meaning} for f in dataclasses.fields(config)
     }
 
 
 def config_from_dict(data: dict) -> RunConfig:
-    """The inverse of `RunConfig.as_dict`; unknown keys are errors."""
+    """The inverse of `RunConfig.as_dict`, also for version 0.1.0; unknown keys are errors."""
     names = {f.name for f in dataclasses.fields(RunConfig)}
     try:
         if extra := sorted(set(data) - names):
             raise unknown("configuration key", extra[0], names)
         _check_kinds(data)
-        settings = default_settings(data["method"], data["agent"])
-        for group, values in data["settings"].items():
-            for name, value in values.items():
-                settings = override(settings, f"{group}.{name}", value)
+        init = check_init(data.get("init"))
+        settings = default_settings(data["method"], data["agent"], init)
+        if init and "bc" not in data["settings"]:  # of version 0.1.0
+            settings |= make_config(data["method"], data["env"], agent=data["agent"], init=init).settings
+        for key, value in _translated(data["settings"]).items():
+            settings = override(settings, key, value)
         config = RunConfig(**{**data, "settings": settings})
     except (KeyError, TypeError, AttributeError) as error:
         raise ImitaxError(f"The configuration is damaged: {brief(error)}.") from error
     check_config(config)
     return config
+
+
+def _translated(groups: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Key -> value, with the keys of version 0.1.0 under their present names."""
+    values = {f"{group}.{name}": x for group, fields in groups.items() for name, x in fields.items()}
+    if decay := values.pop("agent.decay_iterations", 0):
+        if decay != values.get("loop.iterations"):
+            raise ImitaxError(
+                f"The run was made by version 0.1.0 with agent.decay_iterations={brief_text(decay)}, which is not "
+                "the run's length, and this version cannot express that: read it with version 0.1.0."
+            )
+        values["agent.final_lr_fraction"] = 0.1
+    return {RENAMED.get(key, key): value for key, value in values.items()}
 
 
 def _check_kinds(data: dict) -> None:

@@ -1,6 +1,7 @@
 """Fresh episodes of policies: returns for evaluation, trajectories for demonstrations."""
 
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -9,16 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from imitax.core.compiling import jit
-from imitax.core.spaces import from_environment, to_environment
+from imitax.core.spaces import from_environment, to_environment, uniform, zeros
 from imitax.demonstrations import Demonstrations
-from imitax.envs import make
-from imitax.envs.base import Env, HostEnv, NativeEnv
+from imitax.envs.base import Env, HostEnv, NativeEnv, stepped_by_host
 from imitax.errors import ImitaxError
 from imitax.policies.external import Expert, checked
-from imitax.policies.policy import Policy, agent_action, stack
+from imitax.policies.policy import TrainedPolicy, check_policy, choose_action, stack
 from imitax.training.config import check_seed
 from imitax.training.rollout import Episodes, play_host, play_native
-from imitax.types import Discrete, EnvSpec
+from imitax.types import EnvSpec, Policy
 
 EVALUATION_SEED = 1_000_000_007  # far from training seeds: evaluation episodes are never training episodes
 
@@ -32,7 +32,11 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    policy: Policy | list[Policy], env: Env, episodes: int = 100, stochastic: bool = False, seed: int = 0
+    policy: TrainedPolicy | list[TrainedPolicy],
+    env: Env,
+    episodes: int = 100,
+    stochastic: bool = False,
+    seed: int = 0,
 ) -> Evaluation:
     """Play `episodes` fresh episodes with each policy, deterministic unless `stochastic`."""
     policies = policy if isinstance(policy, list) else [policy]
@@ -60,26 +64,28 @@ def record_constant(env: Env, episodes: int, seed: int = 0) -> Demonstrations:
 
 
 def record(
-    policy: Policy | Expert, env: Env, episodes: int, stochastic: bool = True, seed: int = 0
+    policy: TrainedPolicy | Expert, env: Env, episodes: int, stochastic: bool = True, seed: int = 0
 ) -> Demonstrations:
     """Trajectories of a policy, by default with sampled actions as in the paper.
 
     An expert from elsewhere is a function from raw observations [N, O] to actions [N] or [N, A] in the
     environment's units, one for each of the `episodes` that are played at once; it decides itself whether it
-    samples. Native environments have a twin in Gymnasium, which is played then.
+    samples.
     """
-    if not isinstance(policy, Policy):
-        return _demonstrations(env.spec, _play_function(policy, env, episodes, seed))
-    return _demonstrations(env.spec, play([policy], env, episodes, stochastic, seed)[0])
+    if isinstance(policy, TrainedPolicy):
+        return _demonstrations(env.spec, play([policy], env, episodes, stochastic, seed)[0])
+    return _demonstrations(env.spec, _play_function(policy, env, episodes, seed))
 
 
-def play(policies: list[Policy], env: Env, episodes: int, stochastic: bool, seed: int) -> list[Episodes]:
-    """Complete episodes of each policy."""
+def play(
+    policies: list[TrainedPolicy], env: Env, episodes: int, stochastic: bool, seed: int
+) -> list[Episodes]:
+    """Complete episodes of each policy; policies are of one family."""
     for policy in policies:
         check_policy(policy, env.spec)
     # Which of the two is data to the program, so that both are compiled once.
-    params = stack(policies), jnp.full(len(policies), not stochastic)
-    return _play(env, _policy, params, len(policies), episodes, seed)
+    params = *stack(policies), jnp.full(len(policies), not stochastic)
+    return _play(env, _rule(policies[0].family), params, len(policies), episodes, seed)
 
 
 def check_episodes(episodes: int) -> None:
@@ -88,94 +94,93 @@ def check_episodes(episodes: int) -> None:
         raise ImitaxError(f"Option episodes is {episodes}: expected at least 1.")
 
 
-def check_policy(policy: Policy, spec: EnvSpec) -> None:
-    """`ImitaxError` if the policy is for other observations or actions."""
-    had = policy.spec.observation_size, policy.spec.action_space
-    if had != (spec.observation_size, spec.action_space):
-        raise ImitaxError(
-            f"The policy is for '{policy.spec.id}' with {had[0]} observations and {had[1]}, but '{spec.id}' "
-            f"has {spec.observation_size} and {spec.action_space}."
-        )
+@lru_cache(maxsize=64)
+def _rule(family: Policy) -> Callable:
+    """How policies of a family act: (spec, parameters, observations, key) -> agent-unit actions."""
 
+    def act(spec, params, obs, key):
+        weights, normaliser, deterministic = params
+        return choose_action(spec, family, weights, normaliser, obs, key, deterministic)
 
-def _policy(spec, params, obs, key):
-    policy, deterministic = params
-    return agent_action(spec, policy, obs, key, deterministic)
+    return act
 
 
 def _uniform(spec, params, obs, key):
     del params
-    if isinstance(spec.action_space, Discrete):
-        return jax.random.randint(key, obs.shape[:1], 0, spec.action_space.n)
-    return jax.random.uniform(key, (obs.shape[0], spec.action_space.size), minval=-1.0, maxval=1.0)
+    return uniform(spec.action, key, _batch(obs))
 
 
 def _same(spec, params, obs, key):
     del params, key
-    if isinstance(spec.action_space, Discrete):
-        return jnp.zeros(obs.shape[:1], jnp.int32)
-    return jnp.zeros((obs.shape[0], spec.action_space.size))
+    return zeros(spec.action, (_batch(obs),))
 
 
-def _play(env: Env, rule, params, count: int, episodes: int, seed: int) -> list[Episodes]:
+def _batch(obs) -> int:
+    return jax.tree.leaves(obs)[0].shape[0]
+
+
+def _play(env: Env, rule: Callable, params, count: int, episodes: int, seed: int) -> list[Episodes]:
     check_episodes(episodes)
     check_seed(seed)
     key = jax.random.fold_in(jax.random.key(EVALUATION_SEED), seed)
     if isinstance(env, HostEnv):
-        seeds = np.random.default_rng([EVALUATION_SEED, seed]).integers(2**31 - 1, size=episodes)
         act = _host_act(env.spec, rule)
-        batch = env.open(episodes)
-        try:
-            each = [jax.tree.map(lambda x: x[i], params) for i in range(count)]
-            limit = env.spec.time_limit
-            return [play_host(batch, lambda *now, p=p: act(p, *now), seeds, limit, key) for p in each]
-        finally:
-            batch.close()
+        each = [jax.tree.map(lambda x, i=i: x[i], params) for i in range(count)]
+        acts = [lambda obs, first, carry, keys, t, p=p: (*act(p, obs, keys, t), carry) for p in each]
+        return _play_host(env, acts, episodes, seed, key)
     played = jax.tree.map(np.asarray, _native_play(env, rule, episodes)(params, jax.random.split(key, count)))
-    return [jax.tree.map(lambda x: x[i], played) for i in range(count)]
+    return [jax.tree.map(lambda x, i=i: x[i], played) for i in range(count)]
+
+
+def _play_host(env: HostEnv, acts: list, episodes: int, seed: int, key) -> list[Episodes]:
+    """The same environments for each of `acts`."""
+    seeds = np.random.default_rng([EVALUATION_SEED, seed]).integers(2**31 - 1, size=episodes)
+    batch = env.open(episodes)
+    try:
+        return [play_host(batch, act, seeds, env.spec.time_limit, (), key) for act in acts]
+    finally:
+        batch.close()
 
 
 def _play_function(expert: Expert, env: Env, episodes: int, seed: int) -> Episodes:
     check_episodes(episodes)
     check_seed(seed)
-    if isinstance(env, NativeEnv):
-        env = make(env.spec.id, "gymnasium", env.spec.time_limit)
-    act, space = checked(expert, env.spec), env.spec.action_space
+    act, space = checked(expert, env.spec), env.spec.action
 
-    def both(obs, keys, t):
+    def both(obs, first, carry, keys, t):
         action = from_environment(space, act(obs))
-        return action, to_environment(space, action)
+        return action, to_environment(space, action), carry
 
-    seeds = np.random.default_rng([EVALUATION_SEED, seed]).integers(2**31 - 1, size=episodes)
-    batch = env.open(episodes)
-    try:
-        return play_host(batch, both, seeds, env.spec.time_limit, jax.random.key(seed))
-    finally:
-        batch.close()
+    host = stepped_by_host(env) if isinstance(env, NativeEnv) else env
+    return _play_host(host, [both], episodes, seed, jax.random.key(seed))[0]
 
 
 @lru_cache(maxsize=32)
-def _native_play(env: NativeEnv, rule, episodes: int):
+def _native_play(env: NativeEnv, rule: Callable, episodes: int):
     def one(params, key):
-        return play_native(env, lambda obs, k: rule(env.spec, params, obs, k), episodes, key)
+        def act(obs, first, carry, k):
+            return rule(env.spec, params, obs, k), carry
 
-    return jit(jax.vmap(one))
+        return play_native(env, act, episodes, (), key)
+
+    return jit(jax.vmap(one), seldom=True)
 
 
 @lru_cache(maxsize=32)
-def _host_act(spec: EnvSpec, rule):
+def _host_act(spec: EnvSpec, rule: Callable):
     def act(params, obs, keys, t):
         action = rule(spec, params, obs, keys[t])
-        return action, to_environment(spec.action_space, action)
+        return action, to_environment(spec.action, action)
 
     return jit(act)
 
 
 def _demonstrations(spec: EnvSpec, played: Episodes) -> Demonstrations:
     rollout, lengths = played.rollout, played.lengths
-    actions = np.asarray(to_environment(spec.action_space, jnp.asarray(rollout.action)))
+    actions = np.asarray(to_environment(spec.action, jnp.asarray(rollout.action)))
     episodes, ends = [], []
     for i, length in enumerate(lengths):
-        episodes.append((np.asarray(rollout.obs[:length, i]), actions[:length, i]))
+        observations = [rollout.obs[:length, i], rollout.next_obs[length - 1 : length, i]]
+        episodes.append((np.concatenate(observations), actions[:length, i]))
         ends.append(bool(rollout.terminated[length - 1, i]))
     return Demonstrations.from_episodes(episodes, terminated=ends, returns=played.returns, env_id=spec.id)

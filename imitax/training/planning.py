@@ -1,4 +1,4 @@
-"""Runs of methods that plan with the environment's model, and what their learnt rewards are worth."""
+"""Methods that plan with the environment's model, and what their learnt rewards are worth."""
 
 from pathlib import Path
 
@@ -6,16 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imitax.core.statistics import empty_moments
+from imitax.core.normaliser import empty_normaliser
+from imitax.core.spaces import size
 from imitax.demonstrations import Demonstrations
 from imitax.envs.base import Env
 from imitax.errors import ImitaxError
 from imitax.files.read import one_line, read_tensors
-from imitax.methods.cloning import CloningState
-from imitax.methods.mce_irl import MCEConfig
-from imitax.methods.registry import Kind, build, find_method
+from imitax.methods.registry import Kind, build_planning, find_method
 from imitax.networks import table_network
-from imitax.policies.policy import Policy, PolicyParams
 from imitax.tabular import irl, solve
 from imitax.tabular.demonstrated import empirical_occupancy
 from imitax.tabular.mdp import TabularMDP
@@ -35,44 +33,32 @@ def model_of(env: Env, discount: float) -> TabularMDP:
     return env.model(discount)
 
 
-def exact_expert(env: Env, temperature: float, discount: float = MCEConfig().discount) -> Policy:
-    """The soft-optimal policy of a tabular environment's true reward; temperature 0: the best one."""
-    if not 0 <= temperature < np.inf:
-        raise ImitaxError(f"Option temperature is {temperature}: expected a number of at least 0.")
-    mdp = model_of(env, discount)
-    if temperature == 0:
-        policy = solve.value_iteration(mdp).policy
-    else:
-        policy = solve.soft_value_iteration(mdp, temperature=temperature).policy
-    return Policy(env.spec, PolicyParams(table_network(policy), empty_moments((mdp.states,))))
-
-
 def problem(config: RunConfig, env: Env, demonstrations: Demonstrations):
     """(method, MDP, the expert's occupancy measure), or the `ImitaxError` that says what is wrong."""
-    method = build(config.method, config.agent, env.spec, config.settings)
+    method = build_planning(config.method, env.spec, config.settings)
     mdp = model_of(env, config.settings[config.method].discount)
     method.rewards(mdp, config.seed)
     return method, mdp, empirical_occupancy(mdp, demonstrations)
 
 
-def plan(config: RunConfig, env: Env, demonstrations: Demonstrations, progress):
+def plan(
+    config: RunConfig, env: Env, demonstrations: Demonstrations
+) -> tuple[Learner, dict[str, np.ndarray], list[irl.Learnt]]:
     """(learner with a leading seed axis, metrics [S, I], what was learnt for each seed)."""
     method, mdp, expert = problem(config, env, demonstrations)
-    found = [method.fit(mdp, expert, config.seed + index) for index in range(config.seeds)]
-    length = max(len(f.gaps) for f in found)
+    results = [method.fit(mdp, expert, config.seed + index) for index in range(config.seeds)]
+    length = max(len(result.gaps) for result in results)
     # Seeds stop at different iterations: the last value stands for those after it.
     metrics = {
         name: np.stack([np.pad(x, (0, length - len(x)), mode="edge") for x in values])
         for name, values in (
-            ("feature_gap", [f.gaps for f in found]),
-            ("irl_objective", [f.objective for f in found]),
+            ("feature_gap", [result.gaps for result in results]),
+            ("irl_objective", [result.objective for result in results]),
         )
     }
-    if progress is not None:
-        for i in range(length):
-            progress(i, length, {name: values[:, i] for name, values in metrics.items()})
-    one = [Learner(CloningState(table_network(f.policy)), (), empty_moments((mdp.states,))) for f in found]
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *one), metrics, found
+    normaliser = empty_normaliser(env.spec.observation)
+    learners = [Learner(table_network(result.policy), (), (), (), normaliser) for result in results]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *learners), metrics, results
 
 
 def describe(training, env: Env) -> dict:
@@ -132,7 +118,7 @@ def transfer(run, env: Env) -> dict:
     if not plans or not (run.path / "reward.safetensors").is_file():
         raise ImitaxError(f"Run folder '{run.path}' has no reward.safetensors: only mce_irl leaves one.")
     learnt = load_rewards(run.path / "reward.safetensors", len(run.policies))
-    method = build(config.method, config.agent, env.spec, config.settings)
+    method = build_planning(config.method, env.spec, config.settings)
     mdp = model_of(env, config.settings[config.method].discount)
     uniform = np.full((mdp.states, mdp.actions), 1.0 / mdp.actions)
     old, planned = [], []
@@ -144,8 +130,8 @@ def transfer(run, env: Env) -> dict:
                 f"{rewards.initial.size}: it has other states, actions or features."
             )
         planned.append(_return(mdp, solve.soft_value_iteration(mdp, rewards.reward(theta)).policy))
-        if policy.spec.observation_size == mdp.states:
-            logits = np.float64(policy.params.network.weights[0])
+        if size(policy.spec.observation) == mdp.states:
+            logits = np.float64(policy.params.weights[0])
             old.append(_return(mdp, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)))
     return {
         "from": config.env,

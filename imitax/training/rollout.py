@@ -1,6 +1,6 @@
 """Collecting experience: by scan in a native environment, step by step in a host one.
 
-Both give the same `Rollout`, and given the same environment the same bits.
+Both give the same rollout, and given the same environment the same bits.
 """
 
 from collections.abc import Callable
@@ -9,41 +9,44 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from imitax.core.spaces import to_environment
 from imitax.envs.base import HostBatch, NativeEnv
 from imitax.errors import ImitaxError
-from imitax.types import Metrics, Rollout, Step
+from imitax.types import Action, Carry, Metrics, Observation, Step, Transition
 
-Act = Callable[[Float[Array, "B O"], Key[Array, ""]], Array]  # raw observations to agent-unit actions
-# The same for hosts, from (observations, the keys of all steps, index of the step): one compiled call picks
-# the key and gives the actions in environment units as well.
-HostAct = Callable[[Array, Key[Array, "T ..."], Int[Array, ""]], tuple[Array, Array]]
+# (raw observations [B, …], whether an episode begins [B], carry, key) -> (agent-unit actions [B, …], carry)
+Act = Callable[[Observation, Bool[Array, "B"], Carry, Key[Array, ""]], tuple[Action, Carry]]
+# The same for hosts, with the keys of all steps and the index of the step: one compiled call picks the key
+# and gives the actions in environment units as well.
+HostAct = Callable[..., tuple[Action, Action, Carry]]
 
 
-class Actors(NamedTuple):
+class EnvState(NamedTuple):
     """Environments in the middle of their episodes."""
 
-    env_state: Any  # of a native environment; None for a host
-    obs: Float[Array, "B O"]
+    env: Any  # of a native environment; None for a host
+    obs: Observation  # [B, …]
     step: Int[Array, "B"]  # steps taken in the current episode
-    episode_return: Float[Array, "B"]  # true reward so far in the current episode
+    carry: Carry  # [B, …] of the policy that acts; () unless it is recurrent
 
 
-def start_native(env: NativeEnv, batch: int, key: Key[Array, ""]) -> Actors:
+def start_native(env: NativeEnv, batch: int, carry: Carry, key: Key[Array, ""]) -> EnvState:
     """`batch` fresh environments."""
-    return _fresh(*env.reset(key, batch))
+    state, obs = env.reset(key, batch)
+    return EnvState(state, obs, jnp.zeros(batch, jnp.int32), carry)
 
 
-def start_host(batch: HostBatch, seeds: np.ndarray) -> Actors:
+def start_host(batch: HostBatch, seeds: np.ndarray, carry: Carry) -> EnvState:
     """The environments of `batch`, one for each entry of `seeds` [*lead], in that shape."""
     obs = batch.reset(seeds.reshape(-1))
-    return _fresh(None, obs.reshape(*seeds.shape, -1))
+    return EnvState(None, _laid_out(obs, seeds.shape), np.zeros(seeds.shape, np.int32), carry)
 
 
-def _fresh(env_state, obs) -> Actors:
-    return Actors(env_state, obs, jnp.zeros(obs.shape[:-1], jnp.int32), jnp.zeros(obs.shape[:-1]))
+def _laid_out(tree: PyTree, lead: tuple[int, ...]) -> PyTree:
+    """Arrays [prod(lead), …] as [*lead, …]."""
+    return jax.tree.map(lambda x: x.reshape(*lead, *x.shape[1:]), tree)
 
 
 def action_keys(key: Key[Array, ""], horizon: int) -> Key[Array, "horizon"]:
@@ -52,31 +55,37 @@ def action_keys(key: Key[Array, ""], horizon: int) -> Key[Array, "horizon"]:
 
 
 def collect_native(
-    env: NativeEnv, act: Act, actors: Actors, horizon: int, key: Key[Array, ""]
-) -> tuple[Actors, Rollout]:
-    """`horizon` steps in every environment, as one scan."""
+    env: NativeEnv, act: Act, state: EnvState, horizon: int, key: Key[Array, ""]
+) -> tuple[EnvState, Transition]:
+    """`horizon` steps in every environment, as one scan: a rollout [T, B]."""
     _, key_env = jax.random.split(key)
 
-    def one(carry, keys):
-        env_state, obs, step = carry
-        action = act(obs, keys[0])
-        env_state, result = env.step(env_state, to_environment(env.spec.action_space, action), keys[1])
-        ended = result.terminated | result.truncated
-        transition = (obs, action, result.reward, result.next_obs, result.terminated, result.truncated, step)
-        return (env_state, result.obs, jnp.where(ended, 0, step + 1)), Rollout(*transition)
+    def one(state: EnvState, keys):
+        action, carry = act(state.obs, state.step == 0, state.carry, keys[0])
+        env_state, answer = env.step(state.env, to_environment(env.spec.action, action), keys[1])
+        ended = answer.terminated | answer.truncated
+        transition = Transition(
+            state.obs,
+            action,
+            answer.next_obs,
+            answer.reward,
+            answer.terminated,
+            answer.truncated,
+            state.step,
+        )
+        return EnvState(env_state, answer.obs, jnp.where(ended, 0, state.step + 1), carry), transition
 
     keys = (action_keys(key, horizon), jax.random.split(key_env, horizon))
-    (env_state, obs, step), rollout = jax.lax.scan(one, actors[:3], keys)
-    return Actors(env_state, obs, step, actors.episode_return), rollout
+    return jax.lax.scan(one, state, keys)
 
 
 def collect_host(
     batch: HostBatch,
     act: HostAct,
-    actors: Actors,
+    state: EnvState,
     keys: Key[Array, "T ..."],
-    enough: Callable[[Step], bool] = lambda result: False,
-) -> tuple[Actors, Rollout]:
+    enough: Callable[[Step], bool] = lambda answer: False,
+) -> tuple[EnvState, Transition]:
     """One step in every environment for each of `keys` (see `action_keys`), one compiled call per step.
 
     Environments may be laid out in any shape [*lead], one seed of many for example; fields are [T, *lead, …].
@@ -85,29 +94,33 @@ def collect_host(
     Raises:
         ImitaxError: an observation or a reward is not finite.
     """
-    obs, step = np.asarray(actors.obs), np.asarray(actors.step)
+    obs, step, carry = jax.tree.map(np.asarray, state.obs), np.asarray(state.step), state.carry
     lead, filled = step.shape, 0
-    fields: Rollout | None = None
+    columns: Transition | None = None
     for t in range(len(keys)):
-        action, executed = (np.asarray(x) for x in act(obs, keys, np.int32(t)))
-        result = batch.step(executed.reshape(step.size, *executed.shape[len(lead) :]))
-        _check_finite(result, step.reshape(-1))
-        result = Step(*(x.reshape(*lead, *x.shape[1:]) for x in result))
-        ended = result.terminated | result.truncated
-        now = Rollout(obs, action, result.reward, result.next_obs, result.terminated, result.truncated, step)
-        if fields is None:
-            fields = Rollout(*(np.empty((len(keys), *x.shape), x.dtype) for x in now))
-        for field, value in zip(fields, now, strict=True):
-            field[t] = value
+        action, executed, carry = act(obs, step == 0, carry, keys, np.int32(t))
+        action, executed = jax.tree.map(np.asarray, (action, executed))
+        answer = batch.step(jax.tree.map(lambda x: x.reshape(step.size, *x.shape[len(lead) :]), executed))
+        _check_finite(answer, step.reshape(-1))
+        answer = Step(*_laid_out(tuple(answer), lead))
+        ended = answer.terminated | answer.truncated
+        now = Transition(
+            obs, action, answer.next_obs, answer.reward, answer.terminated, answer.truncated, step
+        )
+        if columns is None:
+            columns = jax.tree.map(lambda x: np.empty((len(keys), *x.shape), x.dtype), now)
+        for column, value in zip(jax.tree.leaves(columns), jax.tree.leaves(now), strict=True):
+            column[t] = value
         step = np.where(ended, 0, step + 1).astype(np.int32)
-        obs, filled = result.obs, t + 1
-        if enough(result):
+        obs, filled = answer.obs, t + 1
+        if enough(answer):
             break
-    return Actors(None, obs, step, actors.episode_return), Rollout(*(field[:filled] for field in fields))
+    return EnvState(None, obs, step, carry), jax.tree.map(lambda column: column[:filled], columns)
 
 
-def _check_finite(result: Step, step: np.ndarray) -> None:
-    for name, values in (("observed", result.next_obs), ("paid", result.reward)):
+def _check_finite(answer: Step, step: np.ndarray) -> None:
+    arrays = [("observed", x) for x in jax.tree.leaves(answer.next_obs)] + [("rewarded", answer.reward)]
+    for name, values in arrays:
         if np.isfinite(values).all():
             continue
         which = tuple(np.argwhere(~np.isfinite(values))[0])
@@ -119,7 +132,7 @@ def _check_finite(result: Step, step: np.ndarray) -> None:
 
 
 def episode_statistics(
-    episode_return: Float[Array, "B"], rollout: Rollout
+    episode_return: Float[Array, "B"], rollout: Transition
 ) -> tuple[Float[Array, "B"], Metrics]:
     """True return so far of the episodes still running, and means over those that ended in the rollout.
 
@@ -148,7 +161,7 @@ def episode_statistics(
 class Episodes(NamedTuple):
     """Complete episodes, one in each column; steps after the end are not `alive`."""
 
-    rollout: Rollout
+    rollout: Transition
     alive: Bool[Array, "T N"]
 
     @property
@@ -162,27 +175,27 @@ class Episodes(NamedTuple):
         return np.asarray(self.alive).sum(axis=0)
 
 
-def play_native(env: NativeEnv, act: Act, episodes: int, key: Key[Array, ""]) -> Episodes:
+def play_native(env: NativeEnv, act: Act, episodes: int, carry: Carry, key: Key[Array, ""]) -> Episodes:
     """The first episode of each of `episodes` fresh environments (no bias towards short ones)."""
     key_start, key_play = jax.random.split(key)
-    actors = start_native(env, episodes, key_start)
-    _, rollout = collect_native(env, act, actors, env.spec.time_limit, key_play)
+    state = start_native(env, episodes, carry, key_start)
+    _, rollout = collect_native(env, act, state, env.spec.time_limit, key_play)
     ended = (rollout.terminated | rollout.truncated).astype(jnp.int32)
     return Episodes(rollout, jnp.cumsum(ended, axis=0) - ended == 0)
 
 
 def play_host(
-    batch: HostBatch, act: HostAct, seeds: np.ndarray, time_limit: int, key: Key[Array, ""]
+    batch: HostBatch, act: HostAct, seeds: np.ndarray, time_limit: int, carry: Carry, key: Key[Array, ""]
 ) -> Episodes:
     """The first episode of each environment of `batch`, one for each of `seeds` [N]."""
     alive = np.ones(len(seeds), bool)
     masks = []
 
-    def all_ended(result: Step) -> bool:
+    def all_ended(answer: Step) -> bool:
         masks.append(alive.copy())
-        np.logical_and(alive, ~(result.terminated | result.truncated), out=alive)
+        np.logical_and(alive, ~(answer.terminated | answer.truncated), out=alive)
         return not alive.any()
 
     keys = action_keys(key, time_limit)
-    _, rollout = collect_host(batch, act, start_host(batch, seeds), keys, all_ended)
+    _, rollout = collect_host(batch, act, start_host(batch, seeds, carry), keys, all_ended)
     return Episodes(rollout, np.stack(masks))

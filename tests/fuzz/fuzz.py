@@ -55,13 +55,12 @@ class Hang(BaseException):
 
 
 def demonstrations() -> Demonstrations:
-    """Three short episodes with floats for actions."""
+    """Three short episodes with floats for actions; of one it is unknown where the last action led."""
     rng = np.random.default_rng(0)
-    episodes = [(rng.normal(size=(n, 2)), rng.uniform(-1, 1, (n, 1))) for n in (3, 1, 4)]
-    found = Demonstrations.from_episodes(
+    episodes = [(rng.normal(size=(n + (n != 1), 2)), rng.uniform(-1, 1, (n, 1))) for n in (3, 1, 4)]
+    return Demonstrations.from_episodes(
         episodes, terminated=[True, False, True], returns=[1.5, np.nan, -2.0], env_id="Pendulum-v1"
     )
-    return found.subsample(1, rng)
 
 
 def discrete() -> Demonstrations:
@@ -106,7 +105,7 @@ def originals(folder: Path) -> dict[str, list[tuple[Path, list[str]]]]:
         cases[-1][0].mkdir(parents=True)
         return cases[-1][0]
 
-    for given in (demonstrations(), discrete()):
+    for given in (demonstrations(), discrete(), demonstrations().subsample(2, np.random.default_rng(0))):
         save(given, new("npz", "demos.npz") / "demos.npz")
         save(given, new("json", "demos.json") / "demos.json")
         save(given, new("minari", "demos/metadata.json", "demos/main_data.hdf5") / "demos")
@@ -114,6 +113,8 @@ def originals(folder: Path) -> dict[str, list[tuple[Path, list[str]]]]:
         save(given, below / "data")
         metadata = json.loads((below / "data/metadata.json").read_text()) | {"dataset_id": "tests/b-v0"}
         (below / "data/metadata.json").write_text(json.dumps(metadata))
+    states = Demonstrations.from_episodes([([[0.5, 1.0]] * 4, None)], terminated=True)
+    save(states, new("npz", "demos.npz") / "demos.npz")
     for box in (False, True):
         one = new("policy", "policy.safetensors", "policy.json")
         save_policies(policies(box), one / "policy.safetensors")

@@ -1,5 +1,7 @@
 """Demonstrations as occupancy measures."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,13 @@ def test_observations_that_are_no_state_are_told():
         states_of(mdp, of([[1, 0, 0], [0.5, 0.5, 0]]))
     with pytest.raises(ImitaxError, match="pair 0 holds no state"):
         states_of(mdp, of([[3]]))
+
+
+def test_states_alone_are_refused():
+    mdp = gridworld(["S.G"])
+    shown = replace(demonstrations([0, 0, 1], [1, 1, 1], mdp), actions=None)
+    with pytest.raises(ImitaxError, match=r"^An exact method needs actions"):
+        empirical_occupancy(mdp, shown)
 
 
 def test_subsampled_demonstrations_are_refused(rng):

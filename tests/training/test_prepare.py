@@ -1,5 +1,7 @@
 """What a run is given: which demonstrations it uses, and what stops it before anything is compiled."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,14 @@ def test_the_first_trajectories_are_chosen_and_subsampled_with_the_seed_of_the_r
 def test_imitation_without_demonstrations_is_refused(method):
     with pytest.raises(ImitaxError, match="learns from demonstrations"):
         prepare(make_config(method, ENV), make(ENV), None)
+
+
+@pytest.mark.parametrize("method", ["bc", "gail"])
+def test_states_alone_are_refused_by_methods_that_learn_from_actions(method):
+    states = replace(episodes(3), actions=None)
+    with pytest.raises(ImitaxError, match=f"^Method '{method}' needs actions, but these demonstrations hold"):
+        prepare(make_config(method, ENV), make(ENV), states)
+    assert prepare(make_config("rl", ENV), make(ENV), states) is not None
 
 
 @pytest.mark.parametrize("method", ["rl", "constant"])

@@ -1,20 +1,19 @@
 """The environment's own reward: the loop with this model is plain reinforcement learning."""
 
-from dataclasses import dataclass
-
+from imitax.core.settings import settings
 from imitax.types import EnvSpec, RewardModel
 
 
-@dataclass(frozen=True)
-class EnvironmentConfig:
+@settings
+class TrueRewardConfig:
     """The true reward has no settings."""
 
 
-def environment(spec: EnvSpec, config: EnvironmentConfig = EnvironmentConfig()) -> RewardModel:
+def true_reward(spec: EnvSpec, config: TrueRewardConfig = TrueRewardConfig()) -> RewardModel:
     """The true reward, undiscounted and unscaled; the only model that reads it."""
     del spec, config
     return RewardModel(
         init=lambda key: (),
-        update=lambda state, expert, rollout, key: (state, {}),
-        reward=lambda state, rollout: rollout.reward,
+        update=lambda state, expert, policy, key: (state, {}),
+        reward=lambda state, t: t.reward,
     )

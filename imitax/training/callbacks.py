@@ -1,0 +1,55 @@
+"""What happens after every iteration besides training: progress, logging, checkpoints, samples, early stops."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from imitax.training.rollout import EnvState
+from imitax.types import Learner, Transition
+
+History = list[dict[str, np.ndarray]]  # metrics [S] of every iteration
+
+
+class LoopState(NamedTuple):
+    """What the next iteration depends on, besides settings, demonstrations and the number of the iteration.
+
+    Every leaf has a leading seed axis. Random numbers follow from seed and iteration, so no key is in here.
+    """
+
+    learner: Learner
+    envs: EnvState | None  # None where environments cannot be resumed
+    episode_return: np.ndarray  # [S, B]; true reward so far in the episodes that are running
+
+
+class Moment(NamedTuple):
+    """An iteration that has just ended."""
+
+    iteration: int  # from 0
+    iterations: int  # of the run
+    metrics: dict[str, np.ndarray]  # name -> [S]
+    rollout: Transition | None = None  # [S, T, B]; None outside the loop
+    state: LoopState | None = None  # None outside the loop
+    history: History = []  # metrics of all iterations so far
+
+
+Callback = Callable[[Moment], None]  # may raise to stop the run
+Restore = Callable[[LoopState], tuple[LoopState, History] | None]  # from the shapes; None: begin anew
+
+
+def select_seeds(moment: Moment, seeds: slice) -> Moment:
+    """The moment as a run of these seeds alone sees it."""
+
+    def rows(tree):
+        import jax
+
+        return jax.tree.map(lambda x: x[seeds], tree)
+
+    return Moment(
+        moment.iteration,
+        moment.iterations,
+        rows(moment.metrics),
+        rows(moment.rollout),
+        rows(moment.state),
+        [rows(metrics) for metrics in moment.history],
+    )
