@@ -8,6 +8,7 @@ command runs, not before.
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -19,6 +20,7 @@ from imitax.errors import ImitaxError
 if TYPE_CHECKING:
     from imitax.cli.terminal import Verbosity
     from imitax.envs.base import Env
+    from imitax.training.callbacks import Callback
     from imitax.training.config import RunConfig
 
 
@@ -111,8 +113,8 @@ class TrainingOptions:
 
     def config(self, method: str, environment: EnvironmentOptions, **fields) -> "RunConfig":
         """The configuration of a run of `method`; `fields` are those of `make_config`."""
-        from imitax.runs.folder import overrides
         from imitax.training.config import make_config, parse_assignments
+        from imitax.training.train import overrides
 
         assignments = parse_assignments([text for texts in self.set for text in texts])
         return make_config(
@@ -131,6 +133,13 @@ class TrainingOptions:
 Environment = OmitArgPrefixes[EnvironmentOptions]
 Output = OmitArgPrefixes[OutputOptions]
 Training = OmitArgPrefixes[TrainingOptions]
+
+
+def callbacks_of(bar: Callable[..., None] | None) -> "list[Callback]":
+    """The callbacks of a run: the live table's, if there is one."""
+    if bar is None:
+        return []
+    return [lambda moment: bar(moment.iteration, moment.iterations, moment.metrics)]
 
 
 def answer(data, as_json: bool, text: str = "") -> None:

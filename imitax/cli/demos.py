@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
-from imitax.cli.common import EnvId, Environment, answer
+from imitax.cli.common import EnvId, Environment, answer, callbacks_of
 
 if TYPE_CHECKING:
     from imitax.envs.base import Env
     from imitax.formats.minari_list import Dataset
     from imitax.policies.external import Expert
-    from imitax.policies.policy import Policy
+    from imitax.policies.policy import TrainedPolicy
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,13 @@ class ExpertOptions:
     temperature: float = 0.0
     """Set the entropy weight of an exact solution; 0 gives the best policy."""
 
-    def load(self, env: "Env", deterministic: bool) -> "Policy | Expert":
+    def load(self, env: "Env", deterministic: bool) -> "TrainedPolicy | Expert":
         """The expert, trained or solved if none is named."""
         from imitax.cli.terminal import live_bar
+        from imitax.experts.exact import exact_expert
         from imitax.policies.external import function_of, stable_baselines3
-        from imitax.runs.folder import load_policy, train
-        from imitax.training.planning import exact_expert
+        from imitax.runs.folder import load_policy
+        from imitax.training.train import train
 
         kind, _, name = (self.policy or "").partition(":")
         if kind == "sb3":
@@ -74,8 +75,8 @@ class ExpertOptions:
             return load_policy(Path(self.policy))
         if env.model is not None:
             return exact_expert(env, self.temperature)
-        with live_bar("expert") as progress:
-            return train("rl", env, progress=progress).policy
+        with live_bar("expert") as bar:
+            return train("rl", env, callbacks=callbacks_of(bar)).policy
 
 
 @dataclass(frozen=True)

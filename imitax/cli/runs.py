@@ -12,7 +12,7 @@ from imitax.errors import ImitaxError
 if TYPE_CHECKING:
     import numpy as np
 
-    from imitax.policies.policy import Policy
+    from imitax.policies.policy import TrainedPolicy
     from imitax.runs.folder import Run
 
 
@@ -158,7 +158,7 @@ class Export:
         answer({"file": str(self.out)} | check._asdict(), self.json, text)
 
 
-def _observations(run: "Run", policy: "Policy") -> "np.ndarray | None":
+def _observations(run: "Run", policy: "TrainedPolicy") -> "np.ndarray | None":
     """Observations [N, O] of two episodes; None where the environment is not installed."""
     from imitax.training.evaluation import record
 

@@ -20,6 +20,7 @@ from imitax.cli.common import (
     TrainingOptions,
     add_report,
     answer,
+    callbacks_of,
 )
 from imitax.errors import ImitaxError
 
@@ -111,8 +112,9 @@ class Resume:
         from imitax.runs.loggers import make_loggers
 
         loggers = make_loggers(self.log, self.run, resumed=True)
-        with live_bar(self.run.name, None, verbosity) as progress:
-            _, summary = resume(self.run, self.iterations, progress=progress, loggers=loggers)
+        with live_bar(self.run.name, None, verbosity) as bar:
+            callbacks = callbacks_of(bar)
+            _, summary = resume(self.run, self.iterations, callbacks=callbacks, loggers=loggers)
         (self.run / "report.html").unlink(missing_ok=True)  # it describes the run before
         _print_summary(self.run, summary, self.output)
 
@@ -128,8 +130,9 @@ def _train(
     """Train, write the run folder and print the summary; `fields` are those of `make_config`."""
     verbosity = output.verbosity  # a contradiction is refused before JAX is imported
     from imitax.cli.terminal import Verbosity, live_bar, print_settings
-    from imitax.runs.folder import default_folder, train_to_folder
-    from imitax.runs.loggers import Logging, make_loggers
+    from imitax.runs.folder import FolderOptions, default_folder, train_to_folder
+    from imitax.runs.loggers import make_loggers
+    from imitax.training.logging import Logging
 
     fields |= {"trajectories": data.trajectories, "subsample": data.subsample}
     config = training.config(method, environment, **fields)
@@ -139,21 +142,14 @@ def _train(
     loggers = make_loggers(training.log, path)
     if verbosity == Verbosity.VERBOSE:
         print_settings(config)
+    options = FolderOptions(training.episodes, data.demos, training.checkpoint_every)
     with (
         live_bar(method, config.iteration_steps, verbosity, config.seed) as bar,
-        Logging(loggers, config, bar) as progress,
+        Logging(loggers, config) as log,
     ):
-        _, summary = train_to_folder(
-            config,
-            env,
-            demonstrations,
-            path,
-            training.episodes,
-            progress=progress,
-            source=data.demos,
-            checkpoint_every=training.checkpoint_every,
-        )
-        progress.evaluation(summary)
+        callbacks = [*callbacks_of(bar), log]
+        _, summary = train_to_folder(config, env, demonstrations, path, options, callbacks)
+        log.evaluation(summary)
     _print_summary(path, summary, output)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from imitax import formats
 from imitax.experts.demonstrate import load_demonstrations
-from imitax.runs import folder as runs
+from imitax.runs.folder import load_policy
 
 
 @pytest.mark.parametrize("format, suffix", [("npz", ".npz"), ("json", ".json"), ("minari", "")])
@@ -37,11 +37,11 @@ def test_make_inspect_and_convert(trained, read, tmp_path, format, suffix):
 def test_make_trains_an_expert_if_none_is_named(trained, read, monkeypatch):
     calls = []
 
-    def train(method, env, progress):
+    def train(method, env, callbacks):
         calls.append((method, env.spec.id))
-        return SimpleNamespace(policy=runs.load_policy(trained("expert")[0]))
+        return SimpleNamespace(policy=load_policy(trained("expert")[0]))
 
-    monkeypatch.setattr(runs, "train", train)
+    monkeypatch.setattr("imitax.training.train.train", train)
     command = "demos make Acrobot-v1 --trajectories 2 --deterministic --seed 5"
     description = read(*command.split())
     assert calls == [("rl", "Acrobot-v1")]

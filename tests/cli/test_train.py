@@ -12,7 +12,7 @@ import pytest
 from imitax import formats
 from imitax.envs import make
 from imitax.experts.demonstrate import load_demonstrations
-from imitax.policies.policy import save_policies
+from imitax.policies.storage import save_policies
 from imitax.runs.command import repeat_command
 from imitax.runs.read import read_run
 from imitax.runs.samples import load_visits
