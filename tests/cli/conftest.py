@@ -14,7 +14,7 @@ from imitax import cli
 from imitax.report import animation
 
 # Compiling is nearly all of the time these tests take, so the runs share sizes, seeds and episodes.
-_SIZE = "--seeds 2 --iterations 2 --steps 64 --episodes 2 --set loop.envs=4 agent.hidden=8"
+_SIZE = "--seeds 2 --iterations 2 --steps 64 --episodes 2 --set loop.max_envs=4 agent.hidden=8"
 _ONE = f"Acrobot-v1 --demos Acrobot-v1/1 {_SIZE}"
 _FOUR = "Acrobot-v1 --demos Acrobot-v1/4"
 RUNS = {

@@ -10,7 +10,7 @@ from imitax.runs import folder as runs
 from imitax.studies import acrobot, quickstart
 from imitax.training.config import make_config
 
-SMALL = {"loop.steps": 64, "loop.envs": 4, "agent.hidden": (8,)}  # programs of the trained runs
+SMALL = {"loop.env_steps": 64, "loop.max_envs": 4, "agent.hidden": (8,)}  # programs of the trained runs
 
 
 def times(folder):

@@ -6,7 +6,7 @@ def test_methods(imitax, read):
     assert listing["presets"] == ["original", "paper"]
     assert listing["method gail"]["settings"]["reward.learning_rate"]["default"] == 0.003
     assert listing["agent ppo"]["settings"]["agent.hidden"]["default"] == [100, 100]
-    assert listing["loop"]["settings"]["loop.steps"]["default"] == 5120
+    assert listing["loop"]["settings"]["loop.env_steps"]["default"] == 5120
     for title, entry in listing.items():
         for key in entry["settings"] if title != "presets" else ():
             assert key in text
