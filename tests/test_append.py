@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from imitax import formats
 from imitax.demonstrations import Demonstrations
 from imitax.errors import ImitaxError
+from imitax.files import write
 from imitax.formats import append, load, load_to_append, save
 from imitax.types import Box, Discrete, EnvSpec
 
@@ -107,7 +107,7 @@ def test_a_failure_to_write_leaves_the_file_as_it_was(tmp_path, monkeypatch):
     def full(path):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(formats, "_to_disk", full)
+    monkeypatch.setattr(write.os, "fsync", full)
     with pytest.raises(ImitaxError, match="No space left"):
         append(episode(1.0), tmp_path / "mine.npz", SPEC)
     assert (tmp_path / "mine.npz").read_bytes() == before and names(tmp_path) == ["mine.npz"]

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # The house, from the ground up: a layer may import itself, `errors`, and the layers of the rows above its own.
 HOUSE = (
     ("errors",),
-    ("types", "files", "stats", "presets", "data"),
+    ("types", "findings", "catalogue", "files", "stats", "presets", "data"),
     ("core",),
     ("networks", "demonstrations"),
     ("tabular",),
@@ -25,6 +25,8 @@ HOUSE = (
 # Layers that need less than the rows above them offer.
 ONLY = {
     "types": (),
+    "findings": (),
+    "catalogue": (),
     "files": (),
     "stats": ("files",),
     "networks": ("types", "core"),
@@ -32,7 +34,7 @@ ONLY = {
     "policies": ("types", "files", "core", "networks"),
     "rewards": ("types", "core", "networks"),
     "agents": ("types", "core", "networks"),
-    "doctor": ("files", "stats", "core", "envs"),
+    "doctor": ("findings", "files", "stats", "core", "envs"),
     "recording": ("types", "core", "files", "demonstrations", "formats", "envs"),
 }
 # Rooms of one row that stand on one another.
@@ -77,6 +79,8 @@ MAY_USE = {
 
 # Rooms that work where JAX cannot be imported, but for the modules named beside them.
 WITHOUT_JAX = {
+    "findings": (),
+    "catalogue": (),
     "files": (),
     "stats": (),
     "data": (),

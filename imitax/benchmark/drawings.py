@@ -4,7 +4,8 @@ import numpy as np
 
 from imitax.benchmark.grid import CLASSIC, FORMS, METHODS, PLANS
 from imitax.benchmark.summary import Summary
-from imitax.benchmark.views import TITLES, ablation, by_count, controls, score_groups
+from imitax.benchmark.views import ablation, by_count, controls, score_groups
+from imitax.catalogue import method_title
 from imitax.stats import figures
 from imitax.stats.estimates import performance_profile, profile_band
 
@@ -24,7 +25,7 @@ def draw_trajectories(summary: Summary, agent: str):
             x = list(entries)
             low, high = zip(*(entry["interval"] for entry in entries.values()), strict=True)
             middle = [entry["score"] for entry in entries.values()]
-            axis.plot(x, middle, "o-", color=colour, markersize=4, label=TITLES[method])
+            axis.plot(x, middle, "o-", color=colour, markersize=4, label=method_title(method))
             axis.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
             paper = {count: entry["paper"]["score"] for count, entry in entries.items() if "paper" in entry}
             label = "the paper's mean" if method == METHODS[-1] else None
@@ -50,7 +51,9 @@ def draw_profiles(summary: Summary, agent: str):
     for method, colour in zip(METHODS, figures.COLOURS, strict=False):
         groups = score_groups(summary, method, agent)
         if groups:
-            axis.plot(thresholds, performance_profile(groups, thresholds), color=colour, label=TITLES[method])
+            axis.plot(
+                thresholds, performance_profile(groups, thresholds), color=colour, label=method_title(method)
+            )
             axis.fill_between(
                 thresholds, *profile_band(groups, thresholds), color=colour, alpha=0.18, linewidth=0
             )

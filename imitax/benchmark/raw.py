@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from imitax.errors import ImitaxError, brief_text
-from imitax.files.read import check_file, is_number, one_line, parse_json
+from imitax.errors import ImitaxError, brief, brief_text, one_line
+from imitax.files.read import check_file, is_number, parse_json
+from imitax.files.write import finite
 
 Line = dict[str, Any]
 Results = dict[str, dict[int, Line]]  # name of the cell -> seed -> line
@@ -69,23 +70,24 @@ def append(path: Path, lines: Iterable[Line]) -> None:
 
 def plain(values) -> list:
     """Numbers as short JSON: integers where they are, two decimals, null for NaN."""
-    rounded = (round(float(value), 2) for value in values)
-    return [None if x != x else int(x) if x == int(x) else x for x in rounded]
+    rounded = finite([round(float(value), 2) for value in values])
+    return [int(x) if x is not None and x == int(x) else x for x in rounded]
 
 
 def _check(text: bytes, where: str) -> Line:
+    excerpt = brief_text(text[:400].decode(errors="replace"))
     try:
         line = parse_json(text)
     except ValueError as error:
-        raise ImitaxError(f"{where}: expected a JSON object, found '{_brief(text)}'.") from error
+        raise ImitaxError(f"{where}: expected a JSON object, found '{excerpt}'.") from error
     if not isinstance(line, dict):
-        raise ImitaxError(f"{where}: expected a JSON object, found '{_brief(text)}'.")
+        raise ImitaxError(f"{where}: expected a JSON object, found '{excerpt}'.")
     for name, kind in _KINDS.items():
         if name not in line:
             raise ImitaxError(f"{where}: has no '{name}', expected a line of raw results.")
         odd = isinstance(line[name], int | float) and not is_number(line[name])
         if not isinstance(line[name], kind) or odd:
-            raise ImitaxError(f"{where}: '{name}' is {line[name]!r:.60}, expected {_expected(kind)}.")
+            raise ImitaxError(f"{where}: '{name}' is {brief(line[name])}, expected {_expected(kind)}.")
     for name in ("deterministic", "sampled"):
         if not all(map(is_number, line[name])):
             raise ImitaxError(f"{where}: '{name}' holds something else than numbers.")
@@ -99,8 +101,3 @@ def _check(text: bytes, where: str) -> Line:
 def _expected(kind) -> str:
     kinds = kind if isinstance(kind, tuple) else (kind,)
     return " or ".join("null" if k is type(None) else k.__name__ for k in kinds)
-
-
-def _brief(text: bytes) -> str:
-    shown = text[:40].decode(errors="replace")
-    return brief_text(shown + ("…" if len(text) > 40 else ""))

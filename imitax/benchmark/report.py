@@ -9,6 +9,7 @@ from imitax.benchmark.raw import read
 from imitax.benchmark.summary import Summary, summarise
 from imitax.benchmark.tables import all_tables
 from imitax.errors import ImitaxError
+from imitax.files.write import write_text
 from imitax.stats import figures
 
 
@@ -23,8 +24,8 @@ def write_report(folder: Path, limit: str) -> Summary:
     if not results:
         raise ImitaxError(f"File '{path}' holds no raw results: run the benchmark first.")
     summary = summarise(list(all_cells().values()), results)
-    (folder / f"{limit}.md").write_text(all_tables(summary))
-    (folder / f"{limit}.json").write_text(json.dumps(summary, indent=1) + "\n")
+    write_text(folder / f"{limit}.md", all_tables(summary))
+    write_text(folder / f"{limit}.json", json.dumps(summary, indent=1) + "\n")
     (folder / "figures").mkdir(exist_ok=True)
     for agent in AGENTS:
         for name, draw in drawings.FIGURES.items():

@@ -22,13 +22,7 @@ from imitax.methods.registry import default_settings, find_method
 from imitax.policies.storage import save_policies
 from imitax.runs.provenance import versions
 from imitax.training.config import RunConfig, make_config
-from imitax.training.evaluation import (
-    evaluate,
-    evaluate_random,
-    record,
-    record_constant,
-    record_random,
-)
+from imitax.training.evaluation import evaluate, evaluate_random, record, record_constant, record_random
 from imitax.training.fit import Training, fit
 
 Report = Callable[[Cell, list[raw.Line]], None]

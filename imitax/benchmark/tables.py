@@ -4,12 +4,9 @@ import numpy as np
 
 from imitax.benchmark.grid import AGENTS, CLASSIC, FORMS, METHODS, PLANS
 from imitax.benchmark.summary import LEARNT, Summary
-from imitax.benchmark.views import TITLES, ablation, by_count, controls, score_groups
-from imitax.stats.estimates import (
-    interquartile_mean,
-    probability_of_improvement,
-    stratified_interval,
-)
+from imitax.benchmark.views import ablation, by_count, controls, score_groups
+from imitax.catalogue import method_title
+from imitax.stats.estimates import interquartile_mean, probability_of_improvement, stratified_interval
 
 Table = list[str]  # lines; none if there is nothing to show
 
@@ -68,7 +65,9 @@ def _main_table(summary: Summary, env: str, agent: str) -> Table:
             if entry is not None:
                 paper = entry.get("paper")
                 score = "" if paper is None else f"{paper['score']:.2f}"
-                rows.append(_row(count, TITLES[method], _spread(paper), _spread(entry), score, _score(entry)))
+                rows.append(
+                    _row(count, method_title(method), _spread(paper), _spread(entry), score, _score(entry))
+                )
     return lines + rows if rows else []
 
 
@@ -85,7 +84,13 @@ def _over_all(summary: Summary, agent: str) -> Table:
         least = min(float(interquartile_mean(group)) for group in groups)
         score = f"{middle:.3f} [{low:.3f}, {high:.3f}]"
         rows.append(
-            _row(TITLES[method], score, len(groups), f"{least:.2f}", _gail_is_better(summary, method, agent))
+            _row(
+                method_title(method),
+                score,
+                len(groups),
+                f"{least:.2f}",
+                _gail_is_better(summary, method, agent),
+            )
         )
     return lines + rows if len(rows) > 1 else []
 

@@ -5,7 +5,6 @@ import numpy as np
 from imitax.benchmark.grid import JUNK, PLANS
 from imitax.benchmark.summary import Summary
 
-TITLES = {"bc": "behaviour cloning", "fem": "FEM", "gtal": "GTAL", "gail": "GAIL"}
 CONTROLS = (
     ("GAIL, expert's demonstrations", "gail", None),  # as many as are compared
     ("constant reward", "constant", ""),

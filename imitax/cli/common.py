@@ -152,11 +152,10 @@ def add_report(runs: list[Path], folder: Path) -> str:
 
     The runs are what matters: a report that cannot be written is a message on stderr, not an error.
     """
-    from imitax.diagnosis.run import sentences
     from imitax.report.write import write_report
 
     try:
-        report = write_report(runs, folder / "report.html", diagnosis=sentences)
+        report = write_report(runs, folder / "report.html")
     except (ImitaxError, OSError) as error:
         print(f"imitax: no report was written: {error}", file=sys.stderr)
         return ""

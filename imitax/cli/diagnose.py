@@ -28,7 +28,7 @@ class Diagnose:
             return answer([finding._asdict() for finding in findings], True)
         for finding in findings:
             print(f"{finding.severity.upper()}  {finding.title}")
-            print(f"  {finding.numbers}\n  Try: {finding.advice}")
+            print(f"  {finding.evidence}\n  Try: {finding.advice}")
         if not run.summary:
             print(f"The run is not finished: {len(run.iterations)} iterations, no score yet.")
         checks = ", ".join(check.__name__.replace("_", " ") for check in CHECKS)

@@ -97,10 +97,9 @@ class Report:
     """Print the file's name and size as JSON."""
 
     def __call__(self) -> None:
-        from imitax.diagnosis.run import sentences
         from imitax.report.write import write_report
 
-        result = write_report(list(self.runs), self.out, self.still, sentences)
+        result = write_report(list(self.runs), self.out, self.still)
         text = f"Written to {result['file']} ({result['bytes'] / 1e6:.1f} MB)"
         answer(result, self.json, text)
 
@@ -121,7 +120,7 @@ class Export:
     """Print the file and the results of the check as JSON."""
 
     def __call__(self) -> None:
-        from imitax.policies.onnx import new_file
+        from imitax.files.write import new_file
         from imitax.runs.folder import load_run
 
         run = load_run(self.run)

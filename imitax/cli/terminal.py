@@ -1,4 +1,4 @@
-"""What a run looks like on a terminal: a live table on stderr while it trains, tables on stdout after it.
+"""A run on a terminal: a live table on stderr while it trains, tables on stdout at the end.
 
 Colours follow NO_COLOR and the terminal, through rich. Nothing here imports JAX.
 """
@@ -8,10 +8,11 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from imitax.stats.panels import COLUMNS, Column
 from imitax.stats.units import count, duration, size
 
 if TYPE_CHECKING:
@@ -23,60 +24,46 @@ if TYPE_CHECKING:
 
 
 class Verbosity(IntEnum):
-    """How much a command tells besides its result."""
+    """How much a command prints besides its result."""
 
     QUIET = 0  # nothing
-    NORMAL = 1  # one row for all seeds; ten lines where stderr is no terminal
+    NORMAL = 1  # one row for all seeds; ten lines if stderr is not a terminal
     VERBOSE = 2  # a row for each seed; a line for each iteration
 
 
-class Shown(NamedTuple):
-    """A metric in the live table."""
-
-    metric: str
-    heading: str
-    digits: int
-
-
-SHOWN = (
-    Shown("episode_return", "return", 1),
-    Shown("episode_length", "length", 0),
-    Shown("discriminator_accuracy", "D accuracy", 2),
-    Shown("validation_loss", "validation loss", 3),
-    Shown("feature_gap", "feature gap", 4),
-)
-_LEFT = ("meaning", "actions", "environment", "note")  # columns of words; the others hold figures
-_WIDTH = 100  # the live table is no wider than this
-_WINDOW = 30  # iterations that the rate is taken over
+_TEXT_COLUMNS = ("meaning", "actions", "environment", "note")  # the others hold numbers
+_MAX_WIDTH = 100  # of the live table
+_WINDOW = 30  # iterations over which the rate is measured
 
 
 class Meter:
-    """What a run has told so far: its last figures for each seed, its rate, the time that is left."""
+    """The progress of a run: the latest numbers of each seed, its rate, the time that is left."""
 
     def __init__(self, steps: int | None = None, seed: int = 0, clock: Callable[[], float] = time.monotonic):
         self.steps = steps  # environment steps of an iteration, for each seed
         self.seed = seed  # the first
-        self.done, self.total, self.seeds, self.over = 0, 0, 0, False
-        self.figures: dict[Shown, np.ndarray] = {}  # [S]
+        self.iteration, self.total = 0, 0  # iterations that are complete, and all
+        self.seeds, self.over = 0, False
+        self.latest: dict[Column, np.ndarray] = {}  # [S]
         self._clock, self._start = clock, clock()
         self._recent: deque[tuple[int, float]] = deque(maxlen=_WINDOW)
 
     def add(self, iteration: int, total: int, metrics: dict[str, np.ndarray]) -> None:
-        """One more iteration; a seed without a finished episode in it keeps its last figure."""
-        figures = dict(self.figures)
-        for shown in SHOWN:
-            if shown.metric in metrics:
-                new = np.atleast_1d(np.asarray(metrics[shown.metric], np.float64))
-                figures[shown] = np.where(np.isfinite(new), new, figures.get(shown, np.nan))
+        """One more iteration; a seed without a finished episode in it keeps its last number."""
+        latest = dict(self.latest)
+        for column in COLUMNS:
+            if column.metric in metrics:
+                new = np.atleast_1d(np.asarray(metrics[column.metric], np.float64))
+                latest[column] = np.where(np.isfinite(new), new, latest.get(column, np.nan))
         self.seeds = max((np.size(values) for values in metrics.values()), default=1)
         self._recent.append((iteration + 1, self._clock()))
-        # A drawing thread may look at any time: each is replaced whole, the one it asks for first last.
-        self.figures, self.total, self.done = figures, total, iteration + 1
+        # The drawing thread may read at any time: publish whole objects, what it reads first comes last.
+        self.latest, self.total, self.iteration = latest, total, iteration + 1
 
     @property
     def elapsed(self) -> float:
         """Seconds from the start to the last iteration, or to now."""
-        end = self._recent[-1][1] if self.done and self.done == self.total else self._clock()
+        end = self._recent[-1][1] if self.iteration and self.iteration == self.total else self._clock()
         return end - self._start
 
     @property
@@ -93,17 +80,17 @@ class Meter:
     @property
     def left(self) -> float | None:
         """Seconds until the last iteration."""
-        return self.pace and self.pace * (self.total - self.done)
+        return self.pace and self.pace * (self.total - self.iteration)
 
 
 @contextmanager
 def live_bar(
     label: str, steps: int | None = None, verbosity: Verbosity = Verbosity.NORMAL, seed: int = 0
 ) -> "Iterator[Progress | None]":
-    """A live table on stderr with the figures of the last iterations, fed by the `progress` it gives.
+    """A live table on stderr with the latest numbers, fed by the `progress` callback that it yields.
 
-    `steps`: environment steps of an iteration, for the rate; `seed`: the first one's name. Where stderr is
-    not a terminal, plain lines.
+    `steps`: environment steps of an iteration and seed, for the rate; `seed`: the first seed. Prints plain
+    lines if stderr is not a terminal.
     """
     if verbosity == Verbosity.QUIET:
         yield None
@@ -116,83 +103,88 @@ def live_bar(
     if console.is_interactive:
 
         def draw():
-            return _picture(label, meter, each_seed, min(console.width, _WIDTH))
+            return _picture(label, meter, each_seed, min(console.width, _MAX_WIDTH))
 
         # Drawn by its own thread, so that an iteration costs nothing. stdout is for the result alone.
         with Live(console=console, get_renderable=draw, redirect_stdout=False) as live:
             try:
                 yield meter.add
             finally:
-                meter.over, live.transient = True, not meter.done  # nothing is left of a run that was refused
+                meter.over = True
+                live.transient = not meter.iteration  # a run that was refused leaves no trace
         return
 
-    def tell(iteration: int, total: int, metrics: dict[str, np.ndarray]) -> None:
+    def print_progress(iteration: int, total: int, metrics: dict[str, np.ndarray]) -> None:
         meter.add(iteration, total, metrics)
-        if each_seed or meter.done % max(1, total // 10) == 0 or meter.done == total:
+        if each_seed or meter.iteration % max(1, total // 10) == 0 or meter.iteration == total:
             _print_line(console, label, meter, each_seed)
 
-    yield tell
+    yield print_progress
 
 
-def describe_figure(values: np.ndarray, digits: int) -> str:
-    """Mean and spread (standard deviation) over the seeds with a value; one seed has no spread."""
-    known = values[np.isfinite(values)]
-    if not known.size:
+def mean_and_spread(values: np.ndarray, digits: int) -> str:
+    """Mean and standard deviation over the seeds that have a value; of one seed, the value alone."""
+    numbers = values[np.isfinite(values)]
+    if not numbers.size:
         return "–"
-    spread = f" ± {known.std():.{digits}f}" if values.size > 1 else ""
-    return f"{known.mean():.{digits}f}{spread}"
+    spread = f" ± {numbers.std():.{digits}f}" if values.size > 1 else ""
+    return f"{numbers.mean():.{digits}f}{spread}"
 
 
 def _picture(label: str, meter: Meter, each_seed: bool, width: int):
-    """How far the run is, and below it its figures."""
+    """A progress bar, and the table of numbers below it."""
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
 
-    done, head = meter.done, Table.grid(padding=(0, 1))
-    bar = ProgressBar(meter.total if done else 100, done, width=max(10, width - 46), pulse=not done)
+    iteration, head = meter.iteration, Table.grid(padding=(0, 1))
+    total = meter.total if iteration else 100
+    bar = ProgressBar(total, iteration, width=max(10, width - 46), pulse=not iteration)
     name = f"[bold]{label:<13}"
-    if not done:
+    if not iteration:
         head.add_row(name, bar, f"compiling … {duration(meter.elapsed)}")
         return head
     left = meter.left
-    if done < meter.total:
+    if iteration < meter.total:
         when = f"{duration(left)} left" if left else ""
     else:
         when = f"[dim]{duration(meter.elapsed)}" if meter.over else "evaluating …"
-    head.add_row(name, bar, f"{done}/{meter.total}", when)
-    return Group(head, _figures(meter, each_seed)) if meter.figures else head
+    head.add_row(name, bar, f"{iteration}/{meter.total}", when)
+    return Group(head, _numbers(meter, each_seed)) if meter.latest else head
 
 
-def _figures(meter: Meter, each_seed: bool) -> "Table":
+def _numbers(meter: Meter, each_seed: bool) -> "Table":
     from rich.table import Table
 
-    figures, seeds, rate = meter.figures, meter.seeds, meter.rate
+    latest, seeds, rate = meter.latest, meter.seeds, meter.rate
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     table.add_column("", min_width=12)
     if meter.steps:
         table.add_column("steps/s", justify="right", min_width=7)
-    for shown in figures:
-        table.add_column(shown.heading, justify="right", min_width=8 if seeds == 1 else 14)
+    for column in latest:
+        table.add_column(column.heading, justify="right", min_width=8 if seeds == 1 else 14)
+
+    def cells(seeds: slice) -> list[str]:
+        return [mean_and_spread(values[seeds], column.digits) for column, values in latest.items()]
+
     if each_seed and seeds > 1:
         for index in range(seeds):
-            cells = [describe_figure(values[index : index + 1], s.digits) for s, values in figures.items()]
-            table.add_row(f"  seed {meter.seed + index}", *[""] * bool(meter.steps), *cells)
+            row = cells(slice(index, index + 1))
+            table.add_row(f"  seed {meter.seed + index}", *[""] * bool(meter.steps), *row)
     name = f"  seed {meter.seed}" if seeds == 1 else f"  {seeds} seeds"
-    cells = [describe_figure(values, s.digits) for s, values in figures.items()]
-    table.add_row(name, *[count(rate) if rate else "–"] * bool(meter.steps), *cells)
+    table.add_row(name, *[count(rate) if rate else "–"] * bool(meter.steps), *cells(slice(None)))
     return table
 
 
 def _print_line(console: "Console", label: str, meter: Meter, each_seed: bool) -> None:
-    parts = [f"{label}: {meter.done}/{meter.total}"]
+    parts = [f"{label}: {meter.iteration}/{meter.total}"]
     if meter.rate:
         parts.append(f"{count(meter.rate)} steps/s")
-    for shown, values in meter.figures.items():
-        text = describe_figure(values, shown.digits)
+    for column, values in meter.latest.items():
+        text = mean_and_spread(values, column.digits)
         if each_seed and values.size > 1:
-            text += " (" + " ".join(describe_figure(v, shown.digits) for v in values.reshape(-1, 1)) + ")"
-        parts.append(f"{shown.heading} {text}")
+            text += " (" + " ".join(mean_and_spread(v, column.digits) for v in values.reshape(-1, 1)) + ")"
+        parts.append(f"{column.heading} {text}")
     parts.append(f"{duration(meter.left)} left" if meter.left else duration(meter.elapsed))
     console.print("  ".join(parts), highlight=False, soft_wrap=True)
 
@@ -210,42 +202,43 @@ def print_settings(config: "RunConfig") -> None:
 
 
 def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """A table on stdout; the first column and meanings left, figures right."""
+    """A table on stdout; text is aligned to the left, numbers to the right."""
     from rich import box
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 or column in _LEFT else "right")
+        table.add_column(column, justify="left" if index == 0 or column in _TEXT_COLUMNS else "right")
     for row in rows:
         table.add_row(*row)
     _stdout().print(table)
 
 
-def print_findings(found: dict) -> None:
-    """What `doctor.examine` found, on stdout: facts, then findings with what to do."""
+def print_findings(examined: dict) -> None:
+    """The result of `doctor.examine` on stdout: facts, then findings with what to do."""
     from rich.markup import escape
     from rich.table import Table
 
     facts = Table.grid(padding=(0, 2))
-    for name, text in _facts(found):
+    for name, text in _facts(examined):
         facts.add_row(f"[bold]{name}", escape(text))
     findings = Table.grid(padding=(0, 2))
-    for entry in found["findings"]:
-        mark, colour = _MARKS[entry["state"]]
+    for entry in examined["findings"]:
+        mark, colour = _MARKS[entry["severity"]]
         advice = f"\n[bold]→[/bold] {escape(entry['advice'])}" if entry["advice"] else ""
-        findings.add_row(f"[{colour}]{mark}", f"[bold]{entry['name']}", escape(entry["found"]) + advice)
-    end = "[bold]Training can run here." if found["works"] else "[bold red]Training cannot run here."
+        findings.add_row(f"[{colour}]{mark}", f"[bold]{entry['title']}", escape(entry["evidence"]) + advice)
+    end = "[bold]Training can run here." if examined["works"] else "[bold red]Training cannot run here."
     _stdout().print(facts, "", findings, "", end, sep="\n", highlight=False)
 
 
-_MARKS = {"ok": ("✓", "green"), "note": ("·", "cyan"), "warning": ("!", "yellow"), "broken": ("✗", "red")}
+_MARKS = {"ok": ("✓", "green"), "note": ("·", "cyan"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
 
 
-def _facts(found: dict) -> Iterator[tuple[str, str]]:
-    machine, cache, renderers, minari = (found[key] for key in ("machine", "cache", "renderers", "minari"))
-    yield "versions", ", ".join(f"{name} {version or '–'}" for name, version in found["versions"].items())
-    for extra, packages in found["extras"].items():
+def _facts(facts: dict) -> Iterator[tuple[str, str]]:
+    """(name, text) of what `doctor.machine` has collected."""
+    machine, cache, renderers, minari = (facts[key] for key in ("machine", "cache", "renderers", "minari"))
+    yield "versions", ", ".join(f"{name} {version or '–'}" for name, version in facts["versions"].items())
+    for extra, packages in facts["extras"].items():
         have = ", ".join(f"{name} {version}" for name, version in packages.items() if version)
         lacks = [name for name, version in packages.items() if version is None]
         text = f"{', '.join(lacks)} missing: pip install 'imitax[{extra}]'" if lacks else have
@@ -264,7 +257,7 @@ def _stdout() -> "Console":
     from rich.console import Console
 
     console = Console()
-    # A pipe has no width; do not fold what a reader may want whole.
+    # A pipe has no width: do not wrap the lines.
     return console if console.is_terminal else Console(width=160)
 
 
@@ -279,7 +272,7 @@ def evaluation_cells(described: dict, score: float | None) -> list[str]:
 
 
 def print_reward(irl: dict) -> None:
-    """What inverse reinforcement learning found, means over seeds; returns are exact and discounted."""
+    """The result of inverse reinforcement learning, means over seeds; returns are exact and discounted."""
     rows = [
         [label, f"{float(np.mean(irl[key])):.4g}"]
         for key, label in (
@@ -291,11 +284,9 @@ def print_reward(irl: dict) -> None:
     ]
     title = f"Discounted return from the model, discount {irl['discount']:g}"
     print_table(title, ["policy", "return"], rows)
-    gap, alike = (
-        np.mean(irl["feature_gap"]),
-        np.mean([np.nan if x is None else x for x in irl["reward_correlation"]]),
-    )
+    gap = np.mean(irl["feature_gap"])
+    correlation = np.mean([np.nan if x is None else x for x in irl["reward_correlation"]])
     print(
         f"Largest gap in feature expectations {gap:.2g}; correlation of learnt and true reward, up to "
-        f"shaping and scale, {alike:.2f}."
+        f"shaping and scale, {correlation:.2f}."
     )

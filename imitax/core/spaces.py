@@ -18,8 +18,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Key, PyTree
 
 from imitax.core.distributions import categorical, diagonal_gaussian, independent_categoricals
-from imitax.errors import ImitaxError, brief_text
-from imitax.files.arrays import brief
+from imitax.errors import ImitaxError, brief, brief_text
 from imitax.types import (
     Box,
     Dict,

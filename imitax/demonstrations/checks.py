@@ -10,8 +10,8 @@ from jaxtyping import Float32, Float64, Int64
 
 from imitax.core.spaces import outside, range_text, row_form, size
 from imitax.demonstrations.order import UNKNOWN, default_steps, stretch_ends
-from imitax.errors import ImitaxError
-from imitax.files.arrays import as_array, as_float32, as_integers, brief, first_true
+from imitax.errors import ImitaxError, brief
+from imitax.files.arrays import as_array, as_float32, as_integers, first_true
 from imitax.types import EnvSpec
 
 Actions = Int64[np.ndarray, "N"] | Float32[np.ndarray, "N A"] | None

@@ -9,12 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float32
 
-from imitax.demonstrations.checks import (
-    Actions,
-    check_actions,
-    check_observations,
-    check_same_rows,
-)
+from imitax.demonstrations.checks import Actions, check_actions, check_observations, check_same_rows
 from imitax.errors import ImitaxError
 from imitax.files.arrays import as_array
 

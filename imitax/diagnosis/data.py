@@ -1,135 +1,175 @@
-"""Whether demonstrations can be of an environment: what training would only show after hours."""
+"""Whether demonstrations can come from an environment: faults that training would show only after hours."""
+
+from collections.abc import Callable
 
 import numpy as np
 
 from imitax.demonstrations import Demonstrations
 from imitax.diagnosis.dynamics import order, steps_of
-from imitax.diagnosis.findings import Finding
 from imitax.envs.base import Env
+from imitax.findings import Finding, worst_first
 from imitax.training.evaluation import record_random
 from imitax.types import Discrete, EnvSpec
 
 EPISODES = 50  # of the random policy
 FAR = 3.0  # ranges of the environment's first observations
-FEW = 5  # starts of demonstrations, for what only many can show
+FEW = 5  # episodes, below which their ends say little
+MAX_LISTED = 4  # dimensions with their numbers in a sentence
+MAX_NAMED = 8  # dimensions or actions in a sentence
 
 
 def check_data(demonstrations: Demonstrations, env: Env) -> list[Finding]:
-    """Findings from the demonstrations beside a few episodes of a random policy; problems first."""
+    """Findings about the demonstrations, compared with a few episodes of a random policy; problems first."""
     demonstrations.validate(env.spec)
     demonstrations.require_actions("This check")
-    found = findings(demonstrations, record_random(env, EPISODES), env.spec)
-    return sorted(found, key=lambda finding: ("problem", "warning", "note").index(finding.severity))
+    return worst_first(findings(demonstrations, record_random(env, EPISODES), env.spec))
 
 
-def findings(shown: Demonstrations, random: Demonstrations, spec: EnvSpec) -> list[Finding]:
-    """The same from what was recorded."""
-    checks = (_starts, _order, _duplicates, _returns, _ends, _constant, _actions)
-    return [finding for check in checks for finding in [check(shown, random, spec)] if finding]
+def findings(demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpec) -> list[Finding]:
+    """The same for episodes of a random policy that are given, in the order of the checks."""
+    results = (check(demonstrations, random, spec) for check in CHECKS)
+    return [finding for finding in results if finding is not None]
 
 
-def _starts(shown: Demonstrations, random: Demonstrations, spec: EnvSpec) -> Finding | None:
-    """Whoever acts, episodes begin alike: the first observation knows nothing of the policy."""
-    whole = shown.lengths == shown.episode_steps
-    first, begins = shown.observations[shown.starts[whole]], random.observations[random.starts]
+def starts(demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpec) -> Finding | None:
+    """First observations do not depend on the policy, so demonstrated ones must look like any others."""
+    complete = demonstrations.lengths == demonstrations.episode_steps
+    first = demonstrations.observations[demonstrations.starts[complete]]
     if not len(first):
         return None
-    low, high = begins.min(axis=0), begins.max(axis=0)
-    room = FAR * np.maximum(high - low, 1e-3 * np.maximum(1.0, abs(high)))
-    strange = np.flatnonzero(((first < low - room) | (first > high + room)).any(axis=0))
+    possible = random.observations[random.starts]
+    low, high = possible.min(axis=0), possible.max(axis=0)
+    margin = FAR * np.maximum(high - low, 1e-3 * np.maximum(1.0, abs(high)))
+    strange = np.flatnonzero(((first < low - margin) | (first > high + margin)).any(axis=0))
     if not len(strange):
         return None
-    told = "; ".join(
-        f"dimension {i}: {first[:, i].min():.3g} … {first[:, i].max():.3g}, the environment's "
+    ranges = "; ".join(
+        f"dimension {i}: {first[:, i].min():.3g} … {first[:, i].max():.3g}, in the environment "
         f"{low[i]:.3g} … {high[i]:.3g}"
-        for i in strange[:4]
+        for i in strange[:MAX_LISTED]
     )
     return Finding(
-        "problem", "Demonstrated episodes begin where the environment does not", f"{told}.",
-        "the same units, order and normalisation in both: raw observations, as the environment hands "
-        "them out.",
-    )  # fmt: skip
+        "problem",
+        "Demonstrated episodes start where the environment does not",
+        f"{ranges}.",
+        "the same units, order and normalisation in both: raw observations, as the environment returns them.",
+    )
 
 
-def _order(shown: Demonstrations, random: Demonstrations, spec: EnvSpec) -> Finding | None:
-    return order(steps_of(shown, spec), steps_of(random, spec))
+def column_order(demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpec) -> Finding | None:
+    """Columns of the observations that were exchanged; see `dynamics`."""
+    return order(steps_of(demonstrations, spec), steps_of(random, spec))
 
 
-def _duplicates(shown: Demonstrations, random: Demonstrations, spec: EnvSpec) -> Finding | None:
-    episodes = [(shown.observations[e].tobytes(), shown.actions[e].tobytes()) for e in shown.episodes()]
-    twice = len(episodes) - len(set(episodes))
-    if not twice or len(np.unique(random.observations[random.starts], axis=0)) == 1:
-        return None  # an environment that always begins alike may be played alike
+def duplicates(demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpec) -> Finding | None:
+    """Episodes that are equal, although the environment does not always start alike."""
+    episodes = [
+        (demonstrations.observations[pairs].tobytes(), demonstrations.actions[pairs].tobytes())
+        for pairs in demonstrations.episodes()
+    ]
+    count = len(episodes) - len(set(episodes))
+    if not count or len(np.unique(random.observations[random.starts], axis=0)) == 1:
+        return None  # where every episode starts alike, a good policy may repeat itself
     return Finding(
-        "warning", "Episodes are there twice", f"{twice} of {len(episodes)} repeat another one exactly.",
-        "leave them out: they count twice, and leak from training into validation.",
-    )  # fmt: skip
+        "warning",
+        "Duplicate episodes",
+        f"{count} of {len(episodes)} episodes {'repeats' if count == 1 else 'repeat'} another one exactly.",
+        "removing them: they count twice, and leak from training into validation.",
+    )
 
 
-def _returns(shown: Demonstrations, random: Demonstrations, spec: EnvSpec) -> Finding | None:
-    known = shown.returns[np.isfinite(shown.returns)]
-    if not len(known) or known.mean() > random.returns.mean():
+def returns(demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpec) -> Finding | None:
+    """The demonstrations return no more than a random policy."""
+    numbers = demonstrations.returns[np.isfinite(demonstrations.returns)]
+    if not len(numbers) or numbers.mean() > random.returns.mean():
         return None
     return Finding(
-        "warning", "The expert is no better than random",
-        f"it returns {known.mean():.1f} on average, a random policy {random.returns.mean():.1f}.",
-        "another expert, or the true reward of the same environment: a learner will be as good as what "
-        "it is shown.",
-    )  # fmt: skip
+        "warning",
+        "The expert is no better than random",
+        f"its mean return is {numbers.mean():.1f}, that of a random policy {random.returns.mean():.1f}.",
+        "another expert, or the true reward of the same environment: a learner becomes as good as its "
+        "demonstrations.",
+    )
 
 
-def _ends(shown: Demonstrations, random: Demonstrations, spec: EnvSpec) -> Finding | None:
-    at_limit = shown.episode_steps == spec.time_limit
-    early = ~shown.terminated & (shown.episode_steps < spec.time_limit)
+def ends(demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpec) -> Finding | None:
+    """Termination and truncation must fit the time limit."""
+    steps, terminated = demonstrations.episode_steps, demonstrations.terminated
+    early = ~terminated & (steps < spec.time_limit)
     if early.any():
         return Finding(
-            "warning", "Episodes end before the time limit without termination",
-            f"{early.sum()} of {len(shown)} were cut after {int(shown.episode_steps[early].min())} "
-            "steps or later, the limit is "
-            f"{spec.time_limit}.",
-            "the time limit that they were recorded with (--time-limit), or mark them as terminated if "
+            "warning",
+            "Episodes end before the time limit without termination",
+            f"{early.sum()} of {len(demonstrations)} were truncated, the shortest after "
+            f"{int(steps[early].min())} steps; the time limit is {spec.time_limit}.",
+            "the time limit that they were recorded with (--time-limit); or marking them as terminated if "
             "the task ended them.",
-        )  # fmt: skip
-    if len(shown) >= FEW and (at_limit & shown.terminated).all():
+        )
+    if len(demonstrations) >= FEW and ((steps == spec.time_limit) & terminated).all():
         return Finding(
-            "warning", "Every episode terminates at the time limit",
-            f"all {len(shown)} took {spec.time_limit} steps and are marked as terminated.",
-            "terminated only where the task ended the episode: a truncated state is worth what would "
-            "have come.",
-        )  # fmt: skip
+            "warning",
+            "Every episode terminates at the time limit",
+            f"all {len(demonstrations)} took {spec.time_limit} steps and are marked as terminated.",
+            "marking only those as terminated that the task ended: a truncated state keeps the value of "
+            "what would have followed.",
+        )
     return None
 
 
-def _constant(shown: Demonstrations, random: Demonstrations, spec: EnvSpec) -> Finding | None:
-    still = np.flatnonzero(
-        (np.ptp(shown.observations, axis=0) == 0) & (np.ptp(random.observations, axis=0) > 0)
+def constant_dimensions(
+    demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpec
+) -> Finding | None:
+    """Dimensions of the observations that alone give the expert away."""
+    constant = np.flatnonzero(
+        (np.ptp(demonstrations.observations, axis=0) == 0) & (np.ptp(random.observations, axis=0) > 0)
     )
     # One-hot states that the expert never visits are no surprise.
-    if not len(still) or set(np.unique(shown.observations)) <= {0.0, 1.0}:
+    if not len(constant) or set(np.unique(demonstrations.observations)) <= {0.0, 1.0}:
         return None
+    some = f"dimension{'s' * (len(constant) > 1)} {_listed(constant)}"
     return Finding(
-        "warning", "Dimensions that never change in the demonstrations",
-        f"{', '.join(map(str, still[:8]))} {'is' if len(still) == 1 else 'are'} constant there, but not "
-        "in the environment.",
-        "recording these dimensions; the discriminator can tell the expert by them alone.",
-    )  # fmt: skip
+        "warning",
+        "Dimensions that never change in the demonstrations",
+        f"{some} {'is' if len(constant) == 1 else 'are'} constant there, but not in the environment.",
+        "recording these dimensions; the discriminator can recognise the expert by them alone.",
+    )
 
 
-def _actions(shown: Demonstrations, random: Demonstrations, spec: EnvSpec) -> Finding | None:
+def actions(demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpec) -> Finding | None:
+    """Actions that never occur, or that are mostly extreme."""
     if isinstance(spec.action_space, Discrete):
-        never = sorted(set(range(spec.action_space.n)) - set(shown.actions.tolist()))
-        if not never:
+        absent = sorted(set(range(spec.action_space.n)) - set(demonstrations.actions.tolist()))
+        if not absent:
             return None
         return Finding(
-            "note", "Actions that are never shown", f"{', '.join(map(str, never[:8]))} of "
-            "{spec.action_space.n}.",
+            "note",
+            "Actions that never occur in the demonstrations",
+            f"action{'s' * (len(absent) > 1)} {_listed(absent)} of {spec.action_space.n} (counted from 0).",
             "nothing, if the task does not need them; otherwise more demonstrations.",
-        )  # fmt: skip
+        )
     low, high = np.array(spec.action_space.low), np.array(spec.action_space.high)
-    bounded = ((shown.actions <= low) | (shown.actions >= high)).mean()
-    if bounded < 0.5:
+    extreme = ((demonstrations.actions <= low) | (demonstrations.actions >= high)).mean()
+    if extreme < 0.5:
         return None
     return Finding(
-        "note", "Most demonstrated actions lie on a bound", f"{bounded:.0%} of the numbers.",
-        "nothing, if the expert really acts so; otherwise look at the scale of its actions.",
-    )  # fmt: skip
+        "note",
+        "Most demonstrated actions lie on a bound",
+        f"{extreme:.0%} of their numbers are the least or the greatest that the environment allows.",
+        "nothing, if the expert really acts like this; otherwise checking the scale of its actions.",
+    )
+
+
+def _listed(numbers) -> str:
+    more = f" and {len(numbers) - MAX_NAMED} more" if len(numbers) > MAX_NAMED else ""
+    return ", ".join(map(str, numbers[:MAX_NAMED])) + more
+
+
+CHECKS: tuple[Callable[[Demonstrations, Demonstrations, EnvSpec], Finding | None], ...] = (
+    starts,
+    column_order,
+    duplicates,
+    returns,
+    ends,
+    constant_dimensions,
+    actions,
+)

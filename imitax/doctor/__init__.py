@@ -1,1 +1,1 @@
-"""What this machine can do, and what hinders it."""
+"""Whether training works on this machine."""

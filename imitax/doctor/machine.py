@@ -1,4 +1,4 @@
-"""What is on this machine, as plain data: packages, cores, memory, renderers, folders. Imports none of it."""
+"""Collects facts about the machine as plain data, without importing the packages that they are about."""
 
 import ctypes.util
 import os
@@ -23,7 +23,7 @@ _VARIABLES = (
 
 
 def facts() -> dict[str, Any]:
-    """All of it."""
+    """Versions, hardware, cache, renderers, datasets and environment variables."""
     return {
         "versions": {"imitax": version("imitax"), "python": platform.python_version()}
         | {name: version(name) for name in _PACKAGES},
@@ -53,29 +53,29 @@ def version(package: str) -> str | None:
 
 
 def extras() -> dict[str, dict[str, str | None]]:
-    """extra -> its packages and their versions, for every extra of imitax but that of its own tests."""
-    found: dict[str, dict[str, str | None]] = {}
+    """Extra -> its packages and their versions, for every extra of imitax but that of its own tests."""
+    packages: dict[str, dict[str, str | None]] = {}
     for requirement in _requirements("imitax"):
         for extra in re.findall(r"extra == [\"']([^\"']+)", str(requirement.marker or "")):
             if extra != "test":
-                # Of "minari[hf]" what matters is what the extra of the other package brings.
-                names = _brought(requirement) or [requirement.name]
-                found.setdefault(extra, {}).update({name: version(name) for name in names})
-    return found
+                # Of "minari[hf]" what matters is what the extra of the other package requires.
+                names = _required_by_extras(requirement) or [requirement.name]
+                packages.setdefault(extra, {}).update({name: version(name) for name in names})
+    return packages
 
 
 def unmet_requirements() -> list[dict[str, str | None]]:
-    """What imitax and its direct dependencies want of other packages and do not find."""
+    """What imitax and its direct dependencies require of other packages and do not find."""
     names = {"imitax"} | {r.name for r in _applying("imitax")}
     unmet = []
     for name in sorted(names):
-        for wanted in _applying(name):
-            found = version(wanted.name)
-            if found is None or not wanted.specifier.contains(found, prereleases=True):
+        for requirement in _applying(name):
+            installed = version(requirement.name)
+            specifier = requirement.specifier
+            if installed is None or not specifier.contains(installed, prereleases=True):
                 by = f"{name} {version(name)}"
-                unmet.append(
-                    {"by": by, "package": wanted.name, "wanted": str(wanted.specifier), "found": found}
-                )
+                entry = {"package": requirement.name, "wanted": str(specifier), "found": installed}
+                unmet.append({"by": by} | entry)
     return unmet
 
 
@@ -92,15 +92,15 @@ def _applying(package: str) -> Iterator[Requirement]:
             yield requirement
 
 
-def _brought(requirement: Requirement) -> list[str]:
-    """Packages that the extras of a requirement bring."""
+def _required_by_extras(requirement: Requirement) -> list[str]:
+    """Packages that the extras of a requirement add."""
     return [
-        wanted.name
-        for wanted in _requirements(requirement.name)
+        added.name
+        for added in _requirements(requirement.name)
         for extra in requirement.extras
-        if wanted.marker is not None
-        and wanted.marker.evaluate({"extra": extra})
-        and not wanted.marker.evaluate({"extra": ""})
+        if added.marker is not None
+        and added.marker.evaluate({"extra": extra})
+        and not added.marker.evaluate({"extra": ""})
     ]
 
 
@@ -117,7 +117,7 @@ def cores(cgroup: Path = Path("/sys/fs/cgroup/cpu.max")) -> float:
 def memory(
     meminfo: Path = Path("/proc/meminfo"), cgroup: Path = Path("/sys/fs/cgroup")
 ) -> dict[str, int | None]:
-    """Bytes in all and free, within the limit of a container; None where the system does not tell."""
+    """Bytes in total and free, within the limit of a container; None if the system does not say."""
     try:
         lines = dict(line.split(":") for line in meminfo.read_text().splitlines())
         total, free = (1024 * int(lines[key].split()[0]) for key in ("MemTotal", "MemAvailable"))
@@ -132,26 +132,26 @@ def memory(
 
 
 def gpu() -> str | None:
-    """The kind of accelerator that the system shows, whether or not JAX can use it."""
+    """The kind of accelerator that the system has, whether or not JAX can use it."""
     if Path("/dev/nvidia0").exists() or shutil.which("nvidia-smi"):
         return "NVIDIA"
     return "AMD" if Path("/dev/kfd").exists() else None
 
 
 def cache() -> dict[str, Any]:
-    """The compilation cache: folder, size, whether it can be written, room on its disk."""
+    """The compilation cache: folder, size, whether it is writable, free space on its disk."""
     folder = Path(os.environ.get("JAX_COMPILATION_CACHE_DIR", cache_folder() / "jax"))
-    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     return {
         "folder": str(folder),
         "bytes": bytes_below(folder),
-        "writable": there.is_dir() and os.access(there, os.W_OK | os.X_OK),
-        "free": _space(there)["free"],
+        "writable": existing.is_dir() and os.access(existing, os.W_OK | os.X_OK),
+        "free": _space(existing)["free"],
     }
 
 
 def renderers() -> dict[str, Any]:
-    """What can draw: pygame, MuJoCo with the libraries that it can draw with, a display."""
+    """What is needed to draw: pygame, MuJoCo and the graphics libraries that it may use, a display."""
     return {
         "pygame": version("pygame-ce") or version("pygame"),
         "mujoco": version("mujoco"),
@@ -161,22 +161,22 @@ def renderers() -> dict[str, Any]:
 
 
 def minari() -> dict[str, Any]:
-    """Minari's folder, and what lies in it; `formats.minari_list`, which knows it too, needs JAX."""
+    """Minari's folder and its contents (`formats.minari_list`, which lists them too, needs JAX)."""
     folder = Path(os.environ.get("MINARI_DATASETS_PATH", Path.home() / ".minari" / "datasets"))
     datasets = sum(1 for _ in folder.rglob("data/metadata.json")) if folder.is_dir() else 0
     return {"folder": str(folder), "datasets": datasets, "bytes": bytes_below(folder)}
 
 
 def torch_with_cuda() -> dict[str, Any] | None:
-    """torch and the CUDA packages that it brings, if both are installed."""
-    found = version("torch")
-    names = sorted({name.lower() for d in metadata.distributions() if (name := d.metadata["Name"])})
-    brought = [name for name in names if name.startswith("nvidia-")]
-    return {"version": found, "packages": len(brought)} if found and (brought or "+cu" in found) else None
+    """torch and the number of CUDA packages, if both are installed."""
+    torch = version("torch")
+    names = {name.lower() for d in metadata.distributions() if (name := d.metadata["Name"])}
+    packages = sum(name.startswith("nvidia-") for name in names)
+    return {"version": torch, "packages": packages} if torch and (packages or "+cu" in torch) else None
 
 
 def bytes_below(folder: Path) -> int:
-    """Size of all files below a folder; 0 if there is none. Files that vanish meanwhile do not count."""
+    """Size of all files below a folder, 0 if it does not exist; files that vanish meanwhile do not count."""
     total = 0
     for root, _, names in os.walk(folder):
         for name in names:

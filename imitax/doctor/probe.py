@@ -1,7 +1,7 @@
-"""`python -m imitax.doctor.probe`: use what training uses, and say how far it came.
+"""`python -m imitax.doctor.probe`: use what training uses, and report every stage.
 
-One line of JSON for each stage, printed before it begins and when it is done, so that whoever started
-this process knows where it crashed or hung.
+A line of JSON is printed before a stage begins and when it has ended, so that the process that started
+this one knows where it crashed or hung.
 """
 
 import json
@@ -9,20 +9,22 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from imitax.errors import one_line
+
 
 def main() -> None:
-    """Run the stages; the first that fails ends the process."""
+    """Run the stages up to the first that fails."""
     for name, stage in STAGES.items():
         print(json.dumps({"stage": name}), flush=True)
         start = time.perf_counter()
         try:
-            found = stage()
+            result = stage()
         except Exception as error:
-            said = " ".join(str(error).split())[:300]
-            print(json.dumps({"stage": name, "error": f"{type(error).__name__}: {said}"}), flush=True)
+            message = f"{type(error).__name__}: {one_line(error)}"
+            print(json.dumps({"stage": name, "error": message}), flush=True)
             return
         seconds = round(time.perf_counter() - start, 2)
-        print(json.dumps({"stage": name, "found": found, "seconds": seconds}), flush=True)
+        print(json.dumps({"stage": name, "found": result, "seconds": seconds}), flush=True)
 
 
 def devices() -> dict[str, Any]:
@@ -40,8 +42,8 @@ def compiled_function() -> str:
 
     value = float(jit(lambda x: jnp.tanh(x @ x.T).sum())(jnp.eye(8)))
     if abs(value - 8 * 0.7615942) > 1e-4:
-        raise ArithmeticError(f"8 tanh 1 came out as {value}")
-    return "a small program gives the right number"
+        raise ArithmeticError(f"8 tanh 1 was computed as {value}")
+    return "a small program gives the right result"
 
 
 def native_step() -> str:
@@ -75,8 +77,8 @@ def gymnasium_step() -> str:
 
 def _one_step(reward) -> str:
     if [float(r) for r in reward] != [1.0, 1.0]:
-        raise ArithmeticError(f"CartPole-v1 paid {reward} for a step")
-    return "CartPole-v1 makes a step"
+        raise ArithmeticError(f"CartPole-v1 rewarded a step with {reward}")
+    return "CartPole-v1 takes a step"
 
 
 STAGES: dict[str, Callable[[], Any]] = {

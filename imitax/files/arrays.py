@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from imitax.errors import ImitaxError, brief_text
+from imitax.errors import ImitaxError
 
 MAX_BYTES = 2 << 30  # refuse to read more: demonstrations are small, so such a file is broken or hostile
 
@@ -13,11 +13,6 @@ MAX_BYTES = 2 << 30  # refuse to read more: demonstrations are small, so such a 
 def first_true(bad: np.ndarray) -> int | None:
     """Index of the first True along the first axis, or None."""
     return int(np.argwhere(bad)[0, 0]) if bad.any() else None
-
-
-def brief(value: Any) -> str:
-    """A value for an error message: its repr on one line, cut at 80 characters."""
-    return brief_text(repr(value))
 
 
 def as_array(name: str, value: Any, kinds: str, what: str, *shapes: tuple[int | str, ...]) -> np.ndarray:

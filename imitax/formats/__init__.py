@@ -8,15 +8,15 @@ rounded on reading.
 
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from imitax.demonstrations import Demonstrations
-from imitax.errors import ImitaxError, unknown
+from imitax.errors import ImitaxError, one_line, unknown
 from imitax.files.arrays import MAX_BYTES
-from imitax.files.read import MAX_TEXT, one_line
+from imitax.files.read import MAX_TEXT
+from imitax.files.write import creating
 from imitax.formats import minari, npz, original_json
 from imitax.types import EnvSpec
 
@@ -63,7 +63,8 @@ def save(
         demonstrations.validate(spec)
     if os.path.lexists(path):
         raise ImitaxError(f"'{path}' exists already and is not written over: choose another name.")
-    _write_whole(path, lambda scratch: write(demonstrations, scratch, spec))
+    with _creating(path) as partial:
+        write(demonstrations, partial, spec)
 
 
 def append(demonstrations: Demonstrations, path: str | os.PathLike[str], spec: EnvSpec) -> Demonstrations:
@@ -81,13 +82,10 @@ def append(demonstrations: Demonstrations, path: str | os.PathLike[str], spec: E
         before = load_to_append(path, spec)
         demonstrations.validate(spec)
         whole = Demonstrations.concatenate([demonstrations] if before is None else [before, demonstrations])
-
-        def write(scratch: Path) -> None:
-            npz.write(whole, scratch, spec)
+        with _creating(path) as partial:
+            npz.write(whole, partial, spec)
             if before is not None:
-                shutil.copymode(path, scratch)
-
-        _write_whole(path, write)
+                shutil.copymode(path, partial)
     return whole
 
 
@@ -108,22 +106,14 @@ def load_to_append(path: str | os.PathLike[str], spec: EnvSpec) -> Demonstration
     return found
 
 
-def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Lets `write` make a file or folder beside `path`, and puts it there once it is on the disk."""
-    scratch = None
+@contextmanager
+def _creating(path: Path) -> Iterator[Path]:
+    """`creating`, where the writer's package may be missing as well."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Made beside the target, so that the last step is a rename within one file system.
-        scratch = Path(tempfile.mkdtemp(prefix=".imitax-", dir=path.parent))
-        write(scratch / path.name)
-        _to_disk(scratch / path.name)
-        os.replace(scratch / path.name, path)
-        _folder_to_disk(path.parent)
-    except (OSError, ImportError) as error:
+        with creating(path) as partial:
+            yield partial
+    except ImportError as error:
         raise ImitaxError(f"'{path}' cannot be written: {one_line(error)}.") from error
-    finally:
-        if scratch is not None:
-            shutil.rmtree(scratch, ignore_errors=True)
 
 
 @contextmanager
@@ -193,22 +183,3 @@ def _blaming(name: str) -> Iterator[None]:
     except Exception as error:
         what = f"{type(error).__name__}: {one_line(error)}"
         raise ImitaxError(f"In '{name}': found damaged data ({what}); expected {EXPECTED}.") from error
-
-
-def _to_disk(path: Path) -> None:
-    """Waits until a file, or all files of a folder, are on the disk, so that no rename outruns its data."""
-    for file in [path] if path.is_file() else filter(Path.is_file, path.rglob("*")):
-        with open(file, "rb") as handle:
-            os.fsync(handle.fileno())
-
-
-def _folder_to_disk(path: Path) -> None:
-    """Waits until a rename in a folder is on the disk, where the system lets folders be opened."""
-    try:
-        handle = os.open(path, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -4,8 +4,7 @@ import math
 from typing import Any
 
 from imitax.demonstrations import Demonstrations
-from imitax.errors import ImitaxError
-from imitax.files.arrays import brief
+from imitax.errors import ImitaxError, brief
 
 KEYS = ("last_observations", "stored_steps")
 

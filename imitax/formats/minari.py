@@ -15,8 +15,8 @@ import numpy as np
 
 from imitax.core.spaces import bounds, size, vector
 from imitax.demonstrations import Demonstrations
-from imitax.errors import ImitaxError
-from imitax.files.arrays import MAX_BYTES, as_array, brief
+from imitax.errors import ImitaxError, brief
+from imitax.files.arrays import MAX_BYTES, as_array
 from imitax.files.read import MAX_DEFLATE, MAX_TEXT, check_file, parse_json, read_text
 from imitax.formats import extras
 from imitax.types import EnvSpec

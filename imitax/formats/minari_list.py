@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from imitax.errors import ImitaxError, missing
-from imitax.files.read import is_number, one_line, parse_json
+from imitax.errors import ImitaxError, missing, one_line
+from imitax.files.read import is_number, parse_json
 from imitax.formats.minari import check_metadata, check_spaces
 
 _HOST = "huggingface.co"  # where Minari's own datasets are

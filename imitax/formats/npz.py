@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from imitax.demonstrations import Demonstrations
-from imitax.errors import ImitaxError
-from imitax.files.arrays import brief
+from imitax.errors import ImitaxError, brief
 from imitax.files.read import read_arrays
 from imitax.types import EnvSpec
 

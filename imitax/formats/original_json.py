@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from imitax.demonstrations import Demonstrations
-from imitax.errors import ImitaxError
-from imitax.files.arrays import brief
+from imitax.errors import ImitaxError, brief
 from imitax.files.read import MAX_TEXT, parse_json, read_text
 from imitax.formats import extras
 from imitax.types import EnvSpec

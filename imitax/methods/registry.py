@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 from imitax.agents.ppo import PPOConfig, ppo
 from imitax.agents.trpo import TRPOConfig, trpo
+from imitax.catalogue import METHODS as INFO
+from imitax.catalogue import MethodInfo
 from imitax.core.memory import last_rollout
 from imitax.core.settings import setting, settings
 from imitax.errors import unknown
@@ -46,11 +48,20 @@ class Kind(Enum):
 class MethodEntry(NamedTuple):
     """A method by its kind: a reward model for the adversarial loop, or one that trains without it."""
 
-    summary: str
+    info: MethodInfo
     config: type
     build: Callable | None  # (spec, settings) -> RewardModel or Planning; (spec, policy, settings) -> Cloning
-    demonstrations: bool  # whether it learns from them
     kind: Kind
+
+    @property
+    def summary(self) -> str:
+        """What it is, in one line."""
+        return self.info.summary
+
+    @property
+    def demonstrations(self) -> bool:
+        """Whether it learns from them."""
+        return self.info.demonstrations
 
     @property
     def loop(self) -> bool:
@@ -82,40 +93,26 @@ AGENTS = {
 }
 
 METHODS = {
-    "bc": MethodEntry(
-        "behaviour cloning: supervised, no environment steps", CloningConfig, cloning, True, Kind.SUPERVISED
-    ),
-    "gail": MethodEntry("generative adversarial imitation learning", GAILConfig, gail, True, Kind.LOOP),
-    "fem": MethodEntry(
-        "feature expectation matching: linear reward of unit norm", ApprenticeshipConfig, fem, True, Kind.LOOP
-    ),
-    "gtal": MethodEntry(
-        "game-theoretic apprenticeship learning: the worst feature",
-        ApprenticeshipConfig,
-        gtal,
-        True,
-        Kind.LOOP,
-    ),
-    "mce_irl": MethodEntry(
-        "maximum causal entropy IRL: a reward, and exact planning, in tabular environments",
-        MCEConfig,
-        mce_irl,
-        True,
-        Kind.PLANNING,
-    ),
-    "constant": MethodEntry(
-        "control: GAIL whose discriminator never learns", ConstantConfig, constant, False, Kind.LOOP
-    ),
-    "rl": MethodEntry(
-        "reinforcement learning on the true reward", TrueRewardConfig, true_reward, False, Kind.LOOP
-    ),
+    "bc": MethodEntry(INFO["bc"], CloningConfig, cloning, Kind.SUPERVISED),
+    "gail": MethodEntry(INFO["gail"], GAILConfig, gail, Kind.LOOP),
+    "fem": MethodEntry(INFO["fem"], ApprenticeshipConfig, fem, Kind.LOOP),
+    "gtal": MethodEntry(INFO["gtal"], ApprenticeshipConfig, gtal, Kind.LOOP),
+    "mce_irl": MethodEntry(INFO["mce_irl"], MCEConfig, mce_irl, Kind.PLANNING),
+    "constant": MethodEntry(INFO["constant"], ConstantConfig, constant, Kind.LOOP),
+    "rl": MethodEntry(INFO["rl"], TrueRewardConfig, true_reward, Kind.LOOP),
 }
+OWN = MethodEntry(
+    MethodInfo("own reward model", "a reward model of your own", demonstrations=True, reward="learnt"),
+    CustomConfig,
+    None,
+    Kind.LOOP,
+)
 
 
 def find_method(name: str) -> MethodEntry:
     """The entry called `name`; `ImitaxError` with the nearest names if there is none."""
     if name == CUSTOM:
-        return MethodEntry("a reward model of your own", CustomConfig, None, True, Kind.LOOP)
+        return OWN
     if name not in METHODS:
         raise unknown("method", name, METHODS)
     return METHODS[name]

@@ -5,9 +5,6 @@ The only place that imports onnx and onnxruntime.
 
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +12,8 @@ import numpy as np
 
 from imitax.core.spaces import bounds, describe, is_index, size
 from imitax.core.statistics import LIMIT, scale
-from imitax.errors import ImitaxError, missing
+from imitax.errors import ImitaxError, missing, one_line
+from imitax.files.write import creating, new_file
 from imitax.networks import LOG_STD_FLOOR
 from imitax.policies.policy import TrainedPolicy
 from imitax.policies.storage import save_policies
@@ -58,7 +56,8 @@ def export_onnx(
     onnx.checker.check_model(model, full_check=True)
     data = model.SerializeToString()
     result = compare(policy, data, probes(policy, observations))
-    _write(path, lambda part: part.write_bytes(data))
+    with creating(path) as partial:
+        partial.write_bytes(data)
     return result
 
 
@@ -66,7 +65,11 @@ def export_safetensors(policies: list[TrainedPolicy], path: str | os.PathLike) -
     """Copy plain parameters: `path` (.safetensors) and its description beside it (.json)."""
     path = new_file(Path(path), ".safetensors")
     new_file(path.with_suffix(".json"), ".json")
-    _write(path, lambda part: save_policies(policies, part), (".json",))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_policies(policies, path)
+    except OSError as error:
+        raise ImitaxError(f"'{path}' cannot be written: {one_line(error)}.") from error
 
 
 def build(policy: TrainedPolicy) -> Any:
@@ -201,30 +204,6 @@ def compare(policy: TrainedPolicy, data: bytes, observations: np.ndarray) -> Che
             f"The ONNX file acts otherwise for {wrong.sum()} observations: nothing was written."
         )
     return Check(len(observations), int(differ.sum()), largest)
-
-
-def new_file(path: Path, suffix: str) -> Path:
-    """`path`; `ImitaxError` if it exists or has another suffix."""
-    if path.suffix.lower() != suffix:
-        raise ImitaxError(f"File '{path}' has the ending '{path.suffix}': expected {suffix}.")
-    if os.path.lexists(path):
-        raise ImitaxError(f"File '{path}' exists: choose another, nothing was written.")
-    return path
-
-
-def _write(path: Path, write: Callable[[Path], object], beside: tuple[str, ...] = ()) -> None:
-    """Whole or not at all: written next to its place, then moved there."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=".imitax-", dir=path.parent))
-    except OSError as error:
-        raise ImitaxError(f"'{path}' cannot be written: {error.strerror}.") from error
-    try:
-        write(scratch / path.name)
-        for suffix in [*beside, path.suffix]:
-            os.rename((scratch / path.name).with_suffix(suffix), path.with_suffix(suffix))
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _version() -> str:

@@ -11,8 +11,8 @@ from jaxtyping import PyTree
 
 from imitax.core.normaliser import empty_normaliser
 from imitax.core.spaces import describe, parse, size, vector
-from imitax.errors import ImitaxError, brief_text
-from imitax.files.read import one_line, parse_json, read_tensors, read_text
+from imitax.errors import ImitaxError, brief_text, one_line
+from imitax.files.read import parse_json, read_tensors, read_text
 from imitax.files.write import write_json, write_whole
 from imitax.networks import mlp_policy, parameter_count
 from imitax.policies.policy import TrainedPolicy

@@ -5,9 +5,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from imitax.errors import ImitaxError, unknown
-from imitax.files.arrays import brief
-from imitax.files.read import is_number, one_line, parse_toml, read_text
+from imitax.errors import ImitaxError, brief, one_line, unknown
+from imitax.files.read import is_number, parse_toml, read_text
 from imitax.recording.keys import (
     ARROWS,
     AXES,

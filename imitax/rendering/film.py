@@ -1,12 +1,12 @@
 """Frames of episodes as a file: a GIF, or a video (.mp4). The only place that imports av."""
 
-import os
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from imitax.errors import ImitaxError
+from imitax.files.write import new_file, replacing
 
 
 class Film(Protocol):
@@ -20,11 +20,8 @@ class Film(Protocol):
 
 
 def film(path: Path) -> Film:
-    """An empty film for `path`; `ImitaxError` unless that ends in .gif, or .mp4 with an encoder there."""
-    kind = path.suffix.lower()
-    if kind not in (".gif", ".mp4"):
-        raise ImitaxError(f"File '{path}' has the ending '{path.suffix}': expected .gif or .mp4.")
-    if kind == ".gif":
+    """An empty film for the new file `path`: .gif, or .mp4 if an encoder is installed, else `ImitaxError`."""
+    if new_file(path, ".gif", ".mp4").suffix.lower() == ".gif":
         return _Gif()
     try:
         import av
@@ -52,15 +49,11 @@ class _Gif:
         self._frames.append(image.quantize(palette=self._palette, dither=Image.Dither.NONE))
 
     def save(self, path: Path, fps: float) -> None:
-        partial = _partial(path)
-        try:
+        rest, milliseconds = self._frames[1:], round(1000 / fps)
+        with replacing(path) as partial:
             self._frames[0].save(
-                partial, format="GIF", save_all=True, append_images=self._frames[1:],
-                duration=round(1000 / fps), loop=0,
-            )  # fmt: skip
-            os.rename(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+                partial, format="GIF", save_all=True, append_images=rest, duration=milliseconds, loop=0
+            )
 
 
 class _Video:
@@ -75,20 +68,11 @@ class _Video:
         self._frames.append(self._av.VideoFrame.from_ndarray(even, format="rgb24").reformat(format="yuv420p"))
 
     def save(self, path: Path, fps: float) -> None:
-        partial = _partial(path)
-        try:
-            with self._av.open(str(partial), "w", format="mp4") as container:
-                stream = container.add_stream("libx264", rate=max(1, round(fps)))
-                stream.width, stream.height = self._frames[0].width, self._frames[0].height
-                stream.pix_fmt = "yuv420p"
-                for number, frame in enumerate(self._frames):
-                    frame.pts = number
-                    container.mux(stream.encode(frame))
-                container.mux(stream.encode(None))
-            os.rename(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(f".{path.name}.partial")
+        with replacing(path) as partial, self._av.open(str(partial), "w", format="mp4") as container:
+            stream = container.add_stream("libx264", rate=max(1, round(fps)))
+            stream.width, stream.height = self._frames[0].width, self._frames[0].height
+            stream.pix_fmt = "yuv420p"
+            for number, frame in enumerate(self._frames):
+                frame.pts = number
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))

@@ -43,8 +43,6 @@ def watch(
     The first episode has `seed`, each next one the next.
     """
     shown = None if path is None else film(path)
-    if path is not None and path.exists():
-        raise ImitaxError(f"File '{path}' exists: choose another, nothing was written.")
     if path is not None and not path.parent.is_dir():
         raise ImitaxError(f"File '{path}' cannot be written: there is no folder '{path.parent}'.")
     check_seed(seed, episodes)

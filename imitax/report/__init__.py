@@ -1,1 +1,1 @@
-"""One HTML file that tells how runs went; it opens from disk and asks the network for nothing."""
+"""One HTML file about runs; it opens from disk and makes no network requests."""

@@ -1,4 +1,4 @@
-"""Moving pictures of the expert and of the learnt policies: the frames of each as one image, for a canvas."""
+"""Films of the expert and of the learnt policies: the frames of each in one image, for a canvas."""
 
 import base64
 import io
@@ -14,15 +14,15 @@ from imitax.policies.storage import load_policies
 from imitax.rendering.watch import STATES, opened, play, replay
 from imitax.runs.read import RunData
 
-FRAMES = 100  # of an episode, at most
+MAX_FRAMES = 100  # of an episode
 WIDTH = 300  # pixels
 COLUMNS = 10  # frames side by side in the image
-POLICIES = 6  # shown, at most
-LOSSLESS = 400_000  # bytes: drawings stay below, photographs are compressed with loss
+MAX_POLICIES = 6
+MAX_LOSSLESS = 400_000  # bytes: drawings stay below, photographs get lossy compression
 
 
 class Reel:
-    """Evenly spaced frames of an episode: once there are too many, every other one is dropped."""
+    """Evenly spaced frames of an episode: when there are too many, every second one is dropped."""
 
     def __init__(self) -> None:
         self.frames: list[Image.Image] = []
@@ -30,19 +30,19 @@ class Reel:
         self.steps = 0
 
     def add(self, step: int, render: Callable[[], np.ndarray]) -> None:
-        """Render step 0, 1, 2, … if it is one of those that are kept."""
+        """Renders step 0, 1, 2, … if its frame is kept."""
         self.steps = step
         if step % self.every == 0:
             self.frames.append(_small(render()))
-            if len(self.frames) > FRAMES:
+            if len(self.frames) > MAX_FRAMES:
                 self.frames = self.frames[::2]
                 self.every *= 2
 
 
 def films_of(runs: list[RunData]) -> dict[str, Any]:
-    """Films for the page's script, and sentences about what cannot be shown.
+    """Films for the page's script, and notes about what cannot be shown.
 
-    The policy is that of a run's first seed, taking its most likely actions, from where the expert began.
+    The policy is that of a run's first seed with its most likely actions, from the expert's first state.
     """
     expert, note = _expert(runs)
     notes, reels, returns = [note] if note else [], {}, {}
@@ -52,16 +52,16 @@ def films_of(runs: list[RunData]) -> dict[str, Any]:
                 reels["expert"] = Reel()
                 for step in replay(env, expert):
                     reels["expert"].add(step, env.render)
-            for index, run in enumerate(runs[:POLICIES]):
+            for index, run in enumerate(runs[:MAX_POLICIES]):
                 try:
                     reels[index], returns[index] = _film(env, run.path, expert)
                 except ImitaxError as error:
                     notes.append(f"The policy of '{run.path}' is not shown: {error}")
             fps = env.metadata.get("render_fps", 30)
-    except Exception as error:  # renderers fail in ways of their own, and the report is made all the same
-        return {"notes": [f"There is no animation: {' '.join(str(error).split())}"]}
-    if len(runs) > POLICIES:
-        notes.append(f"Only the first {POLICIES} policies are shown.")
+    except Exception as error:  # renderers raise many types, and the report does not depend on them
+        return {"notes": [f"There is no animation: {one_line(error)}."]}
+    if len(runs) > MAX_POLICIES:
+        notes.append(f"Only the first {MAX_POLICIES} policies are shown.")
     if not reels:
         return {"notes": notes}
     films = {key: _pack(reel) | {"return": returns.get(key)} for key, reel in reels.items()}
@@ -76,13 +76,13 @@ def films_of(runs: list[RunData]) -> dict[str, Any]:
 
 
 def _expert(runs: list[RunData]) -> tuple[np.ndarray | None, str | None]:
-    """(observations of a whole demonstrated episode, or why there is none to show)."""
+    """(observations of a complete demonstrated episode, None) or (None, why there is none to show)."""
     env = runs[0].run["env"]
     episodes = [run.visits.episode for run in runs if run.visits is not None and len(run.visits.episode)]
     if not episodes:
-        return None, "The expert is not shown: no run kept a whole demonstrated episode."
+        return None, "The expert is not shown: no run kept a complete demonstrated episode."
     if env not in STATES:
-        return None, f"The expert is not shown: how to draw {env} from its observations is not known."
+        return None, f"The expert is not shown: drawing {env} from its observations is not supported."
     return episodes[0], None
 
 
@@ -107,7 +107,7 @@ def _pack(reel: Reel) -> dict[str, Any]:
     for i, frame in enumerate(reel.frames):
         sheet.paste(frame, (i % COLUMNS * width, i // COLUMNS * height))
     data = _webp(sheet, lossless=True, quality=50)
-    if len(data) > LOSSLESS:
+    if len(data) > MAX_LOSSLESS:
         data = _webp(sheet, quality=75)
     source = "data:image/webp;base64," + base64.b64encode(data).decode()
     return {"source": source, "frames": len(reel.frames), "every": reel.every, "steps": reel.steps}

@@ -13,12 +13,12 @@ from imitax.report.words import capital, colour, palette, text
 from imitax.runs.read import RunData
 
 SCRIPTS = ("report.js", "panels.js", "clouds.js", "films.js")
-FOOTER = """Made by imitax from the run folders alone. This page asks the network for nothing; it embeds
+FOOTER = """Made by imitax from the run folders alone. This page makes no network requests; it embeds
 D3 7.9.2 and Observable Plot 0.6.17 (ISC licence)."""
 
 
-def page(runs: list[RunData], films: dict[str, Any] | None, found: list[list[str]]) -> str:
-    """A whole HTML document; `films` come from `animation.films_of`, `found` from a diagnosis of each run."""
+def page(runs: list[RunData], films: dict[str, Any] | None, diagnoses: list[list[str]]) -> str:
+    """A complete HTML document; `films` from `animation.films_of`, `diagnoses`: the sentences of each run."""
     labels = labels_of(runs)
     results = results_of(runs, labels)
     panels = panels_of(runs)
@@ -37,11 +37,11 @@ def page(runs: list[RunData], films: dict[str, Any] | None, found: list[list[str
     body = (
         sections.header(runs, results),
         sections.table_of_results(runs, results),
-        sections.findings(labels, found),
+        sections.findings(labels, diagnoses),
         sections.films(films),
         '<div class="shown"><div class="bar controls" id="bar" hidden></div>',
         "<noscript><p>The figures are drawn by this page's script, which is switched off. "
-        "The tables are whole without it.</p></noscript>",
+        "The tables are complete without it.</p></noscript>",
         sections.curves(panels),
         "</div>",
         sections.occupancy(occupancy is not None),
@@ -61,7 +61,7 @@ def page(runs: list[RunData], films: dict[str, Any] | None, found: list[list[str
 
 
 def embedded(data: Any) -> str:
-    """JSON that cannot end the script element it stands in, whatever its texts hold."""
+    """JSON that cannot end its script element, whatever its texts contain."""
     plain = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return plain.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 

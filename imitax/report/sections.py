@@ -3,28 +3,28 @@
 import time
 from collections.abc import Iterable
 
-from imitax.report.curves import Panel
 from imitax.report.results import Estimate, Results, Row
-from imitax.report.words import capital, colour, facts, interval, lead, number, said, score, text
+from imitax.report.words import capital, colour, estimate_text, facts, interval, lead, number, score, text
 from imitax.runs.command import repeat_command
 from imitax.runs.read import RunData
 from imitax.stats.estimates import normalised
+from imitax.stats.panels import Panel
 
 TITLES = {
     "learning": ("Learning", "Training episodes with sampled actions."),
-    "discriminator": ("Discriminator", "What the learnt reward can tell apart."),
-    "reward": ("Reward that the agent is paid", "Not the true reward, but what the method makes of it."),
+    "discriminator": ("Discriminator", "How well the learnt reward can distinguish expert and policy."),
+    "reward": ("Reward of the agent", "Not the true reward, but the one that the method computes."),
     "policy": ("Policy", "How the policy itself changes."),
     "cloning": ("Cloning", "Supervised learning on the demonstrated pairs; no environment steps."),
 }
 
 
 def header(runs: list[RunData], results: Results) -> str:
-    """Title, headline, key figures."""
+    """Title, headline, key numbers."""
     label = results.rows[results.lead].label.split(" · ")[0]
     boxes = "".join(
-        f"<div><dt>{name}</dt><dd>{figure} <small>{more}</small></dd></div>"
-        for name, figure, more in facts(results, runs[results.lead].summary)
+        f"<div><dt>{name}</dt><dd>{value} <small>{detail}</small></dd></div>"
+        for name, value, detail in facts(results, runs[results.lead].summary)
     )
     return (
         f"<h1>{text(capital(label))} on {text(runs[0].run['env'])}</h1>\n"
@@ -34,8 +34,8 @@ def header(runs: list[RunData], results: Results) -> str:
 
 def table_of_results(runs: list[RunData], results: Results) -> str:
     """All policies with their place between chance and expert."""
-    shown = [e for row in results.rows for e in (row.deterministic, row.sampled) if e is not None]
-    values = [x for e in shown for x in (e.low, e.high, e.middle)]
+    estimates = [e for row in results.rows for e in (row.deterministic, row.sampled) if e is not None]
+    values = [x for e in estimates for x in (e.low, e.high, e.middle)]
     low, high = min(values), max(values)
     margin = 0.02 * (high - low) or 1.0
 
@@ -51,8 +51,8 @@ def table_of_results(runs: list[RunData], results: Results) -> str:
     note = (
         f"Interquartile mean over {seeds} seeds of {each} each, with its 95 % bootstrap interval."
         if seeds > 1
-        else f"Mean over {each} of one seed, with its 95 % bootstrap interval: it says how sure the mean of "
-        "this policy is, and nothing about other seeds."
+        else f"Mean over {each} of one seed, with its 95 % bootstrap interval: it says how certain the mean "
+        "of this policy is, and nothing about other seeds."
     )
     rows = "\n".join(_row(row, lines, at) for row in results.rows)
     return f"""<section id="result"><h2>Result</h2>
@@ -86,28 +86,28 @@ def _row(row: Row, lines: str, at) -> str:
 
 
 def _cell(estimate: Estimate | None, kind: str) -> str:
-    """`kind` is shown where there is no room for the head of the table."""
-    named = "" if estimate is None else f' data-kind="{kind}"'
-    return f'<td class="number"{named}>{said(estimate)}</td>'
+    """A cell of the table; a narrow page, which has no room for its head, shows `kind` instead."""
+    name = "" if estimate is None else f' data-kind="{kind}"'
+    return f'<td class="number"{name}>{estimate_text(estimate)}</td>'
 
 
 def _mark(estimate: Estimate | None, where: str, kind: str, at) -> str:
     if estimate is None:
         return ""
     left, width = at(estimate.low), round(at(estimate.high) - at(estimate.low), 2)
-    shown = interval(estimate.low, estimate.high)
+    limits = interval(estimate.low, estimate.high)
     return (
         f'<span class="range {where}" style="left:{left}%;width:{width}%"></span>'
         f'<span class="dot {where}{kind}" style="left:{at(estimate.middle)}%" '
-        f'title="{number(estimate.middle)} {shown}"></span>'
+        f'title="{number(estimate.middle)} {limits}"></span>'
     )
 
 
-def findings(labels: list[str], found: list[list[str]]) -> str:
-    """What a diagnosis says of each run; nothing if it says nothing."""
+def findings(labels: list[str], diagnoses: list[list[str]]) -> str:
+    """The sentences of each run's diagnosis; nothing if there are none."""
     items = [
         f"<li>{'' if len(labels) == 1 else f'<b>{text(capital(label))}:</b> '}{text(sentence)}</li>"
-        for label, sentences in zip(labels, found, strict=True)
+        for label, sentences in zip(labels, diagnoses, strict=True)
         for sentence in sentences
     ]
     if not items:
@@ -115,17 +115,17 @@ def findings(labels: list[str], found: list[list[str]]) -> str:
     return f'<section id="diagnosis"><h2>Diagnosis</h2><ul class="findings">{"".join(items)}</ul></section>'
 
 
-def films(shown: dict | None) -> str:
+def films(data: dict | None) -> str:
     """Expert and policy side by side, drawn by the page's script."""
-    if shown is None:
+    if data is None:
         return ""
-    notes = "".join(f'<p class="note">{text(note)}</p>' for note in shown["notes"])
+    notes = "".join(f'<p class="note">{text(note)}</p>' for note in data["notes"])
     body = ""
-    if "size" in shown:
-        there = {"expert": shown["expert"], "policy": any(shown["runs"])}
+    if "size" in data:
+        present = {"expert": data["expert"], "policy": any(data["runs"])}
         figures = "".join(
             f'<figure><canvas data-film="{kind}" role="img"></canvas><figcaption></figcaption></figure>'
-            for kind, film in there.items()
+            for kind, film in present.items()
             if film
         )
         body = (
@@ -157,9 +157,9 @@ def curves(panels: list[Panel]) -> str:
     return "\n".join(parts)
 
 
-def occupancy(there: bool) -> str:
-    """Two empty clouds of points and the controls around them."""
-    if not there:
+def occupancy(present: bool) -> str:
+    """Two empty clouds of points and their controls."""
+    if not present:
         return ""
     clouds = "".join(
         f'<figure data-cloud="{kind}"><h3></h3><div class="drawing"></div></figure>'
@@ -182,8 +182,8 @@ def seeds(runs: list[RunData], labels: list[str], results: Results) -> str:
     for index, (run, label) in enumerate(zip(runs, labels, strict=True)):
         means = (run.summary[kind]["seed_means"] for kind in ("deterministic", "sampled"))
         for seed, likely, sampled in zip(run.seeds, *means, strict=True):
-            known = results.expert not in (None, results.random)
-            points = score(float(normalised(likely, results.random, results.expert))) if known else ""
+            scored = results.expert not in (None, results.random)
+            points = score(float(normalised(likely, results.random, results.expert))) if scored else ""
             rows.append(
                 f'<tr style="--colour:{colour(index)}"><th scope="row"><span class="key"></span>'
                 f"{text(capital(label))}</th>"
@@ -214,7 +214,7 @@ def settings(runs: list[RunData], labels: list[str]) -> str:
         for run, label in zip(runs, labels, strict=True)
     )
     bold = " Values that differ between the runs are bold." if len(runs) > 1 else ""
-    return f"""<section id="repeat"><h2>To repeat it</h2>
+    return f"""<section id="repeat"><h2>Repeating the run</h2>
 <p class="note">The same command, versions and machine give the same bits.</p>{commands}</section>
 <section id="settings" class="settings"><h2>Settings and versions</h2>
 <p class="note">From each run's config.json.{bold}</p><details><summary>Show all {len(names)}</summary>
@@ -223,19 +223,19 @@ def settings(runs: list[RunData], labels: list[str]) -> str:
 
 
 def _flat(run: RunData) -> Iterable[tuple[str, str]]:
-    """(name, value) of everything in config.json, groups with a point."""
+    """(name, value) of everything in config.json; those of groups as group.name."""
     yield "folder", str(run.path)
     rest = [(key, run.config.get(key)) for key in ("demonstrations", "versions", "machine", "started")]
     own = [(key, value) for key, value in run.run.items() if key != "settings"]
     for key, value in [*own, *run.run["settings"].items(), *rest]:
         for name, one in value.items() if isinstance(value, dict) else [("", value)]:
             if one is not None:
-                shown = ", ".join(map(str, one)) if isinstance(one, list) else str(one)
-                yield f"{key}.{name}".rstrip("."), shown
+                words = ", ".join(map(str, one)) if isinstance(one, list) else str(one)
+                yield f"{key}.{name}".rstrip("."), words
 
 
 def eyebrow(runs: list[RunData]) -> str:
-    """What this is, and when the latest run began."""
+    """Version, environment, and the day on which the latest run began."""
     started = max(str(run.config.get("started", "")) for run in runs)
     try:
         date = time.strptime(started[:10], "%Y-%m-%d")

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from imitax.errors import ImitaxError
-from imitax.files.read import one_line, read_tensors
+from imitax.errors import ImitaxError, one_line
+from imitax.files.read import read_tensors
 from imitax.files.write import write_whole
 
 KEPT = 3  # of the newest; the best one is kept besides

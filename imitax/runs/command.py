@@ -6,11 +6,11 @@ from imitax.runs.read import RunData
 
 
 def repeat_command(run: RunData) -> str:
-    """A command for a shell, with every setting in words: it does not lean on defaults, which may change."""
-    config, shown = run.run, run.config.get("demonstrations") or {}
+    """A command for a shell that names every setting: it does not depend on defaults, which may change."""
+    config, demonstrations = run.run, run.config.get("demonstrations") or {}
     method = config["method"]
     start = ["expert"] if method == "rl" else ["train", method]
-    options: dict[str, object] = {"demos": None if method == "rl" else shown.get("source")}
+    options: dict[str, object] = {"demos": None if method == "rl" else demonstrations.get("source")}
     options["agent"] = config["agent"] if "agent" in config["settings"] else None
     options |= {name: config.get(name) for name in ("seeds", "seed", "trajectories", "preset", "init")}
     if config.get("subsample", 1) != 1:

@@ -23,7 +23,8 @@ from imitax.demonstrations import Demonstrations
 from imitax.envs import make
 from imitax.envs.base import Env
 from imitax.errors import ImitaxError
-from imitax.files.write import check_parts, read_json, write_json
+from imitax.files.read import read_json
+from imitax.files.write import finite, write_json
 from imitax.methods.registry import find_method
 from imitax.policies.policy import TrainedPolicy
 from imitax.policies.storage import load_policies, save_policies
@@ -31,8 +32,8 @@ from imitax.runs.held_out import held_out
 from imitax.runs.provenance import describe_run
 from imitax.runs.recorder import Recorder, default_interval
 from imitax.runs.samples import SEEDS, save_visits
-from imitax.runs.schema import read_summary
-from imitax.runs.summary import finite, summarise
+from imitax.runs.schema import check_parts, read_summary
+from imitax.runs.summary import summarise
 from imitax.stats import figures
 from imitax.training import planning
 from imitax.training.callbacks import Callback

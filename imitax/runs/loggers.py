@@ -1,4 +1,4 @@
-"""Loggers: the figures of a run in TensorBoard or Weights & Biases, while it trains.
+"""Loggers: the metrics of a run in TensorBoard or Weights & Biases, while it trains.
 
 A logger is three functions, so one of your own is a small class. The only place that imports tensorboardX
 and wandb, each when a logger of its kind is made.
@@ -19,25 +19,25 @@ from imitax.errors import ImitaxError, missing, unknown
 from imitax.training.logging import Logger
 
 NAMES = ("tensorboard", "wandb")
-_FLUSH_SECONDS = 5.0  # what TensorBoard shows is at most that old
+_FLUSH_SECONDS = 5.0  # the delay of what TensorBoard shows, at most
 
 
 def series(metrics: dict[str, np.ndarray], first_seed: int) -> Iterator[tuple[str, str, float]]:
-    """(name, "seed3" or "mean", finite number) of every figure [S]; the mean only of several seeds."""
+    """(name, "seed3" or "mean", finite number) of every metric [S]; the mean only of several seeds."""
     for name, values in metrics.items():
         values = np.atleast_1d(np.asarray(values, np.float64))
-        known = np.isfinite(values)
-        for index in np.flatnonzero(known):
+        finite = np.isfinite(values)
+        for index in np.flatnonzero(finite):
             yield name, f"seed{first_seed + index}", float(values[index])
-        if len(values) > 1 and known.any():
-            yield name, "mean", float(values[known].mean())
+        if len(values) > 1 and finite.any():
+            yield name, "mean", float(values[finite].mean())
 
 
 class TensorBoard:
     """Event files below `folder`: one TensorBoard run for each seed and one for their mean.
 
-    `resumed`: the run goes on with what it had written there; figures from the first new step on replace
-    the old ones. Errors: the folder exists and is not empty, and the run is a new one.
+    `resumed`: the run continues what it had written there; numbers from the first new step on replace the
+    old ones. Errors: the folder exists and is not empty, and the run is a new one.
     """
 
     def __init__(self, folder: str | os.PathLike, resumed: bool = False):
@@ -60,7 +60,7 @@ class TensorBoard:
             self._write(f"seed{self._first_seed}", 0, text("settings", settings_table(config)))
 
     def log(self, step: int, metrics: dict[str, np.ndarray]) -> None:
-        """One event for each seed, with all its figures, and one for the mean."""
+        """One event for each seed, with all its metrics, and one for the mean."""
         from tensorboardX.proto.summary_pb2 import Summary
 
         events: dict[str, list] = {}
@@ -80,24 +80,24 @@ class TensorBoard:
             writer.close()
         self._writers = {}
 
-    # tensorboardX's `SummaryWriter` has a thread and a queue for each file, and waits for ever on a thread
-    # that a full disk has ended; its `RecordWriter` writes here and now.
+    # tensorboardX's `SummaryWriter` has a thread and a queue for each file, and hangs if a full disk has
+    # ended the thread; its `RecordWriter` writes at once.
     def _write(self, label: str, step: int, summary) -> None:
         from tensorboardX import RecordWriter
         from tensorboardX.proto.event_pb2 import Event, SessionLog
 
         if label not in self._writers:
             folder = self._folder / label
-            going_on = folder.exists()
+            continued = folder.exists()
             folder.mkdir(parents=True, exist_ok=True)
             path = folder / f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}"
             self._writers[label] = RecordWriter(str(path))
             first = Event(wall_time=time.time(), file_version="brain.Event:2")
             self._writers[label].write(first.SerializeToString())
-            if going_on:  # TensorBoard forgets what came after a checkpoint, which is written once more
-                start = SessionLog(status=SessionLog.START)
-                again = Event(wall_time=time.time(), step=step, session_log=start)
-                self._writers[label].write(again.SerializeToString())
+            if continued:  # TensorBoard drops what came after the checkpoint, since it is written again
+                log = SessionLog(status=SessionLog.START)
+                start = Event(wall_time=time.time(), step=step, session_log=log)
+                self._writers[label].write(start.SerializeToString())
         event = Event(wall_time=time.time(), step=step, summary=summary)
         self._writers[label].write(event.SerializeToString())
 
@@ -105,8 +105,8 @@ class TensorBoard:
 class WandB:
     """A Weights & Biases run; with WANDB_MODE=offline it stays on this machine.
 
-    The mean over seeds has the metric's own name, each seed's figure the name seed3/METRIC. `folder`: where
-    its files go, by default ./wandb. Errors: no key, or no connection.
+    The mean over seeds is called like the metric, the number of a seed seed3/METRIC. `folder`: where its
+    files go, by default ./wandb. Errors: no key, or no connection.
     """
 
     def __init__(
@@ -137,27 +137,26 @@ class WandB:
             self._run = wandb.init(config=config, **self._options)
 
     def log(self, step: int, metrics: dict[str, np.ndarray]) -> None:
-        """All figures of a step at once."""
-        figures = {
+        """All metrics of a step at once."""
+        numbers = {
             name if label == "mean" or not self._several else f"{label}/{name}": value
             for name, label, value in series(metrics, self._first_seed)
         }
-        self._run.log(figures, step=step)
+        self._run.log(numbers, step=step)
 
     def close(self) -> None:
-        """Hands over what was logged; wandb's own process sends or writes it."""
+        """Ends the run; wandb's own process sends or writes what was logged."""
         self._run.finish()
 
 
 @contextmanager
 def _blaming_wandb() -> Iterator[None]:
-    """No key, no connection, a wrong setting: each is an exception of another type."""
+    """One `ImitaxError` for no key, no connection or a wrong setting, which raise different types."""
     try:
         yield
     except Exception as error:
-        said = " ".join(str(error).split()).rstrip(".")
         raise ImitaxError(
-            f"Weights & Biases cannot be used: {said}; `wandb login` gives it a key, and with "
+            f"Weights & Biases cannot be used: {one_line(error)}; `wandb login` stores a key, and with "
             "WANDB_MODE=offline it needs none."
         ) from error
 
@@ -166,7 +165,7 @@ def make_loggers(names: Sequence[str], folder: Path, resumed: bool = False) -> l
     """Loggers by name (of `NAMES`) for the run folder `folder`, new or `resumed`, each once.
 
     Raises:
-        ImitaxError: the extra that one needs is not installed, or the name is unknown.
+        ImitaxError: the extra that a logger needs is not installed, or a name is unknown.
     """
     makers = {
         "tensorboard": lambda: TensorBoard(folder / "tensorboard", resumed),

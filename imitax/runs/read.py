@@ -1,17 +1,16 @@
-"""What a report is made of: finished runs, read from their folders. Never imports JAX."""
+"""Runs as plain data, read from their folders for reports and diagnoses. Never imports JAX."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from imitax.errors import ImitaxError
-from imitax.files.read import is_number, one_line, parse_json, read_text
-from imitax.files.write import check_parts
+from imitax.errors import ImitaxError, brief, one_line
+from imitax.files.read import is_number, parse_json, read_text
 from imitax.runs.samples import Visits, load_visits
-from imitax.runs.schema import read_config, read_summary
+from imitax.runs.schema import check_parts, read_config, read_summary
 
-_OWN = ("iteration", "seed", "seconds")  # of a line of metrics; all else are metrics
+_INDEX = ("iteration", "seed")  # of a line of metrics.jsonl; all else are metrics, and the seconds
 
 
 class RunData(NamedTuple):
@@ -22,17 +21,17 @@ class RunData(NamedTuple):
     summary: dict[str, Any]  # summary.json
     iterations: np.ndarray  # [I], from 0
     metrics: dict[str, np.ndarray]  # name -> [S, I], NaN where there was nothing to measure
-    seconds: np.ndarray | None  # [I], wall time since the start; None where it was not noted
-    visits: Visits | None  # None where they were not kept
+    seconds: np.ndarray | None  # [I], wall time since the start; None if it was not recorded
+    visits: Visits | None  # None if they were not kept
 
     @property
     def run(self) -> dict[str, Any]:
-        """The settings that determine the run."""
+        """The configuration that determines the run."""
         return self.config["run"]
 
     @property
     def seeds(self) -> list[int]:
-        """The seeds that were trained side by side."""
+        """The seeds, which were trained side by side."""
         return list(range(self.run["seed"], self.run["seed"] + self.run["seeds"]))
 
 
@@ -40,8 +39,8 @@ def read_runs(paths: list[Path]) -> list[RunData]:
     """The runs in these folders, to be compared.
 
     Raises:
-        ImitaxError: there is none, one is missing, incomplete, damaged or given twice, or they are not
-            of one environment with one time limit.
+        ImitaxError: no folder is given, one is missing, incomplete, damaged or given twice, or the runs
+            are not of one environment with one time limit.
     """
     if not paths:
         raise ImitaxError("A report needs at least one run folder, found none.")
@@ -60,7 +59,7 @@ def read_runs(paths: list[Path]) -> list[RunData]:
 def read_run(path: Path, unfinished: bool = False) -> RunData:
     """One run folder; `ImitaxError` names the file that is missing or damaged, and what is wrong with it.
 
-    With `unfinished` it may lack its summary, which is then empty, and the end of what was being written.
+    With `unfinished`, its summary may be missing, which is then empty, and its last lines may be cut off.
     """
     unfinished &= not (path / "summary.json").is_file()
     check_parts(path, ("config.json", "metrics.jsonl", *(() if unfinished else ("summary.json",))))
@@ -83,7 +82,7 @@ def _read_metrics(
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """(iterations [I], name -> values [S, I]) of a file with one line for each iteration and seed.
 
-    Of an `unfinished` file, an iteration at the end that is not whole is left out.
+    The last iteration of an `unfinished` file is left out if it is incomplete.
     """
     cells: dict[tuple[int, int], dict[str, float]] = {}
     try:
@@ -92,19 +91,17 @@ def _read_metrics(
         raise ImitaxError(f"File '{path}' cannot be read: {one_line(error)}.") from error
     lines = text.splitlines()
     if unfinished:
-        whole = text.count("\n")
-        lines = lines[: whole - whole % seeds]  # the seeds of an iteration stand together
-    for number, text in enumerate(lines, start=1):
+        complete = text.count("\n")
+        lines = lines[: complete - complete % seeds]  # the seeds of an iteration stand together
+    for number, line in enumerate(lines, start=1):
         try:
-            line = parse_json(text)
-            position = _whole(line["iteration"]), _whole(line["seed"]) - first
-            values = {
-                name: _number(value) for name, value in line.items() if name not in _OWN or name == "seconds"
-            }
+            entry = parse_json(line)
+            position = _count(entry["iteration"]), _count(entry["seed"]) - first
+            values = {name: _number(value) for name, value in entry.items() if name not in _INDEX}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ImitaxError(
                 f"File '{path}', line {number}: expected an object of numbers with an iteration and a seed, "
-                f"found {text[:60]!r}."
+                f"found {brief(line)}."
             ) from error
         cells[position] = values
     iterations = sorted({iteration for iteration, _ in cells})
@@ -118,13 +115,13 @@ def _read_metrics(
     return np.array(iterations), metrics
 
 
-def _whole(value: Any) -> int:
+def _count(value: Any) -> int:
     if type(value) is not int or not 0 <= value < 2**31:
-        raise ValueError("no count")
+        raise ValueError("not a count")
     return value
 
 
 def _number(value: Any) -> float:
     if value is not None and not is_number(value):
-        raise ValueError("no number")
+        raise ValueError("not a number")
     return np.nan if value is None else float(value)

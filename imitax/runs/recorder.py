@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from imitax.errors import ImitaxError, Interrupted
+from imitax.files.write import finite
 from imitax.policies.tensors import from_tensors, to_tensors
 from imitax.runs import checkpoint
 from imitax.runs.samples import VisitLog
@@ -108,7 +109,7 @@ class Recorder:
         for index in range(self._config.seeds):
             line: dict[str, Any] = {"iteration": iteration, "seed": self._config.seed + index}
             line["seconds"] = seconds
-            line |= {name: _number(values[index]) for name, values in metrics.items()}
+            line |= {name: finite(float(values[index])) for name, values in metrics.items()}
             self._file.write(json.dumps(line) + "\n")
         self._file.flush()
 
@@ -150,8 +151,3 @@ def _score(history: History) -> float:
     """Mean true return of training episodes over the seeds, the last one known; what "best" means."""
     known = (float(np.mean(m["episode_return"])) for m in reversed(history))
     return next((value for value in known if math.isfinite(value)), -math.inf)
-
-
-def _number(value) -> float | None:
-    """NaN is not JSON: null instead."""
-    return float(value) if math.isfinite(value) else None

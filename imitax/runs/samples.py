@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from imitax.errors import ImitaxError
-from imitax.files.read import check_file, one_line, read_arrays
+from imitax.errors import ImitaxError, one_line
+from imitax.files.read import check_file, read_arrays
+from imitax.files.write import write_arrays
 
 if TYPE_CHECKING:  # its shapes are written with JAX's array type
     from imitax.demonstrations import Demonstrations
@@ -70,7 +71,7 @@ class VisitLog:
 
 def save_visits(visits: Visits, path: Path) -> None:
     """Write `path` (.npz)."""
-    np.savez_compressed(path, **visits._asdict())
+    write_arrays(path, visits._asdict())
 
 
 def load_visits(path: Path) -> Visits | None:

@@ -1,12 +1,10 @@
-"""What config.json and summary.json of a run folder must look like to be used. Never imports JAX."""
+"""The schema of a run folder: its files, and the fields of its JSON. Never imports JAX."""
 
 from pathlib import Path
 from typing import Any
 
-from imitax.errors import ImitaxError
-from imitax.files.arrays import brief
-from imitax.files.read import is_number
-from imitax.files.write import read_json
+from imitax.errors import ImitaxError, brief
+from imitax.files.read import is_number, read_json
 
 _CONFIG = {
     **{f"run.{name}": str for name in ("method", "env", "agent")},
@@ -24,15 +22,26 @@ _SUMMARY = {
     "random.interval": list,
     **{f"{kind}.{key}": of for kind in ("deterministic", "sampled") for key, of in _ESTIMATE.items()},
 }
-_OPTIONAL = {  # may be null or absent, but not of another kind
+_OPTIONAL = {  # may be null or absent, but not of another type
     **{"demonstrations": dict, "versions": dict},
     **{"expert.mean": float, "expert.interval": list, "expert.episodes": int},
 }
-_KINDS = {str: "text", int: "a whole number", float: "a number", dict: "an object", list: "a list of numbers"}
+_TYPES = {str: "text", int: "a whole number", float: "a number", dict: "an object", list: "a list of numbers"}
+
+
+def check_parts(path: Path, parts: tuple[str, ...]) -> None:
+    """`ImitaxError` unless the run folder `path` exists and holds the files `parts`."""
+    if not path.is_dir():
+        raise ImitaxError(f"Run folder '{path}' does not exist.")
+    for name in parts:
+        if not (path / name).is_file():
+            raise ImitaxError(
+                f"Run folder '{path}' is incomplete: {name} is missing (training did not finish?)."
+            )
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """config.json of a run; `ImitaxError` names the field that is missing or of another kind."""
+    """config.json of a run; `ImitaxError` names the field that is missing or of another type."""
     config = _checked(path, _CONFIG)
     for group, values in config["run"]["settings"].items():
         if not isinstance(values, dict):
@@ -47,18 +56,18 @@ def read_summary(path: Path, seeds: int) -> dict[str, Any]:
     """summary.json of a run with `seeds` seeds; `ImitaxError` as `read_config`."""
     summary = _checked(path, _SUMMARY)
     for kind in ("deterministic", "sampled", "random", "expert"):
-        found = summary.get(kind) or {"interval": (0, 0)}
-        means = found["seed_means"] if kind in ("deterministic", "sampled") else range(seeds)
-        if len(means) != seeds or len(found["interval"]) != 2:
+        estimate = summary.get(kind) or {"interval": (0, 0)}
+        means = estimate["seed_means"] if kind in ("deterministic", "sampled") else range(seeds)
+        if len(means) != seeds or len(estimate["interval"]) != 2:
             raise ImitaxError(
-                f"File '{path}' has '{kind}' figures of another form: expected an interval "
-                f"of two numbers, and the means of {seeds} seed(s)."
+                f"File '{path}' has a malformed estimate '{kind}': expected an interval of two numbers, "
+                f"and the means of {seeds} seed(s)."
             )
     return summary
 
 
 def _checked(path: Path, kinds: dict[str, type]) -> dict[str, Any]:
-    """JSON data whose values at the dotted keys of `kinds`, and of `_OPTIONAL` if any, are of these kinds."""
+    """JSON data whose values at the dotted keys of `kinds` and, if present, `_OPTIONAL` have these types."""
     data = read_json(path)
     for key, kind in [*kinds.items(), *_OPTIONAL.items()]:
         value: Any = data
@@ -68,7 +77,7 @@ def _checked(path: Path, kinds: dict[str, type]) -> dict[str, Any]:
             value = value.get(part) if isinstance(value, dict) else None
         if not _fits(value, kind):
             raise ImitaxError(
-                f"File '{path}' is not of a run: '{key}' is {str(value)[:60]!r}, expected {_KINDS[kind]}."
+                f"File '{path}' is not of a run: '{key}' is {brief(value)}, expected {_TYPES[kind]}."
             )
     return data
 

@@ -1,11 +1,11 @@
 """What came out of a run: evaluations on fresh episodes, as plain data."""
 
-import math
 from typing import Any
 
 import numpy as np
 
 from imitax.envs.base import Env
+from imitax.files.write import finite
 from imitax.stats.estimates import describe_returns, normalised
 from imitax.training.evaluation import evaluate, evaluate_random
 from imitax.training.fit import Training
@@ -43,14 +43,3 @@ def _finite_mean(values: np.ndarray) -> float | None:
     """Mean over the seeds that have a value (no episode may have ended in the last iteration)."""
     values = values[np.isfinite(values)]
     return values.mean().item() if values.size else None
-
-
-def finite(data: Any) -> Any:
-    """NaN is not JSON: null instead."""
-    if isinstance(data, dict):
-        return {key: finite(value) for key, value in data.items()}
-    if isinstance(data, list):
-        return [finite(value) for value in data]
-    if isinstance(data, float) and not math.isfinite(data):
-        return None
-    return data

@@ -1,1 +1,1 @@
-"""Estimates, figures and units. Never imports JAX."""
+"""Estimates, figures, panels and units. Never imports JAX."""

@@ -1,6 +1,6 @@
 """Summaries with intervals. Never imports JAX, so that tables can be made anywhere.
 
-Intervals are 95 % percentile bootstrap intervals with a fixed seed: the same data give the same figures.
+Intervals are 95 % percentile bootstrap intervals with a fixed seed: the same data give the same numbers.
 """
 
 import numpy as np
@@ -11,8 +11,8 @@ RESAMPLES = 2000
 def interquartile_mean(x: np.ndarray, axis: int = -1) -> np.ndarray:
     """Mean of the middle half (25 % trimmed on each side); robust to a failed or lucky seed.
 
-    The trimmed share is exact for any size: the values at the borders count with their fraction, so that
-    3 seeds are not reduced to their median nor averaged whole. Source: Agarwal et al. 2021.
+    The trimmed share is exact for any size: the values at the borders have fractional weights, so that
+    3 seeds are neither reduced to their median nor simply averaged. Source: Agarwal et al. 2021.
     """
     x = np.sort(np.asarray(x, np.float64), axis=axis)
     n = x.shape[axis]
@@ -44,9 +44,10 @@ def normalised(x, random: float, expert: float):
 
 
 def describe_returns(returns: np.ndarray) -> dict[str, float | list[float]]:
-    """Mean, deviation and interval of the mean over pooled episodes; over seeds too if returns is [S, N].
+    """Mean, standard deviation and interval of returns [N], or of S seeds [S, N].
 
-    With several seeds the headline interval is that of the interquartile mean over seed means.
+    The interval is that of the mean over episodes; with several seeds, that of the interquartile mean over
+    the means of seeds.
     """
     returns = np.atleast_2d(np.asarray(returns, np.float64))
     seed_means = returns.mean(axis=1)
@@ -79,7 +80,7 @@ def stratified_interval(
 ) -> tuple[float, float]:
     """Interval of `statistic` over the values of all groups, resampled within each (Agarwal et al. 2021).
 
-    A group is a task or a cell: which tasks there are is fixed, which seeds were drawn is chance.
+    A group is a task or a cell: the tasks are fixed, the seeds are drawn at random.
     """
     rng = np.random.default_rng(seed)
     arrays = [np.asarray(group, np.float64).reshape(-1) for group in groups]
@@ -89,7 +90,7 @@ def stratified_interval(
 
 
 def performance_profile(groups: list[np.ndarray], thresholds: np.ndarray) -> np.ndarray:
-    """Share of runs that score above each threshold, every group weighing the same (Dolan & Moré 2002)."""
+    """Share of runs that score above each threshold, with equal weight for each group (Dolan & Moré 2002)."""
     shares = [(np.asarray(x, np.float64)[:, None] > thresholds).mean(axis=0) for x in groups]
     return np.mean(shares, axis=0)
 
@@ -106,6 +107,6 @@ def profile_band(
 
 
 def probability_of_improvement(x: np.ndarray, y: np.ndarray) -> float:
-    """P(a run of x scores higher than a run of y), ties counting half (Mann & Whitney's U / nm)."""
+    """P(a run of x scores higher than a run of y), where ties count half (Mann & Whitney's U / nm)."""
     x, y = np.asarray(x, np.float64)[:, None], np.asarray(y, np.float64)[None, :]
     return float(np.mean((x > y) + 0.5 * (x == y)))

@@ -1,12 +1,14 @@
-"""Figures from plain arrays. Never imports JAX. Every figure is written as PNG and as SVG."""
+"""Figures from plain arrays, written as PNG and as SVG. Never imports JAX."""
 
 from pathlib import Path
 
 import numpy as np
 
+from imitax.files.write import replacing
 from imitax.stats.estimates import band
+from imitax.stats.panels import Panel, panels_with
 
-# Okabe & Ito 2008: told apart by colour-blind readers.
+# Okabe & Ito 2008: colour-blind readers can distinguish them.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
@@ -25,12 +27,16 @@ def new(rows: int = 1, columns: int = 1, width: float = 5.2, height: float = 3.4
 
 
 def save(figure, path: Path) -> None:
-    """Write path.png and path.svg; the same data give the same bytes."""
+    """Write path.png and path.svg; a figure of the same data gives the same bytes."""
     import matplotlib
 
-    with matplotlib.rc_context({"svg.hashsalt": "imitax"}):
-        figure.savefig(path.with_suffix(".png"), dpi=130)
-        figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+    with (
+        matplotlib.rc_context({"svg.hashsalt": "imitax"}),
+        replacing(path.with_suffix(".png")) as png,
+        replacing(path.with_suffix(".svg")) as svg,
+    ):
+        figure.savefig(png, format="png", dpi=130)
+        figure.savefig(svg, format="svg", metadata={"Date": None})
 
 
 def curve(axis, values: np.ndarray, label: str, colour: str, smooth: int = 1) -> None:
@@ -51,51 +57,37 @@ def level(axis, y: float, label: str, style: str = "--") -> None:
 
 
 def learning_curves(metrics: dict[str, np.ndarray], summary: dict | None = None):
-    """The run at a glance: episode length and return, discriminator, reward; or the losses of cloning."""
-    if "validation_loss" in metrics:
-        figure, axes = new()
-        for name, colour in (("train_loss", COLOURS[0]), ("validation_loss", COLOURS[1])):
-            curve(axes[0, 0], metrics[name], name.replace("_", " "), colour)
-        axes[0, 0].set(xlabel="epoch", ylabel="negative log likelihood (nats)")
-        axes[0, 0].legend(frameon=False)
-        return figure
-    panels = [p for p in _panels(metrics, summary or {}) if any(name in metrics for name, _ in p[1])]
-    columns = min(3, len(panels))
-    figure, axes = new(-(-len(panels) // columns), columns, width=4.2, height=2.8)
+    """The run at a glance: every panel for which there are metrics, values [S, I]."""
+    panels = panels_with({name for name, values in metrics.items() if np.isfinite(values).any()})
+    count = max(1, len(panels))
+    columns = min(3, count)
+    figure, axes = new(-(-count // columns), columns, width=4.2, height=2.8)
     for axis in axes.flat[len(panels) :]:
         axis.set_visible(False)
-    for axis, (title, lines, levels) in zip(axes.flat, panels, strict=False):
-        for (name, label), colour in zip(lines, COLOURS, strict=False):
-            if name in metrics:
-                curve(axis, metrics[name], label, colour)
-        for (y, label), style in zip(levels, ("--", ":"), strict=False):
-            level(axis, y, label, style)
-        axis.set(xlabel="iteration", title=title)
-        if len(lines) + len(levels) > 1:
-            axis.legend(frameon=False, fontsize=8)
+    for axis, panel in zip(axes.flat, panels, strict=False):
+        _draw_panel(axis, panel, metrics, summary or {})
     return figure
 
 
-def _panels(metrics, summary):
-    """(title, [(metric, label)], [(level, label)]) of each panel."""
-    references = [
-        (summary[key]["mean"], key) for key in ("expert", "random") if isinstance(summary.get(key), dict)
-    ]
-    scores = [("expert_score", "expert pairs"), ("policy_score", "policy pairs")]
-    return [
-        ("true return of training episodes", [("episode_return", "sampled actions")], references),
-        ("episode length (steps)", [("episode_length", "sampled actions")], []),
-        ("mean discriminator score D", scores, [(0.5, "½")]),
-        ("discriminator loss (nats)", [("discriminator_loss", "loss")], [(2 * np.log(2), "2 ln 2")]),
-        ("reward the agent is paid", [("reward_mean", "mean"), ("reward_std", "deviation")], []),
-        ("largest gap in feature expectations", [("feature_gap", "gap")], []),
-        ("objective of IRL (nats)", [("irl_objective", "objective")], []),
-        ("policy entropy (nats)", [("entropy", "entropy")], []),
-    ]
+def _draw_panel(axis, panel: Panel, metrics: dict[str, np.ndarray], summary: dict) -> None:
+    """Lines, reference lines and titles; the expert's and the random policy's return come from `summary`."""
+    levels = panel.levels
+    if panel.lines[0][0] == "episode_return":
+        names = [name for name in ("expert", "random") if isinstance(summary.get(name), dict)]
+        levels += tuple((summary[name]["mean"], name) for name in names)
+    for (name, label), colour in zip(panel.lines, COLOURS, strict=False):
+        if name in metrics:
+            curve(axis, metrics[name], label, colour)
+    for (y, label), style in zip(levels, ("--", ":"), strict=False):
+        level(axis, y, label, style)
+    axis.set(xlabel="epoch" if panel.section == "cloning" else "iteration", ylabel=panel.unit)
+    axis.set(title=panel.title)
+    if len(panel.lines) + len(levels) > 1:
+        axis.legend(frameon=False, fontsize=8)
 
 
 def forward_fill(values: np.ndarray) -> np.ndarray:
-    """Values [S, I] whose gaps take the last value before them; what is missing at the start stays NaN."""
+    """Values [S, I] with gaps filled by the last value before them; gaps at the start stay NaN."""
     index = np.where(np.isfinite(values), np.arange(values.shape[1]), 0)
     np.maximum.accumulate(index, axis=1, out=index)
     return np.take_along_axis(values, index, axis=1)

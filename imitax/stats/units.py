@@ -4,7 +4,7 @@ import math
 
 
 def count(number: float) -> str:
-    """A number of things with two or three figures: 950, 5.1 k, 512 k, 1.2 M."""
+    """A number of things with two or three digits: 950, 5.1 k, 512 k, 1.2 M."""
     return _scaled(number, ("", " k", " M", " G", " T"))
 
 
@@ -19,12 +19,12 @@ def duration(seconds: float) -> str:
         return "?"
     if round(seconds, 1) < 10:
         return f"{seconds:.1f} s"
-    whole = round(seconds)
+    rounded = round(seconds)
     for large, small, big, little in ((86400, 3600, "d", "h"), (3600, 60, "h", "min"), (60, 1, "min", "s")):
-        if whole >= large:
-            first, rest = divmod(round(whole / small), large // small)  # rounded first: no 59 min 60 s
+        if rounded >= large:
+            first, rest = divmod(round(rounded / small), large // small)  # rounded first: no 59 min 60 s
             return f"{first} {big} {rest} {little}" if rest else f"{first} {big}"
-    return f"{whole} s"
+    return f"{rounded} s"
 
 
 def _scaled(number: float, units: tuple[str, ...]) -> str:

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from imitax import formats
+from imitax.catalogue import method_title
 from imitax.cli.terminal import Verbosity, evaluation_cells, live_bar
 from imitax.envs import make
-from imitax.runs.folder import new_folder, train_to_folder, write_json
+from imitax.files.write import write_json
+from imitax.runs.folder import new_folder, train_to_folder
 from imitax.stats import figures
 from imitax.stats.estimates import describe_returns, normalised
 from imitax.stats.units import duration
@@ -94,14 +96,12 @@ def _comparison(trained: dict[str, Training], policies: dict):
     """Episode length while training, and the discriminator's scores."""
     figure, axes = figures.new(1, 2, width=5.0)
     left, right = axes[0]
-    for (name, label), colour in zip(
-        (("gail", "GAIL"), ("expert", "PPO on the true reward"), ("constant", "constant reward")),
-        figures.COLOURS,
-        strict=False,
-    ):
+    for name, colour in zip(("gail", "expert", "constant"), figures.COLOURS, strict=False):
+        config = trained[name].config
+        label = method_title(config.method, config.agent)
         figures.curve(left, trained[name].metrics["episode_return"], label, colour)
     figures.level(left, policies["expert"]["sampled"]["mean"], "expert")
-    figures.level(left, policies["bc"]["sampled"]["mean"], "behaviour cloning", ":")
+    figures.level(left, policies["bc"]["sampled"]["mean"], method_title("bc"), ":")
     left.set(xlabel="iteration (5,120 steps)", ylabel="true return", title=f"{ENV}: training episodes")
     for metric, label, colour in (
         ("expert_score", "expert pairs", figures.COLOURS[0]),

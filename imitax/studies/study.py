@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from imitax.errors import ImitaxError, unknown
-from imitax.files.arrays import brief
-from imitax.files.read import check_file, one_line, read_arrays
-from imitax.files.write import read_json
+from imitax.errors import ImitaxError, brief, one_line, unknown
+from imitax.files.read import check_file, read_arrays, read_json
+from imitax.files.write import write_arrays, write_json, write_text
 from imitax.stats import figures
 
 Arrays = dict[str, np.ndarray]
@@ -61,15 +60,15 @@ def study(
         file = raw / f"{case}.npz"
         if not file.exists():
             with progress_bar(case) as progress:
-                _write(file, found.run(case, seeds, iterations, progress))
+                write_arrays(file, found.run(case, seeds, iterations, progress))
     results = {case: _read(raw / f"{case}.npz") for case in found.cases if (raw / f"{case}.npz").exists()}
     (path / "figures").mkdir(exist_ok=True)
     for figure_name, needed, draw in found.figures:
         if all(case in results for case in needed):
             figures.save(draw({case: results[case] for case in needed}), path / "figures" / figure_name)
     summary = found.summarise(results)
-    (path / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-    (path / "results.md").write_text(markdown(*found.table(summary)))
+    write_json(path / "summary.json", summary)
+    write_text(path / "results.md", markdown(*found.table(summary)))
     return summary
 
 
@@ -77,13 +76,6 @@ def markdown(columns: list[str], rows: list[list[str]]) -> str:
     """A Markdown table."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "".join(f"| {' | '.join(line)} |\n".replace(" --- ", "---") for line in lines)
-
-
-def _write(path: Path, arrays: Arrays) -> None:
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        np.savez_compressed(file, **arrays)
-    partial.rename(path)
 
 
 def _read(path: Path) -> Arrays:
@@ -104,4 +96,4 @@ def _check_same(path: Path, settings: dict) -> None:
             raise ImitaxError(
                 f"'{path}' is of another study, {brief(found)}: expected {settings}, or another folder."
             )
-    path.write_text(json.dumps(settings) + "\n")
+    write_text(path, json.dumps(settings) + "\n")

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from imitax.catalogue import method_title
 from imitax.stats import figures
 from imitax.stats.estimates import interquartile_mean
 from imitax.studies.study import Arrays
@@ -90,7 +91,7 @@ def matching(results: dict[str, Arrays]):
         title="MCE IRL, exact expert",
     )
     counts = sorted(int(key.removeprefix("irl_")) for key in grid if key.startswith("irl_"))
-    for key, label, colour in (("irl", "MCE IRL, linear reward", 0), ("bc", "cloning", 1)):
+    for key, label, colour in (("irl", "MCE IRL, linear reward", 0), ("bc", method_title("bc"), 1)):
         scores = np.array([grid[f"score_{key}_{count}"] for count in counts])
         right.semilogx(counts, interquartile_mean(scores), "-", color=figures.COLOURS[colour], label=label)
         right.semilogx(counts, scores, "o", markersize=4, alpha=0.5, color=figures.COLOURS[colour])

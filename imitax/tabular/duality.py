@@ -19,13 +19,7 @@ from scipy.special import expit, log_expit
 from imitax.errors import ImitaxError
 from imitax.tabular.mdp import TabularMDP
 from imitax.tabular.regularisers import Regulariser
-from imitax.tabular.solve import (
-    causal_entropy,
-    flow_residual,
-    occupancy,
-    policy_of,
-    soft_value_iteration,
-)
+from imitax.tabular.solve import causal_entropy, flow_residual, occupancy, policy_of, soft_value_iteration
 
 
 class CostClass(NamedTuple):

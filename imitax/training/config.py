@@ -9,8 +9,7 @@ from importlib import resources
 from typing import Any
 
 from imitax.core.settings import check_range, check_ranges, describe
-from imitax.errors import ImitaxError, brief_text, unknown
-from imitax.files.arrays import brief
+from imitax.errors import ImitaxError, brief, brief_text, unknown
 from imitax.methods.registry import Settings, default_settings, find_agent, find_method
 
 RENAMED = {  # keys of version 0.1.0

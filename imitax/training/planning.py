@@ -10,8 +10,9 @@ from imitax.core.normaliser import empty_normaliser
 from imitax.core.spaces import size
 from imitax.demonstrations import Demonstrations
 from imitax.envs.base import Env
-from imitax.errors import ImitaxError
-from imitax.files.read import one_line, read_tensors
+from imitax.errors import ImitaxError, one_line
+from imitax.files.read import read_tensors
+from imitax.files.write import write_whole
 from imitax.methods.registry import Kind, build_planning, find_method
 from imitax.networks import table_network
 from imitax.tabular import irl, solve
@@ -87,12 +88,12 @@ def describe(training, env: Env) -> dict:
 
 def save_rewards(learnt: list[irl.Learnt], path: Path) -> None:
     """Tensors seed0.reward [S, A], seed0.parameters [P], …"""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save as to_bytes
 
     tensors = {}
     for index, found in enumerate(learnt):
         tensors |= {f"seed{index}.reward": found.reward, f"seed{index}.parameters": found.parameters}
-    save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, path)
+    write_whole(path, to_bytes({name: np.ascontiguousarray(value) for name, value in tensors.items()}))
 
 
 def load_rewards(path: Path, seeds: int) -> list[np.ndarray]:

@@ -88,7 +88,7 @@ def test_report_compares_runs(trained, imitax, read, tmp_path):
 def test_diagnose(trained, imitax, read):
     path, _ = trained("gail")
     findings = read("diagnose", path)
-    assert {"severity", "title", "numbers", "advice"} == set(findings[0])
+    assert {"severity", "title", "evidence", "advice"} == set(findings[0])
     assert "Few seeds" in {finding["title"] for finding in findings}
     text = imitax("diagnose", path).out
     assert "Try: --seeds 5" in text and "Checked: result, discriminator won" in text

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 
 from imitax.cli.terminal import (
-    SHOWN,
     Meter,
     Verbosity,
-    describe_figure,
     evaluation_cells,
     live_bar,
+    mean_and_spread,
     print_settings,
     print_table,
 )
+from imitax.stats.panels import COLUMNS
 from imitax.training.config import make_config
 
 
@@ -46,7 +46,7 @@ def test_meter_tells_rate_and_time_left_without_the_first_compilation():
     for i in range(1, 5):
         clock.now += 0.5
         meter.add(i, 10, metrics(1.0, 2.0))
-    assert (meter.done, meter.total, meter.seeds) == (5, 10, 2)
+    assert (meter.iteration, meter.total, meter.seeds) == (5, 10, 2)
     assert meter.pace == pytest.approx(0.5) and meter.left == pytest.approx(2.5)
     assert meter.rate == pytest.approx(2 * 1000 / 0.5)
     assert meter.elapsed == pytest.approx(32.0)
@@ -64,13 +64,13 @@ def test_meter_follows_a_rate_that_changes_and_stops_at_the_end():
     assert meter.elapsed == ended
 
 
-def test_meter_keeps_the_last_figure_of_each_seed():
+def test_meter_keeps_the_last_number_of_each_seed():
     meter = Meter()
     meter.add(0, 3, metrics(np.nan, 5.0))
     meter.add(1, 3, metrics(7.0, np.nan))
     meter.add(2, 3, metrics(np.nan, np.nan, episode_length=[1.0, 2.0], unknown=[0.0, 0.0]))
-    np.testing.assert_array_equal(meter.figures[SHOWN[0]], [7.0, 5.0])
-    assert [shown.heading for shown in meter.figures] == ["return", "length"]
+    np.testing.assert_array_equal(meter.latest[COLUMNS[0]], [7.0, 5.0])
+    assert [column.heading for column in meter.latest] == ["return", "length"]
     assert meter.rate is None  # its steps are not known
 
 
@@ -78,8 +78,8 @@ def test_meter_keeps_the_last_figure_of_each_seed():
     "values, text",
     [([1.0], "1.00"), ([1.0, 3.0], "2.00 ± 1.00"), ([np.nan], "–"), ([np.nan, 2.0], "2.00 ± 0.00")],
 )
-def test_figures(values, text):
-    assert describe_figure(np.array(values), 2) == text
+def test_numbers(values, text):
+    assert mean_and_spread(np.array(values), 2) == text
 
 
 def lines_of(iterations, verbosity, **options):

@@ -173,7 +173,7 @@ def test_demonstrations_are_checked_first(refuse, tmp_path):
     wrong = replace(demonstrations, observations=100 * demonstrations.observations)
     formats.save(wrong, tmp_path / "wrong.npz")
     command = "train gail Acrobot-v1 --demos wrong.npz --check --out run"
-    refuse(command, "Demonstrated episodes begin where the environment does not")
+    refuse(command, "Demonstrated episodes start where the environment does not")
 
 
 def test_a_report_that_cannot_be_written_does_not_end_a_run(imitax, commands, tmp_path, monkeypatch):

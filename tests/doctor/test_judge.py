@@ -1,4 +1,4 @@
-"""What the doctor finds: facts of this machine, the probe, and what it makes of facts of others."""
+"""What the doctor finds: facts of this machine, the probe, and judgements of the facts of others."""
 
 import json
 import os
@@ -11,12 +11,13 @@ import pytest
 from imitax.doctor import judge as doctor
 from imitax.doctor import machine, probe
 from imitax.doctor.judge import fact_findings, probe_findings
+from imitax.findings import Finding
 
 GOOD_PROBE = [{"stage": "JAX", "found": {"platform": "cpu", "devices": ["cpu:0"]}, "seconds": 0.5}]
 
 
 def facts(**changes):
-    """Those of a machine where nothing is to be said."""
+    """Those of a machine where everything is in order."""
     good = {
         "versions": {"gymnax": "1.0.1"},
         "requirements": [],
@@ -33,57 +34,186 @@ def facts(**changes):
 
 
 def judged(**changes):
-    """name -> (state, found and advice) of what is not in order."""
-    found = fact_findings(facts(**changes))
-    return {f.name: (f.state, f"{f.found} {f.advice}") for f in found if f.state != "ok"}
+    """The findings, without what is in order."""
+    return [finding for finding in fact_findings(facts(**changes)) if finding.severity != "ok"]
 
 
-def test_a_good_machine_has_nothing_to_tell():
-    assert judged() == {}
-    assert [f.name for f in fact_findings(facts())] == ["versions"]
+def test_a_good_machine_has_no_findings():
+    assert judged() == []
+    assert list(fact_findings(facts())) == [
+        Finding(
+            "ok",
+            "versions",
+            "all requirements are met, also those of gymnax 1.0.1, which caps jax and gymnasium",
+        )
+    ]
 
 
 UNMET = {"by": "gymnax 1.0.1", "package": "jax", "wanted": "<0.12", "found": "0.13.0"}
-TORCH = {"version": "2.9.0", "packages": 15}
 HIDDEN = {"machine": {"gpu": "NVIDIA"}, "variables": {"JAX_PLATFORMS": "cpu"}}
-TRAPS = {
-    "few cores": ({"machine": {"cores": 2}}, "cores", "note", "QR, Cholesky"),
-    "little memory": ({"machine": {"memory_free": 1e9}}, "memory", "warning", "1.0 GB free"),
-    "small /dev/shm": ({"machine": {"shared_memory": 64e6}}, "/dev/shm", "warning", "--shm-size"),
-    "GPU unused": ({"machine": {"gpu": "NVIDIA"}}, "GPU", "note", "jax[cuda"),
-    "GPU hidden": (HIDDEN, "GPU", "note", "unset JAX_PLATFORMS"),
-    "caps": ({"requirements": [UNMET]}, "versions", "warning", "gymnax 1.0.1 wants jax <0.12, found 0.13.0"),
-    "missing": ({"requirements": [UNMET | {"found": None}]}, "versions", "broken", "pip install 'jax<0.12'"),
-    "torch": ({"torch": TORCH}, "torch", "note", "needs none of it"),
-    "NaN": ({"variables": {"JAX_DEBUG_NANS": "True"}}, "JAX_DEBUG_NANS", "broken", "unset"),
-    "no jit": ({"variables": {"JAX_DISABLE_JIT": "1"}}, "JAX_DISABLE_JIT", "warning", "unset"),
-    "read-only cache": ({"cache": {"writable": False}}, "cache", "warning", "IMITAX_CACHE"),
-    "large cache": ({"cache": {"bytes": 9e9}}, "cache", "note", "9.0 GB in cache"),
-    "full disk": ({"cache": {"free": 1e6}}, "disk", "warning", "1.0 MB free"),
-    "no pygame": ({"renderers": {"pygame": None}}, "pygame", "warning", "classic-control"),
-    "no display": ({"renderers": {"display": False}}, "display", "note", "--save FILE.gif"),
-}  # fmt: skip
+UNUSED = "a GPU is worth it for many seeds only"
+TRAPS = [
+    (
+        {"machine": {"cores": 2}},
+        Finding(
+            "note",
+            "cores",
+            "2: QR, Cholesky, solve and eigh of jaxlib may hang under vmap, at 0 % CPU",
+            "imitax uses none of them; keep them out of functions of yours that are vmapped",
+        ),
+    ),
+    (
+        {"machine": {"memory_free": 1e9}},
+        Finding("warning", "memory", "1.0 GB free", "use fewer --seeds, or --set loop.envs=16"),
+    ),
+    (
+        {"machine": {"shared_memory": 64e6}},
+        Finding(
+            "warning",
+            "/dev/shm",
+            "64 MB, too little for several worker processes",
+            "start a container with --shm-size=1g",
+        ),
+    ),
+    (
+        {"machine": {"gpu": "NVIDIA"}},
+        Finding(
+            "note",
+            "GPU",
+            "NVIDIA, but JAX computes on the CPU",
+            f"pip install 'jax[cuda13]', or cuda12 for an older driver; {UNUSED}",
+        ),
+    ),
+    (
+        {"machine": {"gpu": "AMD"}},
+        Finding("note", "GPU", "AMD, but JAX computes on the CPU", f"install jax for ROCm; {UNUSED}"),
+    ),
+    (
+        HIDDEN,
+        Finding(
+            "note",
+            "GPU",
+            "NVIDIA, but JAX computes on the CPU",
+            f"unset JAX_PLATFORMS, which is cpu; {UNUSED}",
+        ),
+    ),
+    (
+        {"requirements": [UNMET]},
+        Finding(
+            "warning",
+            "versions",
+            "gymnax 1.0.1 requires jax <0.12, found 0.13.0",
+            "pip install 'jax<0.12'",
+        ),
+    ),
+    (
+        {"requirements": [UNMET | {"found": None}]},
+        Finding(
+            "problem",
+            "versions",
+            "gymnax 1.0.1 requires jax <0.12, found none",
+            "pip install 'jax<0.12'",
+        ),
+    ),
+    (
+        {"torch": {"version": "2.9.0", "packages": 15}},
+        Finding(
+            "note",
+            "torch",
+            "2.9.0 with CUDA (15 packages, several GB)",
+            "imitax does not need it; it does no harm",
+        ),
+    ),
+    (
+        {"variables": {"JAX_DEBUG_NANS": "True"}},
+        Finding(
+            "problem",
+            "JAX_DEBUG_NANS",
+            "is True",
+            "unset it: the return of an iteration without a finished episode is NaN",
+        ),
+    ),
+    (
+        {"variables": {"JAX_DISABLE_JIT": "1"}},
+        Finding(
+            "warning",
+            "JAX_DISABLE_JIT",
+            "is 1",
+            "unset it: nothing is compiled, and training is a hundred times slower",
+        ),
+    ),
+    (
+        {"variables": {"JAX_ENABLE_X64": "1"}},
+        Finding(
+            "note",
+            "JAX_ENABLE_X64",
+            "is 1",
+            "unset it for comparable results: everything was tested in 32 bits",
+        ),
+    ),
+    (
+        {"cache": {"writable": False}},
+        Finding(
+            "warning",
+            "cache",
+            "cache is not writable, so every process compiles anew",
+            "set IMITAX_CACHE to a folder of yours",
+        ),
+    ),
+    (
+        {"cache": {"bytes": 9e9}},
+        Finding("note", "cache", "9.0 GB in cache", "delete it whenever you like"),
+    ),
+    (
+        {"cache": {"free": 1e6}},
+        Finding(
+            "warning",
+            "disk",
+            "1.0 MB free on the disk of the cache",
+            "make room, or set IMITAX_CACHE to another disk",
+        ),
+    ),
+    (
+        {"renderers": {"pygame": None}},
+        Finding(
+            "warning",
+            "pygame",
+            "not installed, so classic control cannot be drawn",
+            "pip install 'gymnasium[classic-control]'",
+        ),
+    ),
+    (
+        {"renderers": {"display": False}},
+        Finding("note", "display", "none", "imitax watch RUN --save FILE.gif"),
+    ),
+]
 
 
-@pytest.mark.parametrize("changes, name, state, text", TRAPS.values(), ids=TRAPS.keys())
-def test_traps(changes, name, state, text):
-    found = judged(**changes)
-    assert list(found) == [name] and found[name][0] == state and text in found[name][1]
+@pytest.mark.parametrize("changes, finding", TRAPS, ids=[str(changes) for changes, _ in TRAPS])
+def test_each_finding_alone(changes, finding):
+    assert judged(**changes) == [finding]
 
 
-def test_traps_that_are_none():
+def test_what_is_no_trap():
     on_gpu = [{"stage": "JAX", "found": {"platform": "gpu", "devices": ["cuda:0"]}, "seconds": 1.0}]
-    assert judged(machine={"gpu": "NVIDIA"}, probe=on_gpu) == {}
-    assert judged(machine={"gpu": "NVIDIA"}, probe=[{"stage": "JAX", "error": "no"}]) == {}
-    assert judged(variables={"JAX_DEBUG_NANS": "0", "JAX_ENABLE_X64": "False"}) == {}
-    assert judged(machine={"memory": None, "memory_free": None, "shared_memory": None}) == {}
+    assert judged(machine={"gpu": "NVIDIA"}, probe=on_gpu) == []
+    assert judged(machine={"gpu": "NVIDIA"}, probe=[{"stage": "JAX", "error": "no"}]) == []
+    assert judged(variables={"JAX_DEBUG_NANS": "0", "JAX_ENABLE_X64": "False"}) == []
+    assert judged(machine={"memory": None, "memory_free": None, "shared_memory": None}) == []
 
 
-def test_mujoco_without_a_display_is_told_what_to_draw_with():
-    there = {"display": False, "mujoco": "3.3"}
-    assert "apt-get install libegl1" in judged(renderers=there)["MuJoCo"][1]
-    for library in ("EGL", "OSMesa"):  # found without being told
-        assert "MuJoCo" not in judged(renderers=there | {"libraries": [library]})
+def test_mujoco_without_a_display_needs_a_library():
+    without = {"display": False, "mujoco": "3.3"}
+    assert judged(renderers=without)[1:] == [
+        Finding(
+            "note",
+            "MuJoCo",
+            "has no display and no library to draw with",
+            "apt-get install libegl1, or libosmesa6",
+        )
+    ]
+    for library in ("EGL", "OSMesa"):  # MuJoCo finds it by itself
+        assert len(judged(renderers=without | {"libraries": [library]})) == 1
 
 
 # The probe
@@ -92,7 +222,13 @@ def test_mujoco_without_a_display_is_told_what_to_draw_with():
 def test_probe_runs_everything_here():
     stages = doctor.probe()
     assert [stage["stage"] for stage in stages] == list(probe.STAGES)
-    assert [finding.state for finding in probe_findings(stages)] == ["ok"] * 4
+    stages = [stage | {"seconds": 0.5} for stage in stages]
+    assert list(probe_findings(stages)) == [
+        Finding("ok", "JAX", ", ".join(stages[0]["found"]["devices"]) + " (0.5 s)"),
+        Finding("ok", "compiled function", "a small program gives the right result (0.5 s)"),
+        Finding("ok", "native environment", "CartPole-v1 takes a step (0.5 s)"),
+        Finding("ok", "Gymnasium environment", "CartPole-v1 takes a step (0.5 s)"),
+    ]
     assert stages[0]["found"]["devices"]
 
 
@@ -110,8 +246,9 @@ def test_probe_survives_what_happens_in_it(tmp_path, monkeypatch, source, stage,
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     stages = doctor.probe(seconds=1.0 if "sleep" in source else 60.0, module="trouble")
     (finding,) = probe_findings(stages)
-    assert finding.state == "broken" and why in finding.found and finding.advice
-    assert finding.name == (stage or "start")
+    assert (finding.severity, finding.title) == ("problem", stage or "start") and why in finding.evidence
+    jax = "JAX_PLATFORMS=cpu skips a GPU that may be at fault; jax and jaxlib must have the same version"
+    assert finding.advice == (jax if stage == "JAX" else "reinstall in a fresh environment")
 
 
 def test_probe_tells_which_stage_failed(capsys, monkeypatch):
@@ -127,7 +264,7 @@ def test_probe_tells_which_stage_failed(capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("finding", [{"error": "no"}, {"found": "yes", "seconds": 1.0}])
-def test_training_works_unless_something_is_broken(monkeypatch, finding):
+def test_training_works_unless_there_is_a_problem(monkeypatch, finding):
     monkeypatch.setattr(doctor, "probe", lambda: [{"stage": "JAX"} | finding] if "error" in finding else [])
     assert doctor.examine()["works"] == ("found" in finding)
 
@@ -146,15 +283,14 @@ def test_facts_of_this_machine_are_data():
     assert found["requirements"] == [] and found["machine"]["cores"] >= 0.1
 
 
-def test_it_looks_also_where_jax_cannot_be_imported(tmp_path):
+def test_it_works_where_jax_cannot_be_imported(tmp_path):
     (tmp_path / "jax.py").write_text("raise ImportError('libcuda is of another version')")
-    done = subprocess.run(
-        [sys.executable, "-c", "from imitax.cli import main; main()", "doctor"],
-        env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 1 and done.stderr == ""
-    assert "✗  JAX" in done.stdout and "ImportError: libcuda is of another version" in done.stdout
-    assert done.stdout.rstrip().endswith("Training cannot run here.")
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    command = [sys.executable, "-c", "from imitax.cli import main; main()", "doctor"]
+    process = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert process.returncode == 1 and process.stderr == ""
+    assert "✗  JAX" in process.stdout and "ImportError: libcuda is of another version" in process.stdout
+    assert process.stdout.rstrip().endswith("Training cannot run here.")
 
 
 def test_requirements_that_are_not_met(monkeypatch):

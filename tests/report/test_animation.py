@@ -61,7 +61,7 @@ def observation(env_id, state):
 
 @pytest.mark.parametrize("steps, every", [(5, 1), (10, 1), (11, 2), (39, 4), (100, 16)])
 def test_a_reel_keeps_evenly_spaced_frames(monkeypatch, steps, every):
-    monkeypatch.setattr(animation, "FRAMES", 10)
+    monkeypatch.setattr(animation, "MAX_FRAMES", 10)
     monkeypatch.setattr(animation, "_small", lambda frame: frame)
     reel = Reel()
     for step in range(steps):
@@ -102,13 +102,13 @@ def test_an_unknown_environment_leaves_out_the_expert(make_run):
         del gymnasium.registry["ImitaxCart-v0"]
     assert films["expert"] is None and films["runs"][0]["frames"] > 1
     (note,) = films["notes"]
-    assert note == "The expert is not shown: how to draw ImitaxCart-v0 from its observations is not known."
+    assert note == "The expert is not shown: drawing ImitaxCart-v0 from its observations is not supported."
 
 
 def test_no_demonstrated_episode_leaves_out_the_expert(make_run):
     path = make_run(method="rl", seeds=1, demonstrations=False)
     (note,) = films_of(read_runs([path]))["notes"]
-    assert note == "The expert is not shown: no run kept a whole demonstrated episode."
+    assert note == "The expert is not shown: no run kept a complete demonstrated episode."
     visits = load_visits(path / "visits.npz")
     save_visits(visits._replace(episode=np.zeros((20, 4), np.float32)), path / "visits.npz")
     assert films_of(read_runs([path]))["notes"] == []
@@ -122,7 +122,7 @@ def test_a_policy_that_cannot_be_read_is_left_out(four_runs):
 
 
 def test_only_the_first_policies_are_shown(four_runs, monkeypatch):
-    monkeypatch.setattr(animation, "POLICIES", 2)
+    monkeypatch.setattr(animation, "MAX_POLICIES", 2)
     films = films_of(read_runs(four_runs))
     assert films["runs"][2:] == [None, None] and films["notes"] == ["Only the first 2 policies are shown."]
 
@@ -133,7 +133,7 @@ def test_without_a_renderer_there_is_a_sentence(make_run, monkeypatch):
 
     runs = read_runs([make_run(seeds=1)])
     monkeypatch.setattr(animation, "opened", broken)
-    assert films_of(runs) == {"notes": ["There is no animation: no display, no renderer"]}
+    assert films_of(runs) == {"notes": ["There is no animation: no display, no renderer."]}
     unknown = read_runs([make_run("other", env="Nowhere-v0", seeds=1)])
     monkeypatch.undo()
     (note,) = films_of(unknown)["notes"]
@@ -146,5 +146,5 @@ def test_photographs_are_compressed_with_loss(monkeypatch, rng):
         reel.add(step, lambda: rng.integers(256, size=(200, 300, 3), dtype=np.uint8))
     plain = animation._pack(reel)
     assert len(plain["source"]) > 300_000
-    monkeypatch.setattr(animation, "LOSSLESS", 100_000)
+    monkeypatch.setattr(animation, "MAX_LOSSLESS", 100_000)
     assert len(animation._pack(reel)["source"]) < len(plain["source"])

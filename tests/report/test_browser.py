@@ -2,9 +2,11 @@
 
 import re
 import shutil
+from unittest import mock
 
 import pytest
 
+from imitax.report import write
 from imitax.report.write import write_report
 
 playwright = pytest.importorskip(
@@ -68,11 +70,11 @@ def reported(tmp_path, monkeypatch):
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     monkeypatch.setenv("SDL_AUDIODRIVER", "dummy")
 
-    def write(paths, **options):
+    def write_page(paths, **options):
         write_report(paths, tmp_path / "page.html", **options)
         return tmp_path / "page.html"
 
-    return write
+    return write_page
 
 
 def traces(page, panel=0):
@@ -227,8 +229,12 @@ def test_the_numbers_behind_a_figure(opened):
     details.locator("summary").click()
     playwright.expect(details.locator("tbody tr")).to_have_count(12)
     head = details.locator("thead th").all_text_contents()
-    assert head == ["iteration", "GAIL, interquartile mean", "Constant reward (control), interquartile mean",
-                    "PPO on the true reward, interquartile mean"]  # fmt: skip
+    assert head == [
+        "iteration",
+        "GAIL, interquartile mean",
+        "Constant reward (control), interquartile mean",
+        "PPO on the true reward, interquartile mean",
+    ]
     assert details.locator("tbody tr").first.locator("td").all_text_contents() == ["1", "–", "–", "–"]
     page.get_by_label("Constant reward (control)", exact=True).uncheck()
     assert details.locator("thead th").count() == 3
@@ -300,7 +306,8 @@ def test_an_expert_without_policies_to_show(opened, reported, make_run):
 def test_hostile_names_do_nothing(opened, reported, make_run):
     hostile = '<img src=x onerror="window.hacked=1"><script>window.hacked=1<&#47;script>'
     paths = [make_run(hostile, env=hostile), make_run("b", env=hostile)]
-    page = opened(reported(paths, still=True, diagnosis=lambda run: [hostile]))
+    with mock.patch.object(write, "sentences", lambda run: [hostile]):
+        page = opened(reported(paths, still=True))
     assert hostile in page.locator("#runs").inner_text()
     page.locator('[data-panel="0"] summary').click()
     assert page.evaluate("window.hacked") is None and page.locator("img").count() == 0

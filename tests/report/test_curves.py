@@ -32,9 +32,9 @@ def test_one_seed_has_no_band_and_cloning_no_steps(make_run):
 
 
 def test_long_curves_are_averaged_over_blocks(make_run, monkeypatch):
-    monkeypatch.setattr(curves, "POINTS", 4)
+    monkeypatch.setattr(curves, "MAX_POINTS", 4)
     (run,) = read_runs([make_run(seeds=1, iterations=40)])
-    monkeypatch.setattr(curves, "NUMBERS", 10**9)
+    monkeypatch.setattr(curves, "MAX_NUMBERS", 10**9)
     (found,) = curves_of([run])
     assert found["iterations"] == [10, 20, 30, 40]
     blocks = run.metrics["entropy"].reshape(4, 10).mean(axis=1)
@@ -43,7 +43,7 @@ def test_long_curves_are_averaged_over_blocks(make_run, monkeypatch):
 
 def test_many_runs_are_drawn_more_coarsely(make_run, monkeypatch):
     runs = read_runs([make_run("a", iterations=100), make_run("b", "constant", iterations=100)])
-    monkeypatch.setattr(curves, "NUMBERS", 3000)
+    monkeypatch.setattr(curves, "MAX_NUMBERS", 3000)
     found = curves_of(runs)
     numbers = sum(len(x) for r in found for s in r["series"].values() for x in (s["middle"], *s["seeds"]))
     assert 20 <= len(found[0]["iterations"]) < 100 and numbers < 3000

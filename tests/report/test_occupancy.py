@@ -84,7 +84,7 @@ def test_runs_that_kept_nothing_are_left_out(four_runs):
     assert occupancy_of(read_runs(four_runs[:2]), 0) is None
 
 
-@pytest.mark.parametrize("size, dimensions", [(1, 1), (2, 2), (5, 5), (40, occupancy.DIMENSIONS)])
+@pytest.mark.parametrize("size, dimensions", [(1, 1), (2, 2), (5, 5), (40, occupancy.MAX_DIMENSIONS)])
 def test_any_number_of_dimensions(make_run, size, dimensions):
     path = make_run(env="Other-v0", seeds=1)
     rng = np.random.default_rng(0)
@@ -124,7 +124,7 @@ def test_a_policy_that_went_astray_altogether(make_run):
 
 def test_many_points_are_thinned(make_run, monkeypatch):
     path = make_run()
-    monkeypatch.setattr(occupancy, "BYTES", 4000)
+    monkeypatch.setattr(occupancy, "MAX_BYTES", 4000)
     found = occupancy_of(read_runs([path]), 0)
     texts = [found["runs"][0]["expert"], *(x for moment in found["runs"][0]["policy"] for x in moment)]
     assert sum(map(len, texts)) < 5000 and all(texts)

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from unittest import mock
 
 import pytest
 
@@ -51,9 +52,11 @@ class Parsed(HTMLParser):
         return json.loads(self.scripts[0])
 
 
-def parsed(paths, tmp_path, **options):
+def parsed(paths, tmp_path, diagnosis=None):
+    """The page; with `diagnosis`, that function of a run in place of its real findings."""
     out = tmp_path / "page.html"
-    written = write_report(paths, out, still=True, **options)
+    with mock.patch.object(write, "sentences", diagnosis or write.sentences):
+        written = write_report(paths, out, still=True)
     assert written == {"file": str(out), "bytes": out.stat().st_size}
     return Parsed(out.read_text(encoding="utf-8"))
 
@@ -93,10 +96,15 @@ def test_runs_of_older_versions_have_a_report_without_the_new_parts(make_run, tm
 
 
 def test_a_diagnosis_has_its_place_only_where_there_is_one(four_runs, tmp_path):
-    assert "diagnosis" not in parsed(four_runs, tmp_path).ids
+    assert "diagnosis" not in parsed(four_runs, tmp_path, diagnosis=lambda run: []).ids
     (tmp_path / "page.html").unlink()
     page = parsed(four_runs, tmp_path, diagnosis=lambda run: ["a < b & c"] if "gail" in run.path.name else [])
     assert "diagnosis" in page.ids and "GAIL: a < b & c" in page.text
+
+
+def test_a_run_is_diagnosed(make_run, tmp_path):
+    page = parsed([make_run(level=25.0, seeds=1)], tmp_path)
+    assert "Few seeds: this is 1 seed." in page.text
 
 
 HOSTILE = '</script><script>window.hacked=1</script><img src=x onerror="hacked=1">'
@@ -139,7 +147,7 @@ def test_the_same_runs_give_the_same_bytes(four_runs, tmp_path):
 def test_files_are_never_replaced_and_have_the_right_ending(make_run, tmp_path):
     path = make_run(seeds=1)
     (tmp_path / "old.html").write_text("mine")
-    with pytest.raises(ImitaxError, match="exists: choose another with --out"):
+    with pytest.raises(ImitaxError, match="exists: choose another, nothing was written"):
         write_report([path], tmp_path / "old.html", still=True)
     with pytest.raises(ImitaxError, match=r"has the ending '.pdf': expected .html"):
         write_report([path], tmp_path / "new.pdf", still=True)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from imitax.report.results import labels_of, results_of
-from imitax.report.words import duration, facts, interval, lead, number, score
+from imitax.report.words import facts, interval, lead, number, score
 from imitax.runs.command import repeat_command
 from imitax.runs.read import read_runs
 
@@ -23,7 +23,9 @@ def test_rows_hold_what_the_summaries_say(four_runs):
         described = run.summary["deterministic"]
         estimate = row.deterministic
         assert (estimate.middle, [estimate.low, estimate.high]) == (
-            described["interquartile_mean"], described["interval"])  # fmt: skip
+            described["interquartile_mean"],
+            described["interval"],
+        )
         span = found.expert - found.random
         assert estimate.score == pytest.approx((estimate.middle - found.random) / span)
         assert estimate.score_low == pytest.approx((estimate.low - found.random) / span)
@@ -89,7 +91,6 @@ def test_numbers_are_short_and_have_a_true_minus():
         "0.00",
     ]
     assert interval(-1.5, 20.25) == "[−1.50, 20.2]" and interval(0.4, 1.006, 2) == "[0.40, 1.01]"
-    assert [duration(x) for x in (3.14, 600, 9000)] == ["3.1 s", "10 min", "2.5 h"]
 
 
 def test_the_command_names_every_setting(four_runs):

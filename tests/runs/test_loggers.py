@@ -237,8 +237,12 @@ def test_wandb_without_a_key_is_refused_before_anything_is_written(tmp_path, off
     environment = os.environ | {"WANDB_MODE": "online", "HOME": str(tmp_path), "NETRC": "/dev/null"}
     done = subprocess.run(
         [sys.executable, "-c", "from imitax.cli import main; main()", *command],
-        cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 2 and not (tmp_path / "run").exists()
     told = done.stderr.splitlines()[-1]
     assert told.startswith("imitax: Weights & Biases cannot be used: ") and "WANDB_MODE=offline" in told
@@ -249,9 +253,14 @@ def test_a_logger_in_one_line_of_python(tmp_path):
 
     notes = Notes()
     run = imitax.train(
-        "bc", imitax.make("Acrobot-v1"), imitax.load_demonstrations("Acrobot-v1/1"), iterations=2, seeds=2,
-        settings={"bc.hidden": (8,)}, loggers=[notes, imitax.TensorBoard(tmp_path / "board")],
-    )  # fmt: skip
+        "bc",
+        imitax.make("Acrobot-v1"),
+        imitax.load_demonstrations("Acrobot-v1/1"),
+        iterations=2,
+        seeds=2,
+        settings={"bc.hidden": (8,)},
+        loggers=[notes, imitax.TensorBoard(tmp_path / "board")],
+    )
     losses = run.metrics["validation_loss"]  # [S, I]
     assert [entry[0] for entry in notes.told] == ["start", 1, 2, "c"]
     assert notes.told[2][1]["validation_loss"] == losses[:, 1].tolist()

@@ -70,12 +70,12 @@ def change(**values):
 
 
 DAMAGED = {
-    "no run": ("config.json", remove("run"), "'run.method' is 'None', expected text"),
-    "method": ("config.json", put("run", "method", 3), "'run.method' is '3', expected text"),
+    "no run": ("config.json", remove("run"), "'run.method' is None, expected text"),
+    "method": ("config.json", put("run", "method", 3), "'run.method' is 3, expected text"),
     "seed": ("config.json", put("run", "seed", "x"), "'run.seed' is 'x', expected a whole number"),
-    "settings": ("config.json", put("run", "settings", []), r"'run.settings' is '\[\]', expected an object"),
-    "no random": ("summary.json", remove("random"), "'random.mean' is 'None', expected a number"),
-    "number": ("summary.json", put("sampled", "mean", True), "'sampled.mean' is 'True', expected a number"),
+    "settings": ("config.json", put("run", "settings", []), r"'run.settings' is \[\], expected an object"),
+    "no random": ("summary.json", remove("random"), "'random.mean' is None, expected a number"),
+    "number": ("summary.json", put("sampled", "mean", True), "'sampled.mean' is True, expected a number"),
     "list": (
         "summary.json",
         put("sampled", "interval", [1, "2"]),
@@ -85,9 +85,9 @@ DAMAGED = {
     "group": ("config.json", put("run", "settings", {"loop": 3}), "'loop' are 3, expected an"),
     "demonstrations": ("config.json", change(demonstrations="x"), "'demonstrations' is 'x'"),
     "versions": ("config.json", change(versions=[1]), "'versions' is .* expected an object"),
-    "expert": ("summary.json", change(expert={"mean": 1.0}), "'expert.interval' is 'None'"),
-    "NaN": ("summary.json", put("random", "mean", float("nan")), "'random.mean' is 'nan', expected a number"),
-    "its interval": ("summary.json", put("expert", "interval", [1.0]), "'expert' figures of another form"),
+    "expert": ("summary.json", change(expert={"mean": 1.0}), "'expert.interval' is None"),
+    "NaN": ("summary.json", put("random", "mean", float("nan")), "'random.mean' is nan, expected a number"),
+    "its interval": ("summary.json", put("expert", "interval", [1.0]), "a malformed estimate 'expert'"),
     "interval": ("summary.json", put("deterministic", "interval", [1.0]), "expected an interval"),
 }
 

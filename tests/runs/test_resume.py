@@ -22,9 +22,13 @@ from imitax.training.config import make_config
 from imitax.training.fit import fit, nonfinite
 
 TINY = {
-    "loop.steps": 64, "loop.envs": 4, "loop.iterations": 6, "loop.pretrain": 2,
-    "agent.hidden": (8,), "reward.hidden": (8,),
-}  # fmt: skip
+    "loop.steps": 64,
+    "loop.envs": 4,
+    "loop.iterations": 6,
+    "loop.pretrain": 2,
+    "agent.hidden": (8,),
+    "reward.hidden": (8,),
+}
 
 
 class Crash(BaseException):
@@ -250,11 +254,15 @@ def test_two_processes_share_a_cache_and_a_folder(tmp_path):
     environment = os.environ | {"IMITAX_CACHE": str(tmp_path / "cache")}
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", KILLED, *command, "--out", f"runs/{name}"], cwd=tmp_path, env=environment,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            [sys.executable, "-c", KILLED, *command, "--out", f"runs/{name}"],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for name in ("one", "two")
-    ]  # fmt: skip
+    ]
     for process in processes:
         _, told = process.communicate(timeout=300)
         assert process.returncode == 0, told
@@ -280,14 +288,17 @@ def test_killed_at_thirty_random_moments(tmp_path):
     overrides[overrides.index("loop.iterations=6")] = "loop.iterations=400"
     command = [
         *"train gail Acrobot-v1 --demos Acrobot-v1/4 --seeds 2 --episodes 2 --checkpoint-every 1".split(),
-        "--set", *overrides,
-    ]  # fmt: skip
+        "--set",
+        *overrides,
+    ]
 
     def run(*arguments):
         return subprocess.Popen(
-            [sys.executable, "-c", KILLED, *arguments], cwd=tmp_path, stderr=subprocess.DEVNULL,
+            [sys.executable, "-c", KILLED, *arguments],
+            cwd=tmp_path,
+            stderr=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
 
     assert run(*command, "--out", "whole").wait(300) == 0
     rng, kills, moments = random.Random(0), 0, set()

@@ -12,15 +12,15 @@ function clouds() {
   const unpacked = new Map();  // text -> coordinates in units of their axes, one row for each point
   const points = (text) => {
     if (!unpacked.has(text)) {
-      const whole = new Uint16Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
+      const packed = new Uint16Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
       const scale = (value, axis) => given.ranges[axis][0] + (value / 65535) * (given.ranges[axis][1] - given.ranges[axis][0]);
-      const rows = d3.range(whole.length / width).map((i) => d3.range(width).map((k) => scale(whole[i * width + k], k)));
+      const rows = d3.range(packed.length / width).map((i) => d3.range(width).map((k) => scale(packed[i * width + k], k)));
       unpacked.set(text, rows);
     }
     return unpacked.get(text);
   };
 
-  /** From where to where an axis goes: through all that was seen in training, or around the expert. */
+  /** The limits of an axis: of all observations in training, or around the expert. */
   function domain(axis, expert) {
     if (!now.near || !expert.length) return given.ranges[axis];
     const [low, high] = d3.extent(expert, (d) => d[axis]), margin = (high - low) / 2 || 1;
@@ -32,7 +32,7 @@ function clouds() {
     if (!box.clientWidth) return;
     const expert = run.expert ? points(run.expert) : [];
     const policy = points(run.policy[slider.value][Math.min(now.seed, run.seeds.length - 1)]);
-    const shown = kind === "expert" ? expert : policy;
+    const cloud = kind === "expert" ? expert : policy;
     const name = kind === "expert" ? "Expert" : data.runs[now.run].label;
     const place = { x: (d) => d[now.x], y: (d) => d[now.y], clip: true };
     const ghost = kind === "policy" ? [Plot.dot(expert, { ...place, r: 1.8, fill: "var(--soft)", fillOpacity: 0.35 })] : [];
@@ -45,8 +45,8 @@ function clouds() {
       marginBottom: 40, inset: 4,
       style: { fontSize: "12px", fontFamily: "inherit" },
       x: { ...axis(now.x), labelAnchor: "center" }, y: { ...axis(now.y), grid: true },
-      ariaLabel: `${name}: ${shown.length} observations, ${given.axes[now.y]} over ${given.axes[now.x]}. ${apart()}`,
-      marks: [...ghost, Plot.dot(shown, { ...place, r: 2, fill: colour, fillOpacity: 0.5,
+      ariaLabel: `${name}: ${cloud.length} observations, ${given.axes[now.y]} over ${given.axes[now.x]}. ${apart()}`,
+      marks: [...ghost, Plot.dot(cloud, { ...place, r: 2, fill: colour, fillOpacity: 0.5,
         tip: { fill: "var(--page)", stroke: "var(--strong-line)" } })],
     }));
     find("svg", box).setAttribute("role", "img");

@@ -8,7 +8,7 @@ function films() {
   const first = runs.find(([, i]) => i === data.lead) ?? runs[0];
   const canvases = [...document.querySelectorAll("[data-film]")];
   const images = new Map();
-  let run = first?.[1], playing = false, seen = false, step = 0, before = 0;
+  let run = first?.[1], playing = false, inView = false, step = 0, before = 0;
 
   const filmOf = (canvas) => (canvas.dataset.film === "expert" ? given.expert : given.runs[run]);
   const steps = () => Math.max(...canvases.map((canvas) => filmOf(canvas)?.steps ?? 0));
@@ -40,9 +40,9 @@ function films() {
 
   /** Six moments of each film, for paper. */
   function strip() {
-    const sheet = find(".strip"), context = sheet.getContext("2d"), shown = canvases.map(filmOf).filter(Boolean);
-    [sheet.width, sheet.height] = [6 * width, shown.length * height];
-    shown.forEach((film, row) => d3.range(6).forEach((k) =>
+    const sheet = find(".strip"), context = sheet.getContext("2d"), drawn = canvases.map(filmOf).filter(Boolean);
+    [sheet.width, sheet.height] = [6 * width, drawn.length * height];
+    drawn.forEach((film, row) => d3.range(6).forEach((k) =>
       cut(context, film, (k / 5) * steps(), k * width, row * height)));
   }
 
@@ -53,9 +53,9 @@ function films() {
       if (!film) continue;
       [canvas.width, canvas.height] = [width, height];
       const name = expert ? "The expert" : `${data.runs[run].label}, seed ${data.runs[run].seeds[0]}`;
-      const told = expert ? `a demonstrated episode, ${film.steps + 1} steps` : `return ${show(film.return)} in ${film.steps} steps`;
-      find("figcaption", canvas.parentElement).textContent = `${name}: ${told}`;
-      canvas.setAttribute("aria-label", `Animation. ${name}: ${told}`);
+      const outcome = expert ? `a demonstrated episode, ${film.steps + 1} steps` : `return ${show(film.return)} in ${film.steps} steps`;
+      find("figcaption", canvas.parentElement).textContent = `${name}: ${outcome}`;
+      canvas.setAttribute("aria-label", `Animation. ${name}: ${outcome}`);
     }
     slider.max = steps();
     step = 0;
@@ -65,7 +65,7 @@ function films() {
 
   function tick(time) {
     if (!playing) return;
-    if (seen) step += Math.min(0.25, (time - before) / 1000) * given.fps;
+    if (inView) step += Math.min(0.25, (time - before) / 1000) * given.fps;
     if (step > steps() + given.fps) step = 0;  // the last frame stays for a second
     before = time;
     draw();
@@ -85,7 +85,7 @@ function films() {
   }
   button.addEventListener("click", () => play(!playing));
   slider.addEventListener("input", () => { play(false); step = Number(slider.value); draw(); });
-  new IntersectionObserver(([entry]) => (seen = entry.isIntersecting)).observe(find("#films"));
+  new IntersectionObserver(([entry]) => (inView = entry.isIntersecting)).observe(find("#films"));
   choose(run);
   play(!matchMedia("(prefers-reduced-motion: reduce)").matches);
 }

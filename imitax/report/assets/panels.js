@@ -5,15 +5,15 @@ const LINES = ["var(--run0)", "var(--run1)", "var(--run2)"];
 
 /** The lines that a panel shows now: run, metric, look, and its traces as {x, middle, low, high}. */
 function linesOf(panel) {
-  const shown = data.runs.filter((run, i) => !state.hidden.has(i) && panel.lines.some(([name]) => run.series[name]));
-  return shown.flatMap((run) =>
+  const visible = data.runs.filter((run, i) => !state.hidden.has(i) && panel.lines.some(([name]) => run.series[name]));
+  return visible.flatMap((run) =>
     panel.lines.flatMap(([name, label], k) => {
       const series = run.series[name];
       if (!series) return [];
       const x = panel.epochs ? run.iterations : run[state.axis];
-      const alone = shown.length === 1 && panel.lines.length > 1;
+      const alone = visible.length === 1 && panel.lines.length > 1;
       const look = { colour: alone ? LINES[k] : run.colour, dash: alone ? "" : DASHES[k] };
-      const words = [shown.length > 1 && run.label, (panel.lines.length > 1 || shown.length === 1) && label];
+      const words = [visible.length > 1 && run.label, (panel.lines.length > 1 || visible.length === 1) && label];
       return [{ run, x, traces: tracesOf(run, series), name: words.filter(Boolean).join(", "), ...look }];
     })
   );
@@ -55,9 +55,9 @@ function drawPanel(box, panel, title) {
   }
   marks.push(Plot.text(panel.levels, { y: (d) => d[0], text: (d) => d[1], frameAnchor: "right", textAnchor: "end", dy: -8,
     fill: "var(--soft)", stroke: "var(--page)", strokeWidth: 3 }));
-  const known = all.filter((d) => d.y != null);
-  marks.push(Plot.dot(known, Plot.pointer({ x: "x", y: "y", r: 4, fill: "currentColor" })));
-  marks.push(Plot.tip(known, Plot.pointer({ x: "x", y: "y", title: "title", fill: "var(--page)", stroke: "var(--strong-line)" })));
+  const defined = all.filter((d) => d.y != null);
+  marks.push(Plot.dot(defined, Plot.pointer({ x: "x", y: "y", r: 4, fill: "currentColor" })));
+  marks.push(Plot.tip(defined, Plot.pointer({ x: "x", y: "y", title: "title", fill: "var(--page)", stroke: "var(--strong-line)" })));
   box.replaceChildren(Plot.plot({
     width, height: Math.round(Math.max(210, Math.min(300, width * 0.58))), marginTop: 30, marginLeft: 52,
     marginRight: 12, marginBottom: 40,
@@ -95,8 +95,8 @@ function panels() {
     const traces = () => linesOf(panel).flatMap((line) => line.traces.map((trace) => ({ line, trace })));
     const head = () => [panel.epochs ? "epoch" : "iteration", ...traces().map(({ line, trace }) => `${line.name}, ${trace.name}`)];
     const rows = () => {
-      const found = traces(), at = [...new Set(found.flatMap(({ line }) => line.run.iterations))].sort((a, b) => a - b);
-      return at.map((i) => [show(i), ...found.map(({ line, trace }) => show(trace.middle[line.run.iterations.indexOf(i)]))]);
+      const columns = traces(), iterations = [...new Set(columns.flatMap(({ line }) => line.run.iterations))].sort((a, b) => a - b);
+      return iterations.map((i) => [show(i), ...columns.map(({ line, trace }) => show(trace.middle[line.run.iterations.indexOf(i)]))]);
     };
     const refill = tableBehind(find("details", figure), head, rows);
     const draw = () => {

@@ -1,5 +1,5 @@
 "use strict";
-// What the figures share: the data, what is shown of it, and the controls that change that.
+// What the figures share: the data, the part of it on display, and the controls that change that.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const state = { hidden: new Set(), seeds: "band", axis: "steps" };
@@ -17,7 +17,7 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-/** About four digits; a dash for what is not known. */
+/** About four digits; a dash for a missing number. */
 const show = (x) => (x == null ? "–" : Number.isInteger(x) ? d3.format(",")(x) : d3.format(",.4~r")(x));
 
 let choices = 0;
@@ -76,7 +76,7 @@ function copyButtons() {
     button.hidden = false;
     button.addEventListener("click", async () => {
       const box = find("pre", button.parentElement);
-      getSelection().selectAllChildren(box);  // where there is no clipboard, the text is at least selected
+      getSelection().selectAllChildren(box);  // without a clipboard, the text is at least selected
       try {
         await navigator.clipboard.writeText(box.textContent);
       } catch {
