@@ -2,15 +2,39 @@
 
 import sys
 
-from imitax.cli import training  # noqa: F401  (each module adds its commands, in this order)
-
-# isort: split
-from imitax.cli import benchmarking, demos, looking  # noqa: F401
-
-# isort: split
-from imitax.cli import checking, datasets, exporting, helping  # noqa: F401
-from imitax.cli.common import run
+from imitax.cli import demos, diagnose, lab, machine, runs, train
+from imitax.cli.app import add, add_group, parse
 from imitax.errors import ImitaxError, Interrupted
+
+DEMOS = {
+    "list": demos.List,
+    "make": demos.Make,
+    "record": demos.Record,
+    "inspect": demos.Inspect,
+    "convert": demos.Convert,
+}
+COMMANDS = {
+    "quickstart": lab.Quickstart,
+    "expert": train.Expert,
+    "train": train.Train,
+    "resume": train.Resume,
+    "evaluate": runs.Evaluate,
+    "watch": runs.Watch,
+    "report": runs.Report,
+    "export": runs.Export,
+    "diagnose": diagnose.Diagnose,
+    "control": diagnose.Control,
+    "transfer": lab.Transfer,
+    "study": lab.Study,
+    "benchmark": lab.Benchmark,
+    "methods": machine.Methods,
+    "envs": machine.Envs,
+    "cite": machine.Cite,
+    "completion": machine.Completion,
+    "doctor": machine.Doctor,
+}
+add(COMMANDS)
+add_group("demos", "List, make, record, inspect and convert demonstrations.", DEMOS)
 
 
 def main() -> None:
@@ -21,16 +45,16 @@ def main() -> None:
         print(f"imitax {version('imitax')}")
         return
     try:
-        run()
-    except Interrupted as stopped:
-        print(f"imitax: {stopped}", file=sys.stderr)
+        parse()()
+    except Interrupted as interruption:
+        print(f"imitax: {interruption}", file=sys.stderr)
         sys.exit(130)
     except ImitaxError as error:
         print(f"imitax: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
-    except BrokenPipeError:  # the reader of a pipe had enough
+    except BrokenPipeError:  # the reader of a pipe closed it
         sys.stderr.close()
-    except OSError as error:  # no room, no permission, no such folder
+    except OSError as error:  # no space, no permission, no such folder
         print(f"imitax: {error}.", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:

@@ -1,190 +1,282 @@
-"""Commands for demonstrations: make, record, inspect, convert."""
+"""Commands about demonstrations: list, make, record, inspect, convert."""
 
+import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from tyro.conf import Positional, arg
+from tyro.conf import OmitArgPrefixes, Positional, arg
 
-from imitax.cli.common import Backend, Env, answer, app, demos
+from imitax.cli.common import EnvId, Environment, answer
+from imitax.errors import ImitaxError
+
+if TYPE_CHECKING:
+    from imitax.envs.base import Env
+    from imitax.formats.minari_list import Dataset
+    from imitax.policies.external import Expert
+    from imitax.policies.policy import TrainedPolicy
 
 
-@demos.command
-def make(
-    env: Env,
-    trajectories: tuple[int, ...] = (1, 4, 7, 10),
-    policy: Annotated[str | None, arg(metavar="EXPERT")] = None,
-    vec_normalize: Annotated[Path | None, arg(metavar="FILE.pkl")] = None,
-    trust: bool = False,
-    format: Literal["npz", "json", "minari"] = "npz",
-    out: Annotated[Path, arg(metavar="DIR")] = Path("demos"),
-    deterministic: bool = False,
-    temperature: float = 0.0,
-    seed: int = 0,
-    backend: Backend = "auto",
-    time_limit: int | None = None,
-    json: bool = False,
-) -> None:
-    """Record trajectories of an expert, one file for each number of them.
+@dataclass(frozen=True)
+class List:
+    """List the shipped demonstrations and Minari's datasets, as --demos takes them."""
 
-    Args:
-        env: environment id
-        trajectories: how many trajectories, one file for each number; smaller sets begin larger ones
-        policy: run folder, .safetensors, sb3:FILE.zip or python:module:function; default: trained, or solved
-        vec_normalize: statistics of VecNormalize that belong to a policy of Stable-Baselines3
-        trust: read files of Stable-Baselines3, which can run any code when they are read
-        format: of the files
-        out: folder to write to; files in it are never replaced
-        deterministic: take the most likely action instead of sampling, as the paper does
-        temperature: weight of the entropy in an exact solution; default none: the best policy
-        seed: of the episodes
-        backend: native (JAX), envpool, gymnasium, or auto: the first of them that has it
-        time_limit: steps after which an episode is truncated; default the environment's own
-        json: print what was written as JSON
-    """
-    from imitax import envs
-    from imitax.cli.terminal import live_bar
-    from imitax.experts.demonstrate import make_demonstrations, new_files
-    from imitax.policies.external import function_of, stable_baselines3
-    from imitax.runs.folder import load_policy
-    from imitax.runs.folder import train as run_training
-    from imitax.training.config import check_seed
-    from imitax.training.planning import exact_expert
+    remote: bool = False
+    """Include Minari's datasets to download (needs imitax[minari] and a connection)."""
+    json: bool = False
+    """Print the list as JSON."""
 
-    world = envs.make(env, backend, time_limit)
-    new_files(world, trajectories, out, format)  # before an expert is trained in vain
-    check_seed(seed)
-    kind, _, name = (policy or "").partition(":")
-    if kind == "sb3":
-        chosen = stable_baselines3(Path(name), vec_normalize, deterministic, trust, world.spec)
-    elif kind == "python":
-        chosen = function_of(name)
-    elif policy is not None:
-        chosen = load_policy(Path(policy))
-    elif world.model is not None:
-        chosen = exact_expert(world, temperature)
-    else:
-        with live_bar("expert") as progress:
-            chosen = run_training("rl", world, progress=progress).policy
-    files = make_demonstrations(chosen, world, trajectories, out, format, not deterministic, seed)
-    listing = {str(path): d.describe() for path, d in files.items()}
-    lines = [
-        f"{path}: {len(d)} trajectories, {d.pairs} pairs, "
-        f"return {d.returns.mean():.1f} ± {d.returns.std():.1f}"
-        for path, d in files.items()
+    def __call__(self) -> None:
+        from imitax.data import shipped
+        from imitax.formats import minari_list
+
+        sets = {name: _describe_shipped(name) for name in shipped()}
+        datasets = {"local": minari_list.local_datasets()}
+        if self.remote:
+            datasets["remote"] = minari_list.remote_datasets()
+        folder = minari_list.datasets_folder()
+        if self.json:
+            listing = {"shipped": sets, "minari_folder": str(folder)}
+            listing |= {origin: [d._asdict() for d in ds] for origin, ds in datasets.items()}
+            return answer(listing, True)
+        _print_shipped(sets)
+        _print_datasets(f"Minari, in {folder}", datasets["local"])
+        if self.remote:
+            _print_datasets("Minari, to download: minari download ID", datasets["remote"])
+
+
+@dataclass(frozen=True)
+class ExpertOptions:
+    """The expert; default: an exact solution where there is one, otherwise trained with PPO."""
+
+    policy: Annotated[str | None, arg(metavar="EXPERT")] = None
+    """Load a run folder, .safetensors, sb3:FILE.zip or python:module:function."""
+    vec_normalize: Annotated[Path | None, arg(metavar="FILE.pkl")] = None
+    """Load the VecNormalize statistics of a Stable-Baselines3 policy."""
+    trust: bool = False
+    """Trust the Stable-Baselines3 files: reading them can run any code."""
+    temperature: float = 0.0
+    """Set the entropy weight of an exact solution; 0 gives the best policy."""
+
+    def load(self, env: "Env", deterministic: bool) -> "TrainedPolicy | Expert":
+        """The expert, trained or solved if none is named."""
+        from imitax.cli.terminal import live_bar
+        from imitax.experts.exact import exact_expert
+        from imitax.policies.external import function_of, stable_baselines3
+        from imitax.runs.folder import load_policy
+        from imitax.training.train import train
+
+        kind, _, name = (self.policy or "").partition(":")
+        if kind == "sb3":
+            path, statistics = Path(name), self.vec_normalize
+            return stable_baselines3(path, statistics, deterministic, self.trust, env.spec)
+        if kind == "python":
+            return function_of(name)
+        if self.policy is not None:
+            return load_policy(Path(self.policy))
+        if env.model is not None:
+            return exact_expert(env, self.temperature)
+        with live_bar("expert") as callbacks:
+            return train("rl", env, callbacks=callbacks).policy
+
+
+@dataclass(frozen=True)
+class Make:
+    """Record trajectories of an expert, one file for each size of set."""
+
+    environment: Environment
+    trajectories: tuple[int, ...] = (1, 4, 7, 10)
+    """Record sets of these sizes; the smaller sets begin the larger ones."""
+    expert: OmitArgPrefixes[ExpertOptions] = ExpertOptions()
+    deterministic: bool = False
+    """Take the most likely action instead of sampling (the paper samples)."""
+    seed: int = 0
+    """Set the seed of the episodes."""
+    format: Literal["npz", "json", "minari"] = "npz"
+    """Select the format of the files."""
+    out: Annotated[Path, arg(metavar="DIR")] = Path("demos")
+    """Write to this folder; existing files are never overwritten."""
+    json: bool = False
+    """Print what was written as JSON."""
+
+    def __call__(self) -> None:
+        from imitax.experts.demonstrate import make_demonstrations, new_files
+        from imitax.training.config import check_seed
+
+        env = self.environment.make()
+        new_files(env, self.trajectories, self.out, self.format)  # before an expert is trained
+        check_seed(self.seed)
+        files = make_demonstrations(
+            self.expert.load(env, self.deterministic),
+            env,
+            self.trajectories,
+            self.out,
+            self.format,
+            stochastic=not self.deterministic,
+            seed=self.seed,
+        )
+        lines = [
+            f"{path}: {len(d)} trajectories, {d.pairs} pairs, "
+            f"return {d.returns.mean():.1f} ± {d.returns.std():.1f}"
+            for path, d in files.items()
+        ]
+        answer({str(path): d.describe() for path, d in files.items()}, self.json, "\n".join(lines))
+
+
+@dataclass(frozen=True)
+class Record:
+    """Play episodes yourself, in a window or in the browser, and keep the good ones."""
+
+    env: EnvId
+    """Name the environment by its id (see `imitax envs`)."""
+    out: Annotated[Path | None, arg(metavar="FILE.npz")] = None
+    """Append to this file, or create it; default: demos/ENV-by-hand.npz."""
+    browser: bool = False
+    """Play in a web page that only this machine can reach, instead of a window."""
+    keys: Annotated[Path | None, arg(metavar="FILE.toml")] = None
+    """Load the mapping of keys (and axes) to actions; default: a built-in one."""
+    show_keys: bool = False
+    """Print the mapping, as a file to start from, and stop."""
+    episodes: int | None = None
+    """Stop after keeping this many episodes; default: when you finish or press Ctrl-C."""
+    fps: float | None = None
+    """Start at this many steps per second; default: the mapping's or the environment's."""
+    seed: int = 0
+    """Set the seed of the initial states."""
+    time_limit: int | None = None
+    """Truncate episodes after this many steps; default: the environment's own limit."""
+    port: int = 0
+    """Serve the page on this port; 0 takes a free one."""
+    no_open: bool = False
+    """Print the address of the page instead of opening it."""
+    json: bool = False
+    """Print the result, or the mapping, as JSON."""
+
+    def __call__(self) -> None:
+        from imitax import envs, recording
+
+        if self.show_keys:
+            spec = envs.make(self.env, "gymnasium", self.time_limit).spec
+            keymap = recording.mapping_for(spec, self.keys)
+            text = recording.to_toml(keymap, f"Keys of {self.env}")
+            return answer(asdict(keymap), self.json, text)
+        if not self.browser and (self.port or self.no_open):
+            option = "port" if self.port else "no-open"
+            raise ImitaxError(f"Option {option} is for the browser: expected --browser with it.")
+        result = recording.record(
+            self.env,
+            self.out,
+            page=recording.Page(self.port, not self.no_open) if self.browser else None,
+            keys=self.keys,
+            episodes=self.episodes,
+            seed=self.seed,
+            time_limit=self.time_limit,
+            fps=self.fps,
+            tell=lambda text: print(text, file=sys.stderr, flush=True),
+        )
+        text = "No episode was kept."
+        if result["kept"]:
+            text = f"Kept {result['kept']} episode(s), {result['pairs']} pairs: "
+            text += f"{result['file']} holds {result['episodes']}."
+        answer(result, self.json, text)
+
+
+@dataclass(frozen=True)
+class Inspect:
+    """Describe a set of demonstrations."""
+
+    path: Annotated[str, Positional, arg(metavar="PATH")]
+    """Name .npz, .json, a Minari folder, minari:ID, or a shipped set such as Acrobot-v1/7."""
+    json: bool = False
+    """Print the description as JSON."""
+
+    def __call__(self) -> None:
+        from imitax.experts.demonstrate import load_demonstrations
+
+        demonstrations = load_demonstrations(self.path)
+        description = demonstrations.describe()
+        description["fingerprint"] = demonstrations.fingerprint()
+        lines = [f"{key}: {_plain(value)}" for key, value in description.items()]
+        answer(description, self.json, "\n".join(lines))
+
+
+@dataclass(frozen=True)
+class Convert:
+    """Convert demonstrations to the format of the target's suffix (none: Minari)."""
+
+    source: Annotated[str, Positional, arg(metavar="IN")]
+    """Name .npz, .json, a Minari folder, minari:ID, or a shipped set such as Acrobot-v1/7."""
+    target: Annotated[Path, Positional, arg(metavar="OUT")]
+    """Write this new .npz or .json file, or Minari folder."""
+    env: str | None = None
+    """Name the environment, for the exact spaces and for time limits the source lacks."""
+    json: bool = False
+    """Print what was written as JSON."""
+
+    def __call__(self) -> None:
+        from imitax import envs, formats
+        from imitax.experts.demonstrate import load_demonstrations
+
+        spec = None if self.env is None else envs.make(self.env).spec
+        demonstrations = load_demonstrations(self.source, spec)
+        if spec is not None:
+            demonstrations.validate(spec)
+        formats.save(demonstrations, self.target, None if self.target.suffix else "minari", spec)
+        text = f"{self.target}: {len(demonstrations)} trajectories, {demonstrations.pairs} pairs"
+        answer({"file": str(self.target)} | demonstrations.describe(), self.json, text)
+
+
+def _describe_shipped(name: str) -> dict[str, Any]:
+    from imitax.experts.demonstrate import load_demonstrations
+
+    demonstrations = load_demonstrations(name)
+    return {
+        "env": demonstrations.env_id,
+        "episodes": len(demonstrations),
+        "steps": demonstrations.pairs,
+        "mean_return": float(demonstrations.returns.mean()),
+    }
+
+
+def _print_shipped(sets: dict[str, dict[str, Any]]) -> None:
+    from imitax.cli.terminal import print_table
+    from imitax.stats.units import count
+
+    rows = [
+        [name, d["env"], str(d["episodes"]), count(d["steps"]), f"{d['mean_return']:.1f}"]
+        for name, d in sets.items()
     ]
-    answer(listing, json, "\n".join(lines))
+    columns = ["--demos", "environment", "episodes", "steps", "mean return"]
+    print_table("Shipped", columns, rows)
 
 
-@demos.command
-def record(
-    env: Env,
-    out: Annotated[Path | None, arg(metavar="FILE.npz")] = None,
-    browser: bool = False,
-    keys: Annotated[Path | None, arg(metavar="FILE.toml")] = None,
-    show_keys: bool = False,
-    episodes: int | None = None,
-    fps: float | None = None,
-    seed: int = 0,
-    time_limit: int | None = None,
-    port: int = 0,
-    no_open: bool = False,
-    json: bool = False,
-) -> None:
-    """Play episodes yourself, in a window or in the browser, and keep those that you like.
+def _print_datasets(title: str, datasets: "list[Dataset]") -> None:
+    from imitax.cli.terminal import print_table
+    from imitax.stats.units import count, size
 
-    Args:
-        env: environment id
-        out: file to add to, or to make; default demos/ENV-by-hand.npz
-        browser: play in a page that only this machine can reach, instead of a window
-        keys: mapping of keys (and axes) to actions; default one that comes along
-        show_keys: only print the mapping, as a file to start from
-        episodes: end after so many kept ones; default when you finish, or press Ctrl-C
-        fps: steps per second at the start; default the mapping's, or the environment's
-        seed: of the episodes' first states
-        time_limit: steps after which an episode is truncated; default the environment's own
-        port: of the page; 0 takes a free one
-        no_open: do not open the page, only print its address
-        json: print what was kept, or the mapping, as JSON
-    """
-    import sys
-    from dataclasses import asdict
+    def blank_if_unknown(form, number) -> str:
+        return "" if number is None else form(number)
 
-    from imitax import envs, recording
-    from imitax.errors import ImitaxError
-
-    if show_keys:
-        keymap = recording.mapping_for(envs.make(env, "gymnasium", time_limit).spec, keys)
-        return answer(asdict(keymap), json, recording.to_toml(keymap, f"Keys of {env}"))
-    if not browser and (port or no_open):
-        option = "port" if port else "no-open"
-        raise ImitaxError(f"Option {option} is for the browser: expected --browser with it.")
-    result = recording.record(
-        env,
-        out,
-        page=recording.Page(port, not no_open) if browser else None,
-        keys=keys,
-        episodes=episodes,
-        seed=seed,
-        time_limit=time_limit,
-        fps=fps,
-        tell=lambda text: print(text, file=sys.stderr, flush=True),
-    )
-    kept = f"Kept {result['kept']} episode(s), {result['pairs']} pairs"
-    text = f"{kept}: {result['file']} holds {result['episodes']}." if result["kept"] else "Nothing was kept."
-    answer(result, json, text)
+    if not datasets:
+        return print(f"{title}: none.")
+    rows = [
+        [
+            f"minari:{dataset.id}",
+            dataset.env or "",
+            blank_if_unknown(str, dataset.episodes),
+            blank_if_unknown(count, dataset.steps),
+            blank_if_unknown(size, dataset.bytes),
+            dataset.problem or "",
+        ]
+        for dataset in datasets
+    ]
+    print_table(title, ["--demos", "environment", "episodes", "steps", "size", "note"], rows)
 
 
-@demos.command
-def inspect(path: Annotated[str, Positional, arg(metavar="PATH")], json: bool = False) -> None:
-    """Say what demonstrations hold.
-
-    Args:
-        path: .npz, .json, a Minari folder or minari:ID, or a shipped set such as Acrobot-v1/7
-        json: print it as JSON
-    """
-    from imitax.experts.demonstrate import load_demonstrations
-
-    demonstrations = load_demonstrations(path)
-    described = demonstrations.describe() | {"fingerprint": demonstrations.fingerprint()}
-    answer(described, json, "\n".join(f"{key}: {_plain(value)}" for key, value in described.items()))
-
-
-@demos.command
-def convert(
-    source: Annotated[str, Positional, arg(metavar="IN")],
-    target: Annotated[Path, Positional, arg(metavar="OUT")],
-    env: str | None = None,
-    json: bool = False,
-) -> None:
-    """Write demonstrations in another format; the target's ending says which (none: Minari).
-
-    Args:
-        source: what to read
-        target: new .npz or .json file, or folder for Minari
-        env: environment id, for the exact spaces and for time limits that the source does not tell
-        json: print what was written as JSON
-    """
-    from imitax import envs, formats
-    from imitax.experts.demonstrate import load_demonstrations
-
-    spec = None if env is None else envs.make(env).spec
-    demonstrations = load_demonstrations(source, spec)
-    if spec is not None:
-        demonstrations.validate(spec)
-    formats.save(demonstrations, target, None if target.suffix else "minari", spec)
-    answer(
-        {"file": str(target)} | demonstrations.describe(),
-        json,
-        f"{target}: {len(demonstrations)} trajectories, {demonstrations.pairs} pairs",
-    )
-
-
-def _plain(value) -> str:
+def _plain(value: Any) -> str:
+    """A value of a description in one line."""
     if isinstance(value, dict):
         return ", ".join(f"{key} {_plain(v)}" for key, v in value.items())
     if isinstance(value, list):
         return "[" + ", ".join(_plain(v) for v in value) + "]"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-app.command(name="demos")(demos)

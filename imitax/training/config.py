@@ -110,19 +110,23 @@ def check_init(init: str | None) -> str | None:
     return init
 
 
-def make_configs(method: str, env: str, *, overrides=None, **options) -> list[RunConfig]:
+def make_configs(method: str, env: str, *, overrides=None, **options) -> dict[str, RunConfig]:
     """`make_config` for every combination of values where overrides give several of a number: "1e-3,3e-3".
 
-    The configurations differ in numbers alone, so one program trains them side by side.
+    The keys name what differs, "agent.learning_rate=1e-3"; "" where nothing does. The configurations differ in
+    numbers alone, so one program trains them side by side.
     """
     kinds = setting_kinds(make_config(method, env, **options).settings)
-    choices = []
+    choices: dict[str, list[str]] = {}
     for key, value in (overrides or {}).items():
-        several = kinds.get(key) is float and isinstance(value, str) and "," in value
-        choices.append([(key, part) for part in (value.split(",") if several else [value])])
-    return [
-        make_config(method, env, overrides=dict(chosen), **options) for chosen in itertools.product(*choices)
-    ]
+        if kinds.get(key) is float and isinstance(value, str) and "," in value:
+            choices[key] = value.split(",")
+    configs = {}
+    for values in itertools.product(*choices.values()):
+        chosen = dict(zip(choices, (value.strip() for value in values), strict=True))
+        name = ",".join(f"{key}={value}" for key, value in chosen.items())
+        configs[name] = make_config(method, env, overrides=(overrides or {}) | chosen, **options)
+    return configs
 
 
 def _rules(preset: str, method: str, env: str) -> list[dict]:
