@@ -1,26 +1,56 @@
-"""JAX strictness, and the small fixtures that every test may use."""
+"""Strictness and quick compilation for all tests, and the small fixtures that every test may use."""
+
+import ctypes
+import gc
+import os
+import shutil
+import sys
+import tempfile
 
 import jax
 import numpy as np
 import pytest
+from beartype import BeartypeConf, beartype
+from jaxtyping import install_import_hook
 
-jax.config.update("jax_numpy_dtype_promotion", "standard")
+# Every call of a function of the package checks the types and shapes that it declares; compiled ones were
+# checked when they were traced. An int may stand where a float is declared, as PEP 484 has it.
+typechecked = beartype(conf=BeartypeConf(is_pep484_tower=True))
+install_import_hook("imitax", f"{__name__}.typechecked")
 
 
 def pytest_configure(config):
     config.addinivalue_line(
-        "markers",
-        "rank_promotion: the code under test broadcasts arrays of different rank, so let it (core only)",
+        "markers", "rank_promotion: the code under test broadcasts arrays of different rank, so let it"
     )
+    # One folder of compiled programs for all workers, which inherit it; gone with the session.
+    if "IMITAX_CACHE" not in os.environ:
+        config.compilation_cache = os.environ["IMITAX_CACHE"] = tempfile.mkdtemp(prefix="imitax-tests-")
 
 
-@pytest.fixture(autouse=True)
-def strict_ranks(request):
-    """In tests/core, adding [B, A] to [A] is an error unless the test is marked `rank_promotion`."""
-    in_core = request.node.path.parent.name == "core"
-    allowed = not in_core or request.node.get_closest_marker("rank_promotion")
-    with jax.numpy_rank_promotion("allow" if allowed else "raise"):
-        yield
+def pytest_unconfigure(config):
+    if folder := getattr(config, "compilation_cache", None):
+        del os.environ["IMITAX_CACHE"]
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    # Adding [B, A] to [A] is an error: a missing axis would go unnoticed.
+    strict = item.get_closest_marker("rank_promotion") is None
+    jax.config.update("jax_numpy_rank_promotion", "raise" if strict else "allow")
+    # Most of the time goes into compiling; only learning runs of minutes need fast programs.
+    jax.config.update("jax_disable_most_optimizations", item.get_closest_marker("slow") is None)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item, nextitem):
+    """Give the memory of a module's programs back: what the next one shares is in the folder."""
+    if nextitem is not None and nextitem.path != item.path:
+        jax.clear_caches()
+        gc.collect()
+        if sys.platform == "linux":
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 @pytest.fixture

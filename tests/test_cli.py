@@ -15,7 +15,6 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 import gymnasium
-import jax
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -85,15 +84,6 @@ def elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     monkeypatch.setenv("SDL_AUDIODRIVER", "dummy")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compile_quickly():
-    """Programs run for less time here than it takes to optimise them."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -47,4 +47,5 @@ def scale(moments: Moments) -> Float[Array, "*d"]:
 
 def normalise(moments: Moments, x: Float[Array, "*b d"], limit: float = LIMIT) -> Float[Array, "*b d"]:
     """(x − mean) / deviation, clipped to ±limit; a dimension that never varied is only centred."""
-    return jnp.clip((x - moments.mean) / scale(moments), -limit, limit)
+    mean, deviation = (jnp.expand_dims(m, tuple(range(x.ndim - 1))) for m in (moments.mean, scale(moments)))
+    return jnp.clip((x - mean) / deviation, -limit, limit)

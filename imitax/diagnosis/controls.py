@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from imitax import formats
 from imitax.errors import ImitaxError
@@ -18,6 +18,7 @@ NAMES = ("constant", "junk")
 LITTLE = 0.25  # of a normalised score
 
 
+@runtime_checkable
 class Bar(Protocol):
     """Makes a progress callback for each control."""
 

@@ -2,13 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from imitax.errors import ImitaxError
 
 
+@runtime_checkable
 class Film(Protocol):
     """Takes frames [H, W, 3] of uint8, then writes them."""
 

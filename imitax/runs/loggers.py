@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -22,6 +22,7 @@ NAMES = ("tensorboard", "wandb")
 _FLUSH_SECONDS = 5.0  # what TensorBoard shows is at most that old
 
 
+@runtime_checkable
 class Logger(Protocol):
     """Where figures go. Each function is called from one thread: `start` once, `log` often, `close` once."""
 

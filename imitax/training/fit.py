@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -46,6 +46,7 @@ class LoopState(NamedTuple):
     actors: Actors | None  # None where environments can not be taken up again
 
 
+@runtime_checkable
 class Keeper(Protocol):
     """Keeps the loop's state, and gives it back to a run that was interrupted."""
 
