@@ -26,7 +26,7 @@ def missing(what: str, extra: str) -> ImitaxError:
     return ImitaxError(f"{what} needs a package that is not installed: pip install 'imitax[{extra}]'.")
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> ImitaxError:
+def unknown(kind: str, name: object, known: Iterable[str]) -> ImitaxError:
     """An `ImitaxError` for a name that is not in `known`, with the nearest known names."""
     known = sorted(known)
     name = brief_text(name)
