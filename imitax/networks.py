@@ -20,14 +20,14 @@ class MLP(eqx.Module):
     weights: tuple[Float[Array, "_ _"], ...]  # inputs × outputs of each layer
     biases: tuple[Float[Array, "_"], ...]
 
-    def __call__(self, x: Float[Array, "*b i"]) -> Float[Array, "*b o"]:
+    def __call__(self, x: Float[Array | np.ndarray, "*b i"]) -> Float[Array, "*b o"]:
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             x = jnp.tanh(_affine(x, weight, bias))
         return _affine(x, self.weights[-1], self.biases[-1])
 
 
 def _affine(
-    x: Float[Array, "*b i"], weight: Float[Array, "i o"], bias: Float[Array, "o"]
+    x: Float[Array | np.ndarray, "*b i"], weight: Float[Array, "i o"], bias: Float[Array, "o"]
 ) -> Float[Array, "*b o"]:
     return x @ weight + jnp.expand_dims(bias, tuple(range(x.ndim - 1)))
 

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 LIMIT = 10.0  # deviations from the mean, at most
@@ -21,7 +22,9 @@ def empty_moments(shape: tuple[int, ...] = ()) -> Moments:
     return Moments(jnp.zeros(()), jnp.zeros(shape), jnp.ones(shape))
 
 
-def merge_moments(moments: Moments, batch: Float[Array, "n *d"], memory: float = jnp.inf) -> Moments:
+def merge_moments(
+    moments: Moments, batch: Float[Array | np.ndarray, "n *d"], memory: float = jnp.inf
+) -> Moments:
     """Moments of the old and the new together (Chan et al. 1979).
 
     `memory` caps the count that the past is credited with, so that a drifting quantity is followed.
@@ -45,7 +48,9 @@ def scale(moments: Moments) -> Float[Array, "*d"]:
     return jnp.where(varies, deviation, 1.0)
 
 
-def normalise(moments: Moments, x: Float[Array, "*b d"], limit: float = LIMIT) -> Float[Array, "*b d"]:
+def normalise(
+    moments: Moments, x: Float[Array | np.ndarray, "*b d"], limit: float = LIMIT
+) -> Float[Array, "*b d"]:
     """(x − mean) / deviation, clipped to ±limit; a dimension that never varied is only centred."""
     mean, deviation = (jnp.expand_dims(m, tuple(range(x.ndim - 1))) for m in (moments.mean, scale(moments)))
     return jnp.clip((x - mean) / deviation, -limit, limit)

@@ -198,7 +198,7 @@ def describe_settings(config: type) -> dict[str, dict[str, Any]]:
     }
 
 
-def config_from_dict(data: dict) -> RunConfig:
+def config_from_dict(data: Any) -> RunConfig:
     """The inverse of `RunConfig.as_dict`; unknown keys are errors."""
     names = {f.name for f in dataclasses.fields(RunConfig)}
     try:
