@@ -40,7 +40,7 @@ def missing(what: str, extra: str) -> ImitaxError:
     return ImitaxError(f"{what} needs a package that is not installed: pip install 'imitax[{extra}]'.")
 
 
-def unknown(kind: str, name: str, names: Iterable[str]) -> ImitaxError:
+def unknown(kind: str, name: object, names: Iterable[str]) -> ImitaxError:
     """An `ImitaxError` for a name that is not one of `names`, with the nearest of them."""
     names = sorted(names)
     name = brief_text(name)

@@ -21,13 +21,19 @@ LOG_STD_FLOOR = -4.0  # a Gaussian keeps at least e⁻⁴ ≈ 2 % of half the ac
 class MLP(eqx.Module):
     """tanh hidden layers and a linear output layer, on the last axis of any batch."""
 
-    weights: tuple[Float[Array, "i o"], ...]
-    biases: tuple[Float[Array, "o"], ...]
+    weights: tuple[Float[Array, "_ _"], ...]  # inputs × outputs of each layer
+    biases: tuple[Float[Array, "_"], ...]
 
-    def __call__(self, x: Float[Array, "*b i"]) -> Float[Array, "*b o"]:
+    def __call__(self, x: Float[Array | np.ndarray, "*b i"]) -> Float[Array, "*b o"]:
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            x = jnp.tanh(x @ weight + bias)
-        return x @ self.weights[-1] + self.biases[-1]
+            x = jnp.tanh(_affine(x, weight, bias))
+        return _affine(x, self.weights[-1], self.biases[-1])
+
+
+def _affine(
+    x: Float[Array | np.ndarray, "*b i"], weight: Float[Array, "i o"], bias: Float[Array, "o"]
+) -> Float[Array, "*b o"]:
+    return x @ weight + jnp.expand_dims(bias, tuple(range(x.ndim - 1)))
 
 
 class GaussianPolicy(eqx.Module):

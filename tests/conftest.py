@@ -1,36 +1,57 @@
-"""JAX strictness, the small fixtures that every test may use, and made-up run folders."""
+"""Strictness and quick compilation for all tests, small fixtures, and made-up run folders."""
 
+import ctypes
+import gc
 import json
+import os
+import shutil
+import sys
+import tempfile
 
 import jax
 import numpy as np
 import pytest
+from beartype import BeartypeConf, beartype
+from jaxtyping import install_import_hook
 
-from imitax.core.statistics import empty_moments
-from imitax.envs import make
-from imitax.networks import policy_network
-from imitax.policies.policy import Policy, PolicyParams, save_policies
-from imitax.runs.samples import Visits, save_visits
-from imitax.stats.estimates import describe_returns
-from imitax.training.config import make_config
-
-jax.config.update("jax_numpy_dtype_promotion", "standard")
+# Every call of a function of the package checks the types and shapes that it declares; compiled ones were
+# checked when they were traced. An int may stand where a float is declared, as PEP 484 has it.
+typechecked = beartype(conf=BeartypeConf(is_pep484_tower=True))
+install_import_hook("imitax", f"{__name__}.typechecked")
 
 
 def pytest_configure(config):
     config.addinivalue_line(
-        "markers",
-        "rank_promotion: the code under test broadcasts arrays of different rank, so let it (core only)",
+        "markers", "rank_promotion: the code under test broadcasts arrays of different rank, so let it"
     )
+    # One folder of compiled programs for all workers, which inherit it; gone with the session.
+    if "IMITAX_CACHE" not in os.environ:
+        config.compilation_cache = os.environ["IMITAX_CACHE"] = tempfile.mkdtemp(prefix="imitax-tests-")
 
 
-@pytest.fixture(autouse=True)
-def strict_ranks(request):
-    """In tests/core, adding [B, A] to [A] is an error unless the test is marked `rank_promotion`."""
-    in_core = request.node.path.parent.name == "core"
-    allowed = not in_core or request.node.get_closest_marker("rank_promotion")
-    with jax.numpy_rank_promotion("allow" if allowed else "raise"):
-        yield
+def pytest_unconfigure(config):
+    if folder := getattr(config, "compilation_cache", None):
+        del os.environ["IMITAX_CACHE"]
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    # Adding [B, A] to [A] is an error: a missing axis would go unnoticed.
+    strict = item.get_closest_marker("rank_promotion") is None
+    jax.config.update("jax_numpy_rank_promotion", "raise" if strict else "allow")
+    # Most of the time goes into compiling; only learning runs of minutes need fast programs.
+    jax.config.update("jax_disable_most_optimizations", item.get_closest_marker("slow") is None)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item, nextitem):
+    """Give the memory of a module's programs back: what the next one shares is in the folder."""
+    if nextitem is not None and nextitem.path != item.path:
+        jax.clear_caches()
+        gc.collect()
+        if sys.platform == "linux":
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 @pytest.fixture
@@ -60,6 +81,9 @@ def write_run(
     path, method="gail", env="CartPole-v1", seeds=3, iterations=12, demonstrations=True, level=400.0
 ):
     """A run folder whose last policies return `level` on average; random 20, expert 500."""
+    from imitax.stats.estimates import describe_returns
+    from imitax.training.config import make_config
+
     rng = np.random.default_rng(len(method) + seeds)
     path.mkdir(parents=True)
     config = make_config(method, "CartPole-v1", seeds=seeds, seed=5).as_dict() | {"env": env}
@@ -92,17 +116,24 @@ def write_run(
         summary["expert"] = None
     (path / "summary.json").write_text(json.dumps(summary))
     write_visits(path, seeds, iterations, demonstrations)
+    from imitax.core.normaliser import empty_normaliser
+    from imitax.envs import make
+    from imitax.networks import mlp_policy
+    from imitax.policies.policy import TrainedPolicy
+    from imitax.policies.storage import save_policies
+
     spec = make("CartPole-v1").spec
+    family, normaliser = mlp_policy(spec, (4,)), empty_normaliser(spec.observation)
     keys = jax.random.split(jax.random.key(0), seeds)
-    params = [
-        PolicyParams(policy_network(key, 4, spec.action_space, (4,)), empty_moments((4,))) for key in keys
-    ]
-    save_policies([Policy(spec, one) for one in params], path / "policy.safetensors")
+    policies = [TrainedPolicy(spec, family, family.init(key), normaliser) for key in keys]
+    save_policies(policies, path / "policy.safetensors")
     return path
 
 
 def write_visits(path, seeds, iterations, demonstrations=True, size=4, points=60):
     """Where it went: towards the demonstrations."""
+    from imitax.runs.samples import Visits, save_visits
+
     rng = np.random.default_rng(1)
     moments = np.unique(np.linspace(0, iterations - 1, 4).round().astype(np.int64))
     shift = np.linspace(2.0, 0.0, len(moments))[:, None, None, None]

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# The house, from the ground up: a layer may import itself, `errors`, and the layers of the rows above its own.
+# The house, from the ground up: a layer may import itself, `errors`, and the layers of the rows above.
 HOUSE = (
     ("errors",),
     ("types", "findings", "catalogue", "files", "stats", "presets", "data"),
@@ -184,7 +184,7 @@ def circles(known):
 
     def walk(name, chain):
         if name in chain:
-            yield chain[chain.index(name) :] + [name]
+            yield [*chain[chain.index(name) :], name]
             return
         for target in sorted(inner[name]):
             yield from walk(target, [*chain, name])

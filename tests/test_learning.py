@@ -17,15 +17,6 @@ from imitax.training.rollout import play_native
 SEEDS = 2
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    """This module's time is spent compiling; its programs need not be fast ones."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-
-
 @pytest.fixture(scope="module")
 def demonstrations():
     """Four episodes of a rule: push towards where the pole leans and falls."""

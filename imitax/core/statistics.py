@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 LIMIT = 10.0  # standard deviations from the mean, at most
@@ -21,7 +22,9 @@ def empty_moments(shape: tuple[int, ...] = ()) -> Moments:
     return Moments(jnp.zeros(()), jnp.zeros(shape), jnp.ones(shape))
 
 
-def merge_moments(moments: Moments, batch: Float[Array, "n *d"], memory: float = jnp.inf) -> Moments:
+def merge_moments(
+    moments: Moments, batch: Float[Array | np.ndarray, "n *d"], memory: float = jnp.inf
+) -> Moments:
     """Moments of the old and the new together (Chan et al. 1979).
 
     `memory` caps the count that the past is credited with, so that a drifting quantity is followed.
@@ -45,6 +48,9 @@ def scale(moments: Moments) -> Float[Array, "*d"]:
     return jnp.where(varies, std, 1.0)
 
 
-def normalise(moments: Moments, x: Float[Array, "*b d"], limit: float = LIMIT) -> Float[Array, "*b d"]:
+def normalise(
+    moments: Moments, x: Float[Array | np.ndarray, "*b d"], limit: float = LIMIT
+) -> Float[Array, "*b d"]:
     """(x − mean) / standard deviation, clipped to ±limit; a dimension that never varied is only centred."""
-    return jnp.clip((x - moments.mean) / scale(moments), -limit, limit)
+    mean, std = (jnp.expand_dims(m, tuple(range(x.ndim - 1))) for m in (moments.mean, scale(moments)))
+    return jnp.clip((x - mean) / std, -limit, limit)

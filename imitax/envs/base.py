@@ -6,7 +6,7 @@ the same step.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -33,10 +33,11 @@ class NativeEnv(NamedTuple):
         return "native"
 
 
+@runtime_checkable
 class HostBatch(Protocol):
     """Environments that are stepped by Python."""
 
-    def reset(self, seeds: Sequence[int]) -> np.ndarray:
+    def reset(self, seeds: Sequence[int] | np.ndarray) -> np.ndarray:
         """Start every environment anew, each with its own seed; observations [B, O]."""
 
     def step(self, action: np.ndarray) -> Step:

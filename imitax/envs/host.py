@@ -82,7 +82,7 @@ class _GymnasiumBatch(HostBatch):
         # It copies: the vector environment overwrites its buffer on the next step.
         self._encode = encoder(self._envs.single_observation_space)
 
-    def reset(self, seeds: Sequence[int]) -> np.ndarray:
+    def reset(self, seeds: Sequence[int] | np.ndarray) -> np.ndarray:
         return self._encode(self._envs.reset(seed=[int(seed) for seed in seeds])[0])
 
     def step(self, action: np.ndarray) -> Step:

@@ -100,7 +100,7 @@ class _Pool(HostBatch):
     def __init__(self, spec: EnvSpec, batch: int):
         self._spec, self._batch, self._envs = spec, batch, None
 
-    def reset(self, seeds: Sequence[int]) -> np.ndarray:
+    def reset(self, seeds: Sequence[int] | np.ndarray) -> np.ndarray:
         self.close()
         with _quiet():
             # A pool takes its seeds when it is made, and only then.

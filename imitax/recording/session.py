@@ -8,7 +8,7 @@ calls `advance` with the time, and shows `view()` and `picture` whenever `change
 """
 
 from collections.abc import Callable, Iterator
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -21,6 +21,7 @@ Phase = Literal["paused", "playing", "deciding", "over"]
 PACES = (0.5, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 120, 160, 200, 240)
 
 
+@runtime_checkable
 class Playable(Protocol):
     """An environment as a session uses it; `game.Game` is one."""
 

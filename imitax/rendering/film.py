@@ -1,7 +1,7 @@
 """Writes frames of episodes to a file: a GIF, or a video (.mp4)."""
 
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from imitax.errors import ImitaxError
 from imitax.files.write import new_file, replacing
 
 
+@runtime_checkable
 class Film(Protocol):
     """Collects frames, then writes them to a file."""
 

@@ -4,11 +4,12 @@ Intervals are 95 % percentile bootstrap intervals with a fixed seed: the same da
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 RESAMPLES = 2000
 
 
-def interquartile_mean(x: np.ndarray, axis: int = -1) -> np.ndarray:
+def interquartile_mean(x: ArrayLike, axis: int = -1) -> np.ndarray | np.float64:
     """Mean of the middle half (25 % trimmed on each side); robust to a failed or lucky seed.
 
     The trimmed share is exact for any size: the values at the borders have fractional weights, so that
@@ -22,7 +23,7 @@ def interquartile_mean(x: np.ndarray, axis: int = -1) -> np.ndarray:
 
 
 def bootstrap_interval(
-    x: np.ndarray, statistic=np.mean, level: float = 0.95, seed: int = 0
+    x: ArrayLike, statistic=np.mean, level: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of `statistic(values, axis=-1)` over the values x [n].
 
@@ -106,7 +107,7 @@ def profile_band(
     return low, high
 
 
-def probability_of_improvement(x: np.ndarray, y: np.ndarray) -> float:
-    """P(a run of x scores higher than a run of y), where ties count half (Mann & Whitney's U / nm)."""
+def probability_of_improvement(x: ArrayLike, y: ArrayLike) -> float:
+    """P(a run of x scores higher than a run of y), ties counting half (Mann & Whitney's U / nm)."""
     x, y = np.asarray(x, np.float64)[:, None], np.asarray(y, np.float64)[None, :]
     return float(np.mean((x > y) + 0.5 * (x == y)))

@@ -27,11 +27,11 @@ class TabularMDP:
             is wrong, or the discount is outside [0, 1).
     """
 
-    transition: sparse.csr_array  # [S·A, S]
-    reward: Float[np.ndarray, "S A"]
-    initial: Float[np.ndarray, "S"]
+    transition: sparse.csr_array | np.ndarray  # [S·A, S]; kept as a sparse one
+    reward: np.ndarray  # [S, A]
+    initial: np.ndarray  # [S]
     discount: float
-    termination: Float[np.ndarray, "S A"] = None  # pyright: ignore  # None: episodes never end
+    termination: np.ndarray | None = None  # [S, A]; None: episodes never end
     name: str = "MDP"
     features: Float[np.ndarray, "S A F"] | None = None  # φ(s, a), of linear rewards
     grid: tuple[int, int] | None = field(default=None, compare=False)  # rows, columns of cells

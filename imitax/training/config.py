@@ -228,7 +228,7 @@ def describe_settings(config: type) -> dict[str, dict[str, Any]]:
     }
 
 
-def config_from_dict(data: dict) -> RunConfig:
+def config_from_dict(data: Any) -> RunConfig:
     """The inverse of `RunConfig.as_dict`, also for version 0.1.0; unknown keys are errors."""
     names = {f.name for f in dataclasses.fields(RunConfig)}
     try:

@@ -1,6 +1,5 @@
 """Rollouts made by hand, for agents that never see an environment."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -11,15 +10,6 @@ TOY = {
     "Discrete": EnvSpec("Toy", 3, Discrete(2), 100),
     "Box": EnvSpec("ToyBox", 3, Box((-3.0, 0.0), (3.0, 1.0)), 100),
 }
-
-
-@pytest.fixture
-def quick_compilation():
-    """For tests whose time is spent compiling, and whose programs need not be fast ones."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.fixture(params=TOY)

@@ -16,7 +16,6 @@ from imitax.types import Discrete, EnvSpec
 
 QUICK = PPOConfig(hidden=(8,), learning_rate=3e-2, epochs=4, minibatches=2, discount=0.5, trace=0.9)
 SHAPE = (16, 8)
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 @cache

@@ -16,7 +16,6 @@ QUICK = TRPOConfig(
     hidden=(8,), value_learning_rate=3e-2, value_minibatches=2, fisher_every=2, discount=0.5, trace=0.9
 )
 SHAPE = (16, 8)
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 @cache

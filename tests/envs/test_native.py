@@ -41,15 +41,6 @@ STARTS = {
 every_id = pytest.mark.parametrize("env_id", native.IDS)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    """This module's time is spent compiling; its programs need not be fast ones."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-
-
 @cache
 def stepper(env_id, time_limit=None):
     """The compiled step for `BATCH` environments."""

@@ -25,15 +25,6 @@ SEEDS, ENVS, HORIZON, ITERATIONS = 2, 4, 8, 3
 ENV_IDS = ("CartPole-v1", "Pendulum-v1")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    """This module's time is spent compiling; its programs need not be fast ones."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-
-
 @pytest.fixture(scope="module")
 def demonstrations():
     """Environment id -> a terminated and a timed-out episode of nonsense."""

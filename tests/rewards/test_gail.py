@@ -24,15 +24,6 @@ every_form = pytest.mark.parametrize("form", REWARD_FORMS)
 absorbing_or_not = pytest.mark.parametrize("absorbing", [True, False])
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    """Most of this module's time is spent compiling small programs; they need not be fast ones."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-
-
 @cache
 def compiled_init(spec):
     return jax.jit(gail(spec, GAILConfig(hidden=(8,))).init)

@@ -25,7 +25,6 @@ from imitax.training.rollout import (
 )
 from imitax.types import Box, Discrete, EnvSpec, Rollout, Step
 
-quick = pytest.mark.usefixtures("quick_compilation")
 BATCH, HORIZON, LIMIT = 4, 30, 12
 LENGTHS = (2, 3, 5, 9)  # of the counting environment's episodes, in columns 0 … 3
 COUNTING = EnvSpec("Counting", 2, Discrete(2), 9)
@@ -163,7 +162,6 @@ def test_scan_and_host_collect_the_same_bits(space):
     assert (ends >= 3).all()  # the comparison crosses resets of both kinds
 
 
-@quick
 def test_the_step_counter_starts_anew_with_every_episode(key):
     env = counting()
     actors, rollout = collector(env, idle, 20)(start_native(env, BATCH, key), key)
@@ -177,7 +175,6 @@ def test_the_step_counter_starts_anew_with_every_episode(key):
     np.testing.assert_array_equal(rollout.step, (20 + np.arange(20)[:, None]) % np.array(LENGTHS))
 
 
-@quick
 def test_a_timed_out_episode_is_not_spliced_to_the_next():
     # A limit of 200 is 200 steps, with indices 0 … 199; the next episode starts from 0 again.
     env = native.make("MountainCar-v0", None)
@@ -207,7 +204,6 @@ def plain_statistics(so_far, reward, ended, step):
     return so_far, returns, lengths
 
 
-@quick
 def test_episode_statistics_against_a_loop(rng):
     # Random ends in three rollouts in a row, so that episodes begin in one and end in another.
     shape = (15, 3)
@@ -235,7 +231,6 @@ def test_episode_statistics_against_a_loop(rng):
     assert spanning > 0
 
 
-@quick
 def test_no_finished_episode_has_no_mean(key):
     env = counting()
     _, rollout = collector(env, idle, 1)(start_native(env, BATCH, key), key)
@@ -259,14 +254,12 @@ def assert_first_episodes(played: Episodes, columns: int):
         np.testing.assert_array_equal(steps[:n, i], np.arange(n))
 
 
-@quick
 def test_play_native_takes_the_first_episode_of_each():
     played = play_native(counting(), idle, 6, jax.random.key(0))
     assert_first_episodes(played, 6)
     assert played.alive.shape == (COUNTING.time_limit, 6)
 
 
-@quick
 def test_play_host_takes_the_first_episode_of_each():
     env = counting()
     twin = HostTwin(env, 6, jax.random.key(0))
