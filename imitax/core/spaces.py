@@ -141,18 +141,25 @@ def to_environment(space: Space, action: PyTree) -> PyTree:
     """Agent units -> environment units, clipped to the box."""
 
     def scaled(box, x):
-        low, high = (bound.astype(np.float32) for bound in bounds(box))
+        low, high = _bounds_beside(box, x)
         inside = low + (x + 1.0) * (0.5 * (high - low))
         return jnp.clip(inside, low, high)  # the sum may round to just above high
 
     return transform(space, scaled, lambda part, x: x, executed(space, action))
 
 
+def _bounds_beside(box: Box, x: Any) -> tuple[np.ndarray, np.ndarray]:
+    """(low, high) as float32 with the rank of values [*n, …]."""
+    lead = (1,) * (x.ndim - len(box.shape))
+    low, high = (bound.astype(np.float32).reshape(*lead, *box.shape) for bound in bounds(box))
+    return low, high
+
+
 def from_environment(space: Space, action: PyTree) -> PyTree:
     """Environment units -> agent units; whole numbers as int32."""
 
     def scaled(box, x):
-        low, high = (bound.astype(np.float32) for bound in bounds(box))
+        low, high = _bounds_beside(box, x)
         half_width = np.where(high > low, 0.5 * (high - low), np.inf)  # without width: the middle, 0
         return (jnp.asarray(x, jnp.float32) - low) / half_width - np.where(high > low, 1.0, 0.0)
 
