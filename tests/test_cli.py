@@ -100,7 +100,7 @@ def compile_quickly():
 def short_films():
     """Every run ends with a report; a few frames of its long episodes are rendered quickly."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(animation, "FRAMES", 4)
+        patch.setattr(animation, "MAX_FRAMES", 4)
         yield
 
 
