@@ -87,15 +87,15 @@ def write_run(
     rng = np.random.default_rng(len(method) + seeds)
     path.mkdir(parents=True)
     config = make_config(method, "CartPole-v1", seeds=seeds, seed=5).as_dict() | {"env": env}
-    shown = {"source": "shown.npz", "fingerprint": "ab" * 32, "trajectories": 4} if demonstrations else None
+    source = {"source": "shown.npz", "fingerprint": "ab" * 32, "trajectories": 4} if demonstrations else None
     versions = {"python": "3.12.0", "imitax": "0.1.0"}
-    whole = {
+    content = {
         "run": config,
-        "demonstrations": shown,
+        "demonstrations": source,
         "versions": versions,
         "started": "2026-02-03T04:05:06+0000",
     }
-    (path / "config.json").write_text(json.dumps(whole, default=lambda settings: vars(settings)))
+    (path / "config.json").write_text(json.dumps(content, default=lambda settings: vars(settings)))
     with (path / "metrics.jsonl").open("w") as file:
         for i in range(iterations):
             for seed in range(5, 5 + seeds):
@@ -131,16 +131,16 @@ def write_run(
 
 
 def write_visits(path, seeds, iterations, demonstrations=True, size=4, points=60):
-    """Where it went: towards the demonstrations."""
+    """Observations that move towards the demonstrations."""
     from imitax.runs.samples import Visits, save_visits
 
     rng = np.random.default_rng(1)
     moments = np.unique(np.linspace(0, iterations - 1, 4).round().astype(np.int64))
     shift = np.linspace(2.0, 0.0, len(moments))[:, None, None, None]
     policy = shift + rng.normal(size=(len(moments), min(seeds, 3), points, size))
-    shown = rng.normal(size=(40 * demonstrations, size))
+    expert = rng.normal(size=(40 * demonstrations, size))
     episode = np.linspace(-0.05, 0.05, 30 * demonstrations)[:, None] * np.ones(size)
-    arrays = (x.astype(np.float32) for x in (policy, shown, episode))
+    arrays = (x.astype(np.float32) for x in (policy, expert, episode))
     save_visits(Visits(moments, *arrays), path / "visits.npz")
 
 

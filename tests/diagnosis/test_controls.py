@@ -15,10 +15,10 @@ TINY = {"loop.iterations": 2, "loop.steps": 64, "loop.envs": 4, "agent.hidden": 
 
 def trained(path, method="gail", **settings):
     env = make("Acrobot-v1")
-    shown = load_demonstrations("Acrobot-v1/4", env.spec)
+    demonstrations = load_demonstrations("Acrobot-v1/4", env.spec)
     overrides = {"bc.hidden": (8,), "bc.epochs": 2} if method == "bc" else TINY | settings
     config = make_config(method, "Acrobot-v1", overrides=overrides, seeds=2, seed=4, subsample=2)
-    runs.train_to_folder(config, env, shown, path, 2)
+    runs.train_to_folder(config, env, demonstrations, path, 2)
     return runs.load_run(path)
 
 
@@ -26,9 +26,9 @@ def test_controls_repeat_everything_else(tmp_path):
     run = trained(
         tmp_path / "run", **{"reward.absorbing": False, "reward.form": "d_minus_one", "reward.hidden": (8,)}
     )
-    found = control(run, tmp_path / "controls", live_bar)
-    assert set(found) == {"run", "constant", "junk", "verdict"}
-    assert all(len(found[name]["interval"]) == 2 for name in ("run", "constant", "junk"))
+    result = control(run, tmp_path / "controls", live_bar)
+    assert set(result) == {"run", "constant", "junk", "verdict"}
+    assert all(len(result[name]["interval"]) == 2 for name in ("run", "constant", "junk"))
     constant, junk = (runs.load_run(tmp_path / "controls" / name) for name in ("constant", "junk"))
     assert constant.config.method == "constant" and constant.config.settings["reward"].form == "d_minus_one"
     assert not constant.config.settings["reward"].absorbing

@@ -40,9 +40,9 @@ def run_of(
     return RunData(Path("run"), {"run": run}, summary, np.arange(ITERATIONS), values, None, visits)
 
 
-def visits(shown, seen):
+def visits(expert, policy):
     return Visits(
-        np.array([0]), np.float32(seen)[None, None], np.float32(shown), np.zeros((0, 2), np.float32)
+        np.array([0]), np.float32(policy)[None, None], np.float32(expert), np.zeros((0, 2), np.float32)
     )
 
 

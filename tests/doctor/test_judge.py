@@ -273,14 +273,14 @@ def test_training_works_unless_there_is_a_problem(monkeypatch, finding):
 
 
 def test_facts_of_this_machine_are_data():
-    found = machine.facts()
-    assert json.loads(json.dumps(found)) == found
-    assert found["versions"]["jax"] == metadata.version("jax")
-    assert found["extras"]["tensorboard"] == {"tensorboardX": metadata.version("tensorboardX")}
-    assert set(found["extras"]) >= {"tensorboard", "wandb", "minari", "onnx"}
-    assert set(found["extras"]["onnx"]) == {"onnx", "onnxruntime"}
-    assert list(found["extras"]["minari"]) == ["huggingface_hub"]
-    assert found["requirements"] == [] and found["machine"]["cores"] >= 0.1
+    collected = machine.facts()
+    assert json.loads(json.dumps(collected)) == collected
+    assert collected["versions"]["jax"] == metadata.version("jax")
+    assert collected["extras"]["tensorboard"] == {"tensorboardX": metadata.version("tensorboardX")}
+    assert set(collected["extras"]) >= {"tensorboard", "wandb", "minari", "onnx"}
+    assert set(collected["extras"]["onnx"]) == {"onnx", "onnxruntime"}
+    assert list(collected["extras"]["minari"]) == ["huggingface_hub"]
+    assert collected["requirements"] == [] and collected["machine"]["cores"] >= 0.1
 
 
 def test_it_works_where_jax_cannot_be_imported(tmp_path):
@@ -296,9 +296,9 @@ def test_it_works_where_jax_cannot_be_imported(tmp_path):
 def test_requirements_that_are_not_met(monkeypatch):
     real = machine.version
     monkeypatch.setattr(machine, "version", lambda name: {"jax": "0.13.0", "six": None}.get(name, real(name)))
-    found = {(r["by"].split()[0], r["package"]): r for r in machine.unmet_requirements()}
-    assert found["gymnax", "jax"]["found"] == "0.13.0" and "<0.12" in found["gymnax", "jax"]["wanted"]
-    assert found["imitax", "six"]["found"] is None
+    collected = {(r["by"].split()[0], r["package"]): r for r in machine.unmet_requirements()}
+    assert collected["gymnax", "jax"]["found"] == "0.13.0" and "<0.12" in collected["gymnax", "jax"]["wanted"]
+    assert collected["imitax", "six"]["found"] is None
 
 
 def test_limits_of_a_container(tmp_path):
@@ -319,8 +319,12 @@ def test_cache_and_minari_folders(tmp_path, monkeypatch):
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
     monkeypatch.setenv("IMITAX_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
-    found = machine.cache()
-    assert (found["folder"], found["bytes"], found["writable"]) == (str(tmp_path / "cache/jax"), 0, True)
+    collected = machine.cache()
+    assert (collected["folder"], collected["bytes"], collected["writable"]) == (
+        str(tmp_path / "cache/jax"),
+        0,
+        True,
+    )
     (tmp_path / "cache/jax").mkdir(parents=True)
     (tmp_path / "cache/jax/program").write_bytes(b"x" * 1000)
     assert machine.cache()["bytes"] == 1000

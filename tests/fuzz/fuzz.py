@@ -29,6 +29,7 @@ from imitax.benchmark import raw
 from imitax.core.statistics import empty_moments
 from imitax.demonstrations import Demonstrations
 from imitax.errors import ImitaxError
+from imitax.files.write import write_arrays
 from imitax.formats import load, save
 from imitax.formats.minari_list import local_datasets
 from imitax.networks import policy_network, table_network
@@ -69,8 +70,8 @@ def discrete() -> Demonstrations:
 
 
 def write_run(folder: Path) -> Path:
-    """A run folder as the tests of reports make it."""
-    spec = importlib.util.spec_from_file_location("report_tests", HERE.parent / "report" / "conftest.py")
+    """A run folder as the tests' fixtures make it."""
+    spec = importlib.util.spec_from_file_location("fixtures", HERE.parent / "conftest.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.write_run(folder, seeds=2, iterations=3)
@@ -141,7 +142,7 @@ def originals(folder: Path) -> dict[str, list[tuple[Path, list[str]]]]:
     raw.append(new("raw", "raw.jsonl") / "raw.jsonl", lines)
     arrays = {"returns": np.arange(6.0).reshape(2, 3), "lengths": np.arange(3)}
     case = new("study", "case.npz", "settings.json")
-    runner.write_case(case / "case.npz", arrays)
+    write_arrays(case / "case.npz", arrays)
     (case / "settings.json").write_text(json.dumps(SETTINGS))
     for env in ("CartPole-v1", "Pendulum-v1"):
         spec = envs.make(env).spec

@@ -30,7 +30,7 @@ def test_an_observation_tells_the_state(env_id):
             action = env.action_space.sample()
             return int(action) if np.ndim(action) == 0 else action
 
-        seen, states, frames = [], [], []
+        observations, states, frames = [], [], []
         for steps, _ in watch.play(env, act, seed=3):
             states.append(np.array(env.unwrapped.state, np.float64))
             frames.append(env.render())
@@ -38,10 +38,10 @@ def test_an_observation_tells_the_state(env_id):
                 break
         angles = {"Acrobot-v1": 2, "Pendulum-v1": 1}.get(env_id, 0)
         for state in states:
-            seen.append(observation(env_id, state))
-        for step in watch.replay(env, np.array(seen, np.float32)):
-            found = np.array(env.unwrapped.state, np.float64)
-            off = found - states[step]
+            observations.append(observation(env_id, state))
+        for step in watch.replay(env, np.array(observations, np.float32)):
+            drawn_state = np.array(env.unwrapped.state, np.float64)
+            off = drawn_state - states[step]
             off[:angles] = np.angle(np.exp(1j * off[:angles]))  # whole turns do not show
             np.testing.assert_allclose(off, 0.0, atol=1e-5)
             if env_id != "Pendulum-v1":  # which also draws the torque, that no observation tells

@@ -175,9 +175,9 @@ def test_axes_seeds_and_policies_of_the_clouds_are_switched(opened):
     assert "pole angle" in cloud.locator("svg").last.inner_html()
     cloud.get_by_label("Up", exact=True).select_option("2nd principal component")
     assert "2nd principal component" in cloud.locator("svg").last.inner_html()
-    whole = cloud.locator("svg").last.inner_html()
+    full_view = cloud.locator("svg").last.inner_html()
     cloud.get_by_label("View", exact=True).select_option("around the expert")
-    assert cloud.locator("svg").last.inner_html() != whole
+    assert cloud.locator("svg").last.inner_html() != full_view
     first = cloud.locator("svg").last.inner_html()
     cloud.get_by_label("Seed", exact=True).select_option("seed 7")
     assert cloud.locator("svg").last.inner_html() != first
@@ -246,8 +246,10 @@ def test_the_command_is_copied(opened):
     page = opened(permissions=["clipboard-read", "clipboard-write"])
     page.locator(".copy").first.click()
     page.get_by_role("button", name="Copied").wait_for()
-    shown = page.locator(".command pre").first.inner_text()
-    assert page.evaluate("navigator.clipboard.readText()") == shown and shown.startswith("imitax train gail")
+    command = page.locator(".command pre").first.inner_text()
+    assert page.evaluate("navigator.clipboard.readText()") == command and command.startswith(
+        "imitax train gail"
+    )
 
 
 @pytest.mark.parametrize("width", [360, 768, 1280])

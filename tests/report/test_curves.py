@@ -13,40 +13,42 @@ from imitax.stats.figures import forward_fill
 
 def test_curves_are_bands_over_seeds(make_run):
     (run,) = read_runs([make_run(seeds=4, iterations=6)])
-    (found,) = curves_of([run])
-    assert found["iterations"] == [1, 2, 3, 4, 5, 6]
-    assert found["steps"] == [5120 * i for i in found["iterations"]]
-    assert found["seconds"] == [1.5, 1.75, 2.0, 2.25, 2.5, 2.75]
-    returns = found["series"]["episode_return"]
+    (curve_data,) = curves_of([run])
+    assert curve_data["iterations"] == [1, 2, 3, 4, 5, 6]
+    assert curve_data["steps"] == [5120 * i for i in curve_data["iterations"]]
+    assert curve_data["seconds"] == [1.5, 1.75, 2.0, 2.25, 2.5, 2.75]
+    returns = curve_data["series"]["episode_return"]
     middle, low, high = band(forward_fill(run.metrics["episode_return"]))
     for name, wanted in (("middle", middle), ("low", low), ("high", high)):
         assert returns[name] == rounded(wanted) and returns[name][0] is None
     np.testing.assert_allclose(returns["seeds"][3][1:], run.metrics["episode_return"][3, 1:], rtol=1e-4)
-    assert "absorbing_logit" not in found["series"]  # no figure shows it
+    assert "absorbing_logit" not in curve_data["series"]  # no figure shows it
 
 
 def test_one_seed_has_no_band_and_cloning_no_steps(make_run):
-    (found,) = curves_of(read_runs([make_run(method="bc", seeds=1)]))
-    assert found["steps"] is found["seconds"] is None
-    assert set(found["series"]["train_loss"]) == {"middle", "seeds"}
+    (curve_data,) = curves_of(read_runs([make_run(method="bc", seeds=1)]))
+    assert curve_data["steps"] is curve_data["seconds"] is None
+    assert set(curve_data["series"]["train_loss"]) == {"middle", "seeds"}
 
 
 def test_long_curves_are_averaged_over_blocks(make_run, monkeypatch):
     monkeypatch.setattr(curves, "MAX_POINTS", 4)
     (run,) = read_runs([make_run(seeds=1, iterations=40)])
     monkeypatch.setattr(curves, "MAX_NUMBERS", 10**9)
-    (found,) = curves_of([run])
-    assert found["iterations"] == [10, 20, 30, 40]
+    (curve_data,) = curves_of([run])
+    assert curve_data["iterations"] == [10, 20, 30, 40]
     blocks = run.metrics["entropy"].reshape(4, 10).mean(axis=1)
-    np.testing.assert_allclose(found["series"]["entropy"]["middle"], blocks, rtol=1e-4)
+    np.testing.assert_allclose(curve_data["series"]["entropy"]["middle"], blocks, rtol=1e-4)
 
 
 def test_many_runs_are_drawn_more_coarsely(make_run, monkeypatch):
     runs = read_runs([make_run("a", iterations=100), make_run("b", "constant", iterations=100)])
     monkeypatch.setattr(curves, "MAX_NUMBERS", 3000)
-    found = curves_of(runs)
-    numbers = sum(len(x) for r in found for s in r["series"].values() for x in (s["middle"], *s["seeds"]))
-    assert 20 <= len(found[0]["iterations"]) < 100 and numbers < 3000
+    curve_data = curves_of(runs)
+    numbers = sum(
+        len(x) for r in curve_data for s in r["series"].values() for x in (s["middle"], *s["seeds"])
+    )
+    assert 20 <= len(curve_data[0]["iterations"]) < 100 and numbers < 3000
 
 
 def test_only_figures_with_numbers_are_there(four_runs):

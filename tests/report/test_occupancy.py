@@ -11,11 +11,11 @@ from imitax.runs.read import read_runs
 from imitax.runs.samples import Visits, load_visits, save_visits
 
 
-def decoded(text, found):
+def decoded(text, data):
     """Coordinates [N, D] in units of their axes, as the page's script reads them."""
-    whole = np.frombuffer(base64.b64decode(text), "<u2").reshape(-1, len(found["axes"]))
-    low, high = np.array(found["ranges"]).T
-    return low + whole / 65535 * (high - low), (high - low) / 65535
+    packed = np.frombuffer(base64.b64decode(text), "<u2").reshape(-1, len(data["axes"]))
+    low, high = np.array(data["ranges"]).T
+    return low + packed / 65535 * (high - low), (high - low) / 65535
 
 
 def replace(path, **arrays):
@@ -27,16 +27,16 @@ def replace(path, **arrays):
 def test_points_are_the_observations(make_run):
     path = make_run()
     visits = load_visits(path / "visits.npz")
-    found = occupancy_of(read_runs([path]), 0)
-    assert found["axes"] == [
+    data = occupancy_of(read_runs([path]), 0)
+    assert data["axes"] == [
         *occupancy.NAMES["CartPole-v1"],
         "1st principal component",
         "2nd principal component",
     ]
-    (run,) = found["runs"]
+    (run,) = data["runs"]
     assert run["iterations"] == (visits.iterations + 1).tolist() and run["seeds"] == [5, 6, 7]
     for text, wanted in ((run["policy"][2][1], visits.policy[2, 1]), (run["expert"], visits.demonstrations)):
-        points, step = decoded(text, found)
+        points, step = decoded(text, data)
         np.testing.assert_allclose(points[:, :4], wanted, atol=step.max())
 
 
@@ -47,8 +47,8 @@ def test_components_are_uncorrelated_and_the_first_is_the_longest(make_run):
     replace(
         path, policy=np.tile(line.astype(np.float32), (4, 1, 1, 1)), demonstrations=line.astype(np.float32)
     )
-    found = occupancy_of(read_runs([path]), 0)
-    points, _ = decoded(found["runs"][0]["expert"], found)
+    data = occupancy_of(read_runs([path]), 0)
+    points, _ = decoded(data["runs"][0]["expert"], data)
     first, second = points[:, 4], points[:, 5]
     assert first.std() > 10 * second.std() and abs(np.corrcoef(first, second)[0, 1]) < 0.05
 
@@ -64,22 +64,22 @@ def test_distance_is_in_deviations_of_the_expert(rng):
 
 
 def test_distances_fall_as_the_policy_comes_nearer(make_run):
-    found = occupancy_of(read_runs([make_run(seeds=1)]), 0)
-    each = [moment[0] for moment in found["runs"][0]["distances"]]
+    data = occupancy_of(read_runs([make_run(seeds=1)]), 0)
+    each = [moment[0] for moment in data["runs"][0]["distances"]]
     assert each == sorted(each, reverse=True) and each[0] > 1.5 and each[-1] < 0.5
 
 
 def test_a_run_without_demonstrations_borrows_the_expert(four_runs):
-    found = occupancy_of(read_runs(four_runs), 0)
-    assert found["runs"][3]["expert"] == found["runs"][0]["expert"]
+    data = occupancy_of(read_runs(four_runs), 0)
+    assert data["runs"][3]["expert"] == data["runs"][0]["expert"]
     alone = occupancy_of(read_runs(four_runs[3:]), 0)
     assert alone["runs"][0]["expert"] is None and alone["runs"][0]["distances"] is None
 
 
 def test_runs_that_kept_nothing_are_left_out(four_runs):
     (four_runs[1] / "visits.npz").unlink()
-    found = occupancy_of(read_runs(four_runs), 1)
-    assert found["runs"][1] is None and found["runs"][0] is not None
+    data = occupancy_of(read_runs(four_runs), 1)
+    assert data["runs"][1] is None and data["runs"][0] is not None
     (four_runs[0] / "visits.npz").unlink()
     assert occupancy_of(read_runs(four_runs[:2]), 0) is None
 
@@ -90,12 +90,12 @@ def test_any_number_of_dimensions(make_run, size, dimensions):
     rng = np.random.default_rng(0)
     policy = rng.normal(size=(2, 1, 50, size)).astype(np.float32)
     policy[0, 0, :, -1] += 5.0  # the dimension that tells expert and policy apart
-    shown = rng.normal(size=(30, size)).astype(np.float32)
-    save_visits(Visits(np.array([0, 3]), policy, shown, shown[:5]), path / "visits.npz")
-    found = occupancy_of(read_runs([path]), 0)
-    assert len(found["axes"]) == dimensions + 2 and f"observation {size - 1}" in found["axes"]
-    assert max(found["start"]) < len(found["axes"])
-    points, _ = decoded(found["runs"][0]["expert"], found)
+    expert = rng.normal(size=(30, size)).astype(np.float32)
+    save_visits(Visits(np.array([0, 3]), policy, expert, expert[:5]), path / "visits.npz")
+    data = occupancy_of(read_runs([path]), 0)
+    assert len(data["axes"]) == dimensions + 2 and f"observation {size - 1}" in data["axes"]
+    assert max(data["start"]) < len(data["axes"])
+    points, _ = decoded(data["runs"][0]["expert"], data)
     assert points.shape == (30, dimensions + 2) and np.isfinite(points).all()
 
 
@@ -105,9 +105,9 @@ def test_what_is_not_finite_is_left_out(make_run):
     policy[-1, 0, 3] = np.inf
     policy[0, 0, :5] = np.nan
     replace(path, policy=policy)
-    found = occupancy_of(read_runs([path]), 0)
-    assert len(decoded(found["runs"][0]["policy"][-1][0], found)[0]) == policy.shape[2] - 1
-    assert np.isfinite(found["ranges"]).all() and None not in np.ravel(found["runs"][0]["distances"])
+    data = occupancy_of(read_runs([path]), 0)
+    assert len(decoded(data["runs"][0]["policy"][-1][0], data)[0]) == policy.shape[2] - 1
+    assert np.isfinite(data["ranges"]).all() and None not in np.ravel(data["runs"][0]["distances"])
 
 
 def test_a_policy_that_went_astray_altogether(make_run):
@@ -125,6 +125,6 @@ def test_a_policy_that_went_astray_altogether(make_run):
 def test_many_points_are_thinned(make_run, monkeypatch):
     path = make_run()
     monkeypatch.setattr(occupancy, "MAX_BYTES", 4000)
-    found = occupancy_of(read_runs([path]), 0)
-    texts = [found["runs"][0]["expert"], *(x for moment in found["runs"][0]["policy"] for x in moment)]
+    data = occupancy_of(read_runs([path]), 0)
+    texts = [data["runs"][0]["expert"], *(x for moment in data["runs"][0]["policy"] for x in moment)]
     assert sum(map(len, texts)) < 5000 and all(texts)

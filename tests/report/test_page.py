@@ -20,7 +20,7 @@ class Parsed(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.tags, self.ids, self.scripts, self.shown, self.outside = [], [], [], [], []
+        self.tags, self.ids, self.scripts, self.texts, self.outside = [], [], [], [], []
         self._in_script = False
         self.feed(text)
 
@@ -41,11 +41,11 @@ class Parsed(HTMLParser):
         if self._in_script and self.scripts:
             self.scripts[-1] += text
         elif not self._in_script:
-            self.shown.append(text)
+            self.texts.append(text)
 
     @property
     def text(self):
-        return " ".join(" ".join(self.shown).split())
+        return " ".join(" ".join(self.texts).split())
 
     @property
     def data(self):
@@ -128,8 +128,8 @@ def test_nothing_from_a_run_becomes_markup(make_run, tmp_path):
 
 @pytest.mark.parametrize("text", ["</script>", "<!-- <script>", "\u2028\u2029", "é−½", '"\\'])
 def test_data_in_a_script_stay_data(text):
-    shown = embedded({"x": text})
-    assert "<" not in shown and "\u2028" not in shown and json.loads(shown) == {"x": text}
+    texts = embedded({"x": text})
+    assert "<" not in texts and "\u2028" not in texts and json.loads(texts) == {"x": text}
 
 
 def test_many_long_runs_stay_below_the_limit(make_run, tmp_path):
@@ -174,5 +174,5 @@ def test_a_still_report_needs_no_jax(make_run, tmp_path):
         f"write_report([Path({str(path)!r})], Path('new.html'), still=True)\n"
         "print(sorted({name.split('.')[0] for name in sys.modules} & {'jax', 'equinox', 'gymnasium', 'PIL'}))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+    process = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert (process.returncode, process.stdout) == (0, "[]\n"), process.stderr

@@ -16,20 +16,20 @@ def results(paths):
 
 
 def test_rows_hold_what_the_summaries_say(four_runs):
-    runs, found = results(four_runs)
-    assert [row.run for row in found.rows] == [0, 1, 2, 3, None, None] and found.lead == 0
-    assert found.expert == 500.0 and found.random == runs[0].summary["random"]["mean"]
-    for row, run in zip(found.rows, runs, strict=False):
+    runs, table = results(four_runs)
+    assert [row.run for row in table.rows] == [0, 1, 2, 3, None, None] and table.lead == 0
+    assert table.expert == 500.0 and table.random == runs[0].summary["random"]["mean"]
+    for row, run in zip(table.rows, runs, strict=False):
         described = run.summary["deterministic"]
         estimate = row.deterministic
         assert (estimate.middle, [estimate.low, estimate.high]) == (
             described["interquartile_mean"],
             described["interval"],
         )
-        span = found.expert - found.random
-        assert estimate.score == pytest.approx((estimate.middle - found.random) / span)
-        assert estimate.score_low == pytest.approx((estimate.low - found.random) / span)
-    expert, random = found.rows[-2:]
+        span = table.expert - table.random
+        assert estimate.score == pytest.approx((estimate.middle - table.random) / span)
+        assert estimate.score_low == pytest.approx((estimate.low - table.random) / span)
+    expert, random = table.rows[-2:]
     assert (expert.sampled.score, random.sampled.score) == (1.0, 0.0) and expert.deterministic is None
     assert "4 demonstrated episodes" in expert.note
 
@@ -40,13 +40,13 @@ def test_the_headline_is_the_first_imitating_method(four_runs):
 
 
 def test_without_demonstrations_there_are_no_scores(make_run):
-    runs, found = results([make_run(method="rl", demonstrations=False)])
-    assert found.expert is None and found.rows[0].deterministic.score is None
-    assert [row.label for row in found.rows] == ["PPO on the true reward", "a random policy"]
+    runs, table = results([make_run(method="rl", demonstrations=False)])
+    assert table.expert is None and table.rows[0].deterministic.score is None
+    assert [row.label for row in table.rows] == ["PPO on the true reward", "a random policy"]
     assert re.fullmatch(
-        r"PPO on the true reward returns <b>[\d.]+</b> \[.*\]; a random policy returns [\d.]+\.", lead(found)
+        r"PPO on the true reward returns <b>[\d.]+</b> \[.*\]; a random policy returns [\d.]+\.", lead(table)
     )
-    assert [name for name, *_ in facts(found, runs[0].summary)] == [
+    assert [name for name, *_ in facts(table, runs[0].summary)] == [
         "Return",
         "Random policy",
         "Seeds",
@@ -61,15 +61,15 @@ def test_an_expert_that_is_no_better_than_chance_gives_no_scores(make_run):
     summary = json.loads((path / "summary.json").read_text())
     summary["expert"] = summary["random"]
     (path / "summary.json").write_text(json.dumps(summary))
-    _, found = results([path])
-    assert all(row.sampled.score is None for row in found.rows)
-    assert "returns" in lead(found)
+    _, table = results([path])
+    assert all(row.sampled.score is None for row in table.rows)
+    assert "returns" in lead(table)
 
 
 def test_the_lead_compares(four_runs):
-    _, found = results(four_runs)
-    sentence = lead(found)
-    assert sentence.startswith(f"GAIL scores <b>{score(found.rows[0].deterministic.score)}</b> [0.9")
+    _, table = results(four_runs)
+    sentence = lead(table)
+    assert sentence.startswith(f"GAIL scores <b>{score(table.rows[0].deterministic.score)}</b> [0.9")
     assert "Behaviour cloning scores 0.9" in sentence and "constant reward (control) 0.00" in sentence
     assert sentence.endswith(".") and "1, the expert" in sentence
 

@@ -23,29 +23,29 @@ class Notes:
     """A logger that remembers what it is told."""
 
     def __init__(self):
-        self.told = []
+        self.calls = []
 
     def start(self, config):
-        self.told.append(("start", config["seed"]))
+        self.calls.append(("start", config["seed"]))
 
     def log(self, step, metrics):
-        self.told.append((step, {name: values.tolist() for name, values in metrics.items()}))
+        self.calls.append((step, {name: values.tolist() for name, values in metrics.items()}))
 
     def close(self):
-        self.told.append("close")
+        self.calls.append("close")
 
 
 def test_loggers_start_late_and_are_closed():
-    one, two, seen = Notes(), Notes(), []
-    with Logging([one, two], CONFIG, lambda *told: seen.append(told)) as log:
-        assert one.told == []  # a run that is refused leaves nothing
+    one, two, progress = Notes(), Notes(), []
+    with Logging([one, two], CONFIG, lambda *calls: progress.append(calls)) as log:
+        assert one.calls == []  # a run that is refused leaves nothing
         for i in range(2):
             log(i, 2, {"loss": np.array([i, np.nan])})
         log.evaluation({kind: {"seed_means": [1.0, 2.0]} for kind in ("deterministic", "sampled")})
     last = {"evaluation/deterministic_return": [1.0, 2.0], "evaluation/sampled_return": [1.0, 2.0]}
-    assert [entry[0] for entry in one.told[:-1]] == ["start", 64, 128, 128]
-    assert one.told[3] == (128, last) and one.told[-1] == "close"
-    assert str(two.told) == str(one.told) and [told[:2] for told in seen] == [(0, 2), (1, 2)]
+    assert [entry[0] for entry in one.calls[:-1]] == ["start", 64, 128, 128]
+    assert one.calls[3] == (128, last) and one.calls[-1] == "close"
+    assert str(two.calls) == str(one.calls) and [calls[:2] for calls in progress] == [(0, 2), (1, 2)]
 
 
 def test_loggers_of_a_run_that_fails_are_closed():
@@ -53,10 +53,10 @@ def test_loggers_of_a_run_that_fails_are_closed():
     with pytest.raises(KeyboardInterrupt), Logging([notes], CONFIG) as log:
         log(0, 2, {"loss": np.zeros(2)})
         raise KeyboardInterrupt
-    assert notes.told[-1] == "close"
+    assert notes.calls[-1] == "close"
     with Logging([notes], CONFIG):
         pass
-    assert notes.told.count("close") == 1  # not started, so not closed
+    assert notes.calls.count("close") == 1  # not started, so not closed
 
 
 def test_one_that_cannot_start_does_not_hide_the_others():
@@ -67,7 +67,7 @@ def test_one_that_cannot_start_does_not_hide_the_others():
     notes = Notes()
     with pytest.raises(ImitaxError), Logging([notes, Broken()], CONFIG) as log:
         log(0, 1, {"loss": np.zeros(2)})
-    assert notes.told == [("start", 3), "close"]
+    assert notes.calls == [("start", 3), "close"]
 
 
 def test_one_that_cannot_close_does_not_keep_the_others_open():
@@ -78,7 +78,7 @@ def test_one_that_cannot_close_does_not_keep_the_others_open():
     notes = Notes()
     with pytest.raises(OSError, match="disk full"), Logging([notes, Broken()], CONFIG) as log:
         log(0, 1, {"loss": np.zeros(2)})
-    assert notes.told[-1] == "close"
+    assert notes.calls[-1] == "close"
 
 
 def test_cloning_counts_epochs():
@@ -86,12 +86,12 @@ def test_cloning_counts_epochs():
     with Logging([notes], make_config("bc", "Acrobot-v1")) as log:
         log(0, 2, {"validation_loss": np.ones(1)})
         log(1, 2, {"validation_loss": np.ones(1)})
-    assert [entry[0] for entry in notes.told[1:-1]] == [1, 2]
+    assert [entry[0] for entry in notes.calls[1:-1]] == [1, 2]
 
 
 def test_series_leave_out_what_is_unknown():
-    told = list(series({"a": np.array([1.0, np.nan, 3.0]), "b": np.full(3, np.nan)}, 5))
-    assert told == [("a", "seed5", 1.0), ("a", "seed7", 3.0), ("a", "mean", 2.0)]
+    calls = list(series({"a": np.array([1.0, np.nan, 3.0]), "b": np.full(3, np.nan)}, 5))
+    assert calls == [("a", "seed5", 1.0), ("a", "seed7", 3.0), ("a", "mean", 2.0)]
     assert list(series({"a": np.array([np.inf]), "b": np.array([4.0])}, 0)) == [("b", "seed0", 4.0)]
 
 
@@ -113,7 +113,7 @@ def records(path):
 
 def scalars(folder):
     """label -> [(step, name -> value)], and the texts."""
-    found, texts = {}, {}
+    numbers, texts = {}, {}
     for path in sorted(folder.glob("*/events.out.tfevents.*")):
         first, *events = records(path)
         assert first.file_version == "brain.Event:2"
@@ -123,16 +123,16 @@ def scalars(folder):
                     texts[value.tag] = value.tensor.string_val[0].decode()
             simple = {v.tag: v.simple_value for v in event.summary.value if v.HasField("simple_value")}
             if simple:
-                found.setdefault(path.parent.name, []).append((event.step, simple))
-    return found, texts
+                numbers.setdefault(path.parent.name, []).append((event.step, simple))
+    return numbers, texts
 
 
 def test_tensorboard_files(tmp_path):
     with Logging([TensorBoard(tmp_path / "board")], CONFIG) as log:
         log(0, 2, {"loss": np.array([1.0, 3.0]), "episode_return": np.array([np.nan, -7.0])})
         log(1, 2, {"loss": np.array([0.5, np.nan])})
-    found, texts = scalars(tmp_path / "board")
-    assert found == {
+    numbers, texts = scalars(tmp_path / "board")
+    assert numbers == {
         "seed3": [(64, {"loss": 1.0}), (128, {"loss": 0.5})],
         "seed4": [(64, {"loss": 3.0, "episode_return": -7.0})],
         "mean": [(64, {"loss": 2.0, "episode_return": -7.0}), (128, {"loss": 0.5})],
@@ -170,23 +170,23 @@ def test_tensorboard_goes_on_with_a_resumed_run(tmp_path):
             _, summary = runs.train_to_folder(config, env, None, path, 2, log, checkpoint_every=3)
             log.evaluation(summary)
 
-    def shown(folder):
+    def numbers_in(folder):
         kept = {}
         for path in sorted(folder.glob("*/events*"), key=lambda path: float(path.name.split(".", 3)[3][:17])):
             for event in records(path)[1:]:
                 if event.HasField("session_log"):
                     kept[path.parent.name] = [old for old in kept[path.parent.name] if old[0] < event.step]
                 else:
-                    said = [(v.tag, v.simple_value) for v in event.summary.value]
-                    kept.setdefault(path.parent.name, []).append((event.step, said))
+                    values = [(v.tag, v.simple_value) for v in event.summary.value]
+                    kept.setdefault(path.parent.name, []).append((event.step, values))
         return kept
 
     begin(tmp_path / "whole")
     with pytest.raises(Crash):
         begin(tmp_path / "run", crash)
-    assert max(step for step, _ in shown(tmp_path / "run/tensorboard")["seed0"]) == 5 * 64
+    assert max(step for step, _ in numbers_in(tmp_path / "run/tensorboard")["seed0"]) == 5 * 64
     runs.resume(tmp_path / "run", loggers=make_loggers(["tensorboard"], tmp_path / "run", resumed=True))
-    assert str(shown(tmp_path / "run/tensorboard")) == str(shown(tmp_path / "whole/tensorboard"))
+    assert str(numbers_in(tmp_path / "run/tensorboard")) == str(numbers_in(tmp_path / "whole/tensorboard"))
     assert len(list((tmp_path / "run/tensorboard/seed1").iterdir())) == 2
 
 
@@ -235,7 +235,7 @@ def test_wandb_offline(tmp_path, offline):
 def test_wandb_without_a_key_is_refused_before_anything_is_written(tmp_path, offline):
     command = "train bc Acrobot-v1 --demos Acrobot-v1/1 --log wandb --out run".split()
     environment = os.environ | {"WANDB_MODE": "online", "HOME": str(tmp_path), "NETRC": "/dev/null"}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", "from imitax.cli import main; main()", *command],
         cwd=tmp_path,
         env=environment,
@@ -243,9 +243,9 @@ def test_wandb_without_a_key_is_refused_before_anything_is_written(tmp_path, off
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 2 and not (tmp_path / "run").exists()
-    told = done.stderr.splitlines()[-1]
-    assert told.startswith("imitax: Weights & Biases cannot be used: ") and "WANDB_MODE=offline" in told
+    assert process.returncode == 2 and not (tmp_path / "run").exists()
+    calls = process.stderr.splitlines()[-1]
+    assert calls.startswith("imitax: Weights & Biases cannot be used: ") and "WANDB_MODE=offline" in calls
 
 
 def test_a_logger_in_one_line_of_python(tmp_path):
@@ -262,8 +262,8 @@ def test_a_logger_in_one_line_of_python(tmp_path):
         loggers=[notes, imitax.TensorBoard(tmp_path / "board")],
     )
     losses = run.metrics["validation_loss"]  # [S, I]
-    assert [entry[0] for entry in notes.told] == ["start", 1, 2, "c"]
-    assert notes.told[2][1]["validation_loss"] == losses[:, 1].tolist()
-    found, _ = scalars(tmp_path / "board")
-    assert found["mean"][0][1]["validation_loss"] == pytest.approx(losses[:, 0].mean())
-    assert json.dumps(notes.told)
+    assert [entry[0] for entry in notes.calls] == ["start", 1, 2, "c"]
+    assert notes.calls[2][1]["validation_loss"] == losses[:, 1].tolist()
+    numbers, _ = scalars(tmp_path / "board")
+    assert numbers["mean"][0][1]["validation_loss"] == pytest.approx(losses[:, 0].mean())
+    assert json.dumps(notes.calls)

@@ -90,19 +90,19 @@ def test_normalised_is_0_at_random_and_1_at_the_expert():
 
 def test_describe_returns_of_one_seed_is_over_its_episodes(rng):
     returns = rng.normal(size=40)
-    told = describe_returns(returns)
-    assert told["mean"] == told["interquartile_mean"] == pytest.approx(returns.mean())
-    assert told["std"] == pytest.approx(returns.std()) and told["episodes"] == 40
-    assert told["interval"] == list(bootstrap_interval(returns))
+    described = describe_returns(returns)
+    assert described["mean"] == described["interquartile_mean"] == pytest.approx(returns.mean())
+    assert described["std"] == pytest.approx(returns.std()) and described["episodes"] == 40
+    assert described["interval"] == list(bootstrap_interval(returns))
 
 
 def test_describe_returns_of_many_seeds_is_over_their_means(rng):
     returns = rng.normal(size=(4, 10)) + np.array([[0.0], [0.0], [0.0], [100.0]])
-    told = describe_returns(returns)
-    assert told["seed_means"] == pytest.approx(returns.mean(axis=1).tolist())
-    assert told["interquartile_mean"] == pytest.approx(interquartile_mean(returns.mean(axis=1)))
-    assert told["interval"] == list(bootstrap_interval(returns.mean(axis=1), interquartile_mean))
-    assert told["mean"] == pytest.approx(returns.mean()) and told["episodes"] == 40
+    described = describe_returns(returns)
+    assert described["seed_means"] == pytest.approx(returns.mean(axis=1).tolist())
+    assert described["interquartile_mean"] == pytest.approx(interquartile_mean(returns.mean(axis=1)))
+    assert described["interval"] == list(bootstrap_interval(returns.mean(axis=1), interquartile_mean))
+    assert described["mean"] == pytest.approx(returns.mean()) and described["episodes"] == 40
 
 
 def test_stratified_interval_knows_only_chance_within_groups(rng):
@@ -125,8 +125,8 @@ def test_stratified_interval_is_as_wide_as_the_normal_one(rng):
 def test_performance_profile_by_hand():
     # Above 0.5: 1 of 2 and 3 of 4, so (½ + ¾) / 2; above 1: none and 1 of 4; none above 2.
     groups = [np.array([0.2, 1.0]), np.array([0.4, 0.6, 1.0, 2.0])]
-    found = performance_profile(groups, np.array([0.0, 0.5, 1.0, 2.0]))
-    np.testing.assert_allclose(found, [1.0, 0.625, 0.125, 0.0])
+    profile = performance_profile(groups, np.array([0.0, 0.5, 1.0, 2.0]))
+    np.testing.assert_allclose(profile, [1.0, 0.625, 0.125, 0.0])
     low, high = profile_band(groups, np.array([0.0, 0.5, 2.0]))
     assert low[0] == high[0] == 1.0
     assert low[1] < 0.625 < high[1]
