@@ -124,5 +124,5 @@ def quick_compilation():
 def short_films():
     """Every run ends with a report; a few frames of its long episodes are rendered quickly."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(animation, "FRAMES", 4)
+        patch.setattr(animation, "MAX_FRAMES", 4)
         yield
