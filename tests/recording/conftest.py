@@ -28,6 +28,7 @@ class Counter:
         space = Discrete(3) if space is None else space
         self.spec = EnvSpec("Counter-v0", 3, space, length)
         self.taken = []
+        self._step = 0
         self._on_start, self._on_end = on_start, on_end
 
     def reset(self, seed):
