@@ -11,6 +11,7 @@ import scipy.stats
 from imitax.core import distributions
 from imitax.types import Distribution
 
+
 # Compiled, as in training; one program each is also quicker than one for every operation.
 def compiled(family):
     *functions, parameters = family

@@ -42,7 +42,11 @@ def test_numbers_are_normalised_and_nothing_else(rng):
     for x in (out["joints"], out["rest"][0]):
         np.testing.assert_allclose(x.mean(axis=0), np.zeros(x.shape[1:]), atol=1e-4)
         np.testing.assert_allclose(x.std(axis=0), np.ones(x.shape[1:]), atol=1e-4)
-    for x, y in ((out["camera"], obs["camera"]), (out["mode"], obs["mode"]), (out["rest"][1], obs["rest"][1])):
+    for x, y in (
+        (out["camera"], obs["camera"]),
+        (out["mode"], obs["mode"]),
+        (out["rest"][1], obs["rest"][1]),
+    ):
         assert x.dtype == y.dtype
         np.testing.assert_array_equal(x, y)
     # Of what is not normalised nothing is kept either.

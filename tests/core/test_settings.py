@@ -102,7 +102,9 @@ def test_the_ends_of_its_range_are_accepted(label, name, whole, several):
 @pytest.mark.parametrize(("label", "name", "whole", "several"), [e for e in EVERY if not e[2]])
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_what_is_no_finite_number_is_refused(label, name, whole, several, value):
-    with pytest.raises(ImitaxError, match=rf"Setting 'group.{name}' is -?(nan|inf): expected a finite number\."):
+    with pytest.raises(
+        ImitaxError, match=rf"Setting 'group.{name}' is -?(nan|inf): expected a finite number\."
+    ):
         check_ranges("group", with_value(label, name, value, several))
 
 
@@ -246,7 +248,9 @@ def test_settings_of_ones_own():
     assert jax.tree.structure(Own(rate=0.2)) == jax.tree.structure(Own(rate=0.3))
     assert jax.tree.structure(Own(size=0.2)) != jax.tree.structure(Own(size=0.3))
     check_ranges("own", Own(rate=0.5, count=1, start=0))
-    with pytest.raises(ImitaxError, match=r"Setting 'own.rate' is 0.6: expected at least 0.0 and at most 0.5\."):
+    with pytest.raises(
+        ImitaxError, match=r"Setting 'own.rate' is 0.6: expected at least 0.0 and at most 0.5\."
+    ):
         check_ranges("own", Own(rate=0.6))
     with pytest.raises(dataclasses.FrozenInstanceError):
         Own().rate = 0.3  # type: ignore[misc]

@@ -271,7 +271,11 @@ def test_only_numbers_are_scaled():
         (Box((-1.0, 0.0), (1.0, 5.0)), [[1, 5], [1.1, 0], [0, -0.1], [-1, 0]], [False, True, True, False]),
         (Box(0, 255, (2, 1), "uint8"), [[[0], [255]]], [False]),
         # Rounding to float32 is not outside: 1e-5 of the width of each dimension.
-        (Box((0.0, 0.0), (1.0, 100.0)), [[1 + 9e-6, 0], [1 + 2e-5, 0], [0, 100 + 9e-4]], [False, True, False]),
+        (
+            Box((0.0, 0.0), (1.0, 100.0)),
+            [[1 + 9e-6, 0], [1 + 2e-5, 0], [0, 100 + 9e-4]],
+            [False, True, False],
+        ),
         (vector(2), [[1e30, -1e30]], [False]),
     ],
     ids=str,
@@ -373,7 +377,9 @@ def test_distribution_follows_the_space():
 
 
 def test_texts_for_messages():
-    assert [row_form(space) for space in (Discrete(2), MultiDiscrete((2, 3)), MultiBinary(4), BOX, IMAGE)] == [
+    assert [
+        row_form(space) for space in (Discrete(2), MultiDiscrete((2, 3)), MultiBinary(4), BOX, IMAGE)
+    ] == [
         "integers [N]",
         "integers [N, 2]",
         "integers [N, 4]",

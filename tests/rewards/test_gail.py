@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from imitax.rewards.environment import environment
 
 from imitax.core.losses import REWARD_FORMS
 from imitax.networks import MLP
 from imitax.rewards.constant import ConstantConfig, constant
-from imitax.rewards.environment import environment
 from imitax.rewards.gail import GAILConfig, GAILState, gail
 from imitax.types import Box, Discrete, EnvSpec, ExpertPairs, Rollout
 

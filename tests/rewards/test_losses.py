@@ -60,8 +60,12 @@ def test_cross_entropy_of_a_network(weights, key):
     value = value_of(on_logits(cross_entropy), weights, key)
     np.testing.assert_allclose(value.criterion, by_the_book(weights), rtol=1e-5)
     assert value.total == value.criterion
-    np.testing.assert_allclose(value.logits.expert, weights[np.repeat(np.arange(4), EXPERT_COUNTS)], rtol=1e-6)
-    np.testing.assert_allclose(value.logits.policy, weights[np.repeat(np.arange(4), POLICY_COUNTS)], rtol=1e-6)
+    np.testing.assert_allclose(
+        value.logits.expert, weights[np.repeat(np.arange(4), EXPERT_COUNTS)], rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        value.logits.policy, weights[np.repeat(np.arange(4), POLICY_COUNTS)], rtol=1e-6
+    )
     np.testing.assert_allclose(value.logits.absorbing, weights[4], rtol=1e-6)
 
 
