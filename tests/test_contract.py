@@ -1,8 +1,8 @@
-"""The contract carries what it was drawn for: kinds of observations, actions, policies, rewards, agents, memories.
+"""The contract carries all kinds of observations, actions, policies, reward models, agents and memories.
 
-Recurrent policies and the learners that this package does not have (yet) are toys written here, from the records of
-`imitax.types` alone. Most combinations are only type-checked: the loop must give back a `Learner` of the types that
-it was given. Some are run.
+Recurrent policies and the learners that this package does not have (yet) are toys written here, from the
+records of `imitax.types` alone. Most combinations are only type-checked: the loop must give back a `Learner`
+of the types that it was given. Some are run.
 """
 
 import itertools

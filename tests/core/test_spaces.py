@@ -169,7 +169,7 @@ def nested(parts):
 
 SPACES = st.recursive(LEAVES | st.just(IMAGE), nested, max_leaves=4)
 ACTIONS = st.recursive(LEAVES, nested, max_leaves=4)  # no images: they are only ever seen
-every_space = settings(max_examples=40, deadline=None, derandomize=True)
+every_space = settings(max_examples=15, deadline=None, derandomize=True)
 
 
 def trees_equal(one, other):
@@ -183,7 +183,7 @@ def trees_equal(one, other):
 @given(space=SPACES)
 def test_features_have_the_encoded_size(space):
     for lead in ((), (2,), (3, 2)):
-        features = encode(space, zeros(space, lead))
+        features = jax.eval_shape(lambda lead=lead: encode(space, zeros(space, lead)))
         assert features.shape == (*lead, size(space)) and features.dtype == jnp.float32
 
 
@@ -314,10 +314,11 @@ def test_every_space_has_its_own_structure(space):
 @every_space
 @given(observation=SPACES, action=ACTIONS)
 def test_a_blank_transition_has_the_shapes_of_all(observation, action):
-    t = blank(EnvSpec("Toy", observation, action, 10), (3, 2))
-    trees_equal(t.obs, zeros(observation, (3, 2)))
-    trees_equal(t.next_obs, zeros(observation, (3, 2)))
-    trees_equal(t.action, zeros(action, (3, 2)))
+    spec = EnvSpec("Toy", observation, action, 10)
+    t, obs, taken = jax.eval_shape(
+        lambda: (blank(spec, (3, 2)), zeros(observation, (3, 2)), zeros(action, (3, 2)))
+    )
+    assert t.obs == obs and t.next_obs == obs and t.action == taken
     for x, kind in ((t.reward, "float32"), (t.terminated, "bool"), (t.truncated, "bool"), (t.step, "int32")):
         assert x.shape == (3, 2) and x.dtype == kind
     assert t.log_prob is None and t.teacher is None

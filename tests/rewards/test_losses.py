@@ -133,7 +133,7 @@ def test_gradient_penalty_lies_between_expert_and_policy(key):
 
     plain = on_logits(cross_entropy)
     penalty = with_gradient_penalty(plain, 1.0)(network, both, key).total - plain(network, both, key).total
-    # E (x − 1)² of x uniform on [3, 7] = (6³ − 2³) / (3 · 4) = 17⅓; its deviation over 200 pairs is about 0.7.
+    # E (x − 1)² of x uniform on [3, 7] = (6³ − 2³) / (3 · 4) = 17⅓; over 200 pairs ± 0.7.
     np.testing.assert_allclose(penalty, 52 / 3, atol=3.0)
     np.testing.assert_allclose(gradient_penalty(network, sides[1], sides[1], key), 36.0, rtol=1e-5)
 
