@@ -36,7 +36,7 @@ class Trained(NamedTuple):
 
 
 class Functions(NamedTuple):
-    """An agent with the feed-forward policy of its settings, compiled; the true reward is what it learns from."""
+    """An agent with the feed-forward policy of its settings, compiled; it learns from the true reward."""
 
     init: Callable  # key -> Trained
     act: Callable  # (Trained, observations [N, O], key) -> actions

@@ -32,7 +32,8 @@ def plain_advantages(rollout, discount, gae_lambda):
     for i in range(reward.shape[1]):
         tail = 0.0
         for t in reversed(range(len(reward))):
-            tail = reward[t, i] + (0.0 if terminated[t, i] or truncated[t, i] else discount * gae_lambda * tail)
+            ended = terminated[t, i] or truncated[t, i]
+            tail = reward[t, i] + (0.0 if ended else discount * gae_lambda * tail)
             advantage[t, i] = tail
     return advantage
 
@@ -48,8 +49,8 @@ def test_parameter_counts_of_the_original_system():
     spec = EnvSpec("Acrobot-v1", vector(6), Discrete(3), 500)
     policy = mlp_policy(spec, PPOConfig().hidden)
 
-    def agent.init(key):
-        params = policy.agent.init(key)
+    def init(key):
+        params = policy.init(key)
         return params, ppo(spec, policy).init(params, key)
 
     shapes = jax.eval_shape(init, jax.random.key(0))
@@ -189,7 +190,9 @@ def test_values_of_episodes_that_terminate(discrete, key, make_rollout, compiled
 
 
 @pytest.mark.parametrize("truncated, expected", [(True, 2.0), (False, 1.0)])
-def test_a_time_limit_bootstraps_and_termination_does_not(discrete, key, make_rollout, compiled, truncated, expected):
+def test_a_time_limit_bootstraps_and_termination_does_not(
+    discrete, key, make_rollout, compiled, truncated, expected
+):
     # Episodes of one step at reward 1 in a state that leads to itself, γ = ½. Cut off by a time limit:
     # V = 1 + ½ V = 2. Terminated: V = 1.
     position, ends = np.zeros(16, int), np.ones(16, bool)
@@ -220,7 +223,10 @@ def test_nothing_crosses_an_episode_border(discrete, key, make_rollout, compiled
     truncated[7] = True
     rollout = make_rollout(discrete, terminated=np.zeros(SHAPE, bool), truncated=truncated)
     later = rollout._replace(reward=rollout.reward.at[8:].add(100.0), obs=rollout.obs.at[8:].add(1.0))
-    one, other = (advantages_and_targets(critic, discrete.observation, r, r.reward, 0.9, 0.9)[0] for r in (rollout, later))
+    one, other = (
+        advantages_and_targets(critic, discrete.observation, r, r.reward, 0.9, 0.9)[0]
+        for r in (rollout, later)
+    )
     np.testing.assert_array_equal(one[:8], other[:8])
     assert (np.abs(one[8:] - other[8:]) > 1.0).all()
 
@@ -248,9 +254,7 @@ def test_the_learning_rate_falls_linearly_to_its_last_fraction(
 ):
     # Adam's step is the rate times a factor of its history: with the same history, that share of the step.
     one = replace(QUICK, epochs=1, minibatches=1)
-    constant, falling = (
-        compiled(ppo, discrete, replace(one, final_lr_fraction=x)) for x in (1.0, 0.1)
-    )
+    constant, falling = (compiled(ppo, discrete, replace(one, final_lr_fraction=x)) for x in (1.0, 0.1))
     rollout, state = make_rollout(discrete), constant.init(key)
     whole, _ = constant.update(state, rollout, key, progress)
     part, _ = falling.update(state, rollout, key, progress)

@@ -37,7 +37,7 @@ def test_parameter_counts_of_the_original_system():
     spec = EnvSpec("Acrobot-v1", vector(6), Discrete(3), 500)
     policy = mlp_policy(spec, TRPOConfig().hidden)
 
-    def agent.init(key):
+    def init(key):
         params = policy.init(key)
         return params, trpo(spec, policy).init(params, key)
 
@@ -125,7 +125,8 @@ def test_values_of_episodes_that_terminate_and_that_are_cut_off(discrete, key, m
     )
     for i in range(60):
         state, metrics = agent.update(state, rollout, jax.random.key(i))
-    np.testing.assert_allclose(predict(state.critic, discrete.observation, jnp.asarray(eye)), [2.0, 1.5, 1.0], atol=0.05)
+    values = predict(state.critic, discrete.observation, jnp.asarray(eye))
+    np.testing.assert_allclose(values, [2.0, 1.5, 1.0], atol=0.05)
     assert metrics["explained_variance"] > 0.9
 
 
