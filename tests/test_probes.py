@@ -1,8 +1,8 @@
-"""Probe environments, in which theory says what must be learnt: the smallest ones that can tell a part is broken.
+"""Probe environments, in which theory says what must be learnt: the smallest that tell which part is broken.
 
-Episodes of one or two steps, γ = ½. If only the probe of two steps fails, it is discounting or bootstrapping; if
-only the one of observation and action, it is credit to actions; and so on. (The idea is widespread; rejax and
-others have such tests.) All probes share one description, so each method compiles one program for all of them.
+Episodes of one or two steps, γ = ½. If only the probe of two steps fails, it is discounting or bootstrapping;
+if only the one of observation and action, it is credit to actions; and so on. All probes share one
+description, so each method compiles one program for all of them.
 """
 
 from collections.abc import Callable
@@ -27,11 +27,11 @@ SPECS = {name: EnvSpec(f"Probe {name}", vector(1), space, 10) for name, space in
 
 
 class Probe(NamedTuple):
-    """Observations are −1 or 1 at random where `varied`, else the step within the episode: 0, and 1 after it."""
+    """Observations are −1 or 1 at random where `varied`, else the step within the episode, 0 or 1."""
 
     varied: bool
     length: int  # steps, after which it terminates
-    reward: Callable  # (observation [B], step [B], right [B]) -> [B]
+    reward: Callable  # (observation [B], step [B], match [B]) -> [B]
     target: Callable = lambda obs: 0.5 + 0.0 * obs  # the best action: a half, or 1 of {0, 1}
 
 

@@ -242,7 +242,7 @@ def test_warming_the_value_up_leaves_the_policy_alone(toy, key, make_rollout, co
         state = warm
     assert errors[-1] < 0.9 * errors[0]
     # Nor does Adam owe it a step: what it remembers of the policy's gradients is nothing.
-    _, (adam, *_) = state.optimiser
+    _, adam = state.optimiser
     for moments in (adam.mu[0], adam.nu[0]):
         assert all((leaf == 0).all() for leaf in jax.tree.leaves(moments))
     assert any((leaf != 0).any() for leaf in jax.tree.leaves(adam.mu[1]))

@@ -69,7 +69,7 @@ def test_a_failed_line_search_leaves_the_policy_as_it_was(toy, key, make_rollout
     for i in range(2):  # away from the fresh policy, which might be special
         state, _ = agent.update(state, make_rollout(toy), jax.random.key(i))
     # A critic that values nothing, so that no reward means no advantage.
-    state = state._replace(critic=agent.init(key).critic)
+    state = state._replace(agent=state.agent._replace(critic=agent.init(key).critic))
     rollout = make_rollout(toy, reward=np.full(SHAPE, reward, np.float32))
     after, metrics = agent.update(state, rollout, key)
     assert_trees_equal(after.policy, state.policy)
