@@ -22,10 +22,10 @@ def demonstrations():
     """Four episodes of a rule: push towards where the pole leans and falls."""
     env = make("CartPole-v1")
 
-    def rule(obs, key):
-        return (obs[:, 2] + obs[:, 3] > 0).astype(jnp.int32)
+    def rule(obs, first, carry, key):
+        return (obs[:, 2] + obs[:, 3] > 0).astype(jnp.int32), carry
 
-    played = jax.jit(lambda key: play_native(env, rule, 4, key))(jax.random.key(0))
+    played = jax.jit(lambda key: play_native(env, rule, 4, (), key))(jax.random.key(0))
     assert played.lengths.mean() > 400
     rollout = jax.tree.map(np.asarray, played.rollout)
     return Demonstrations.from_episodes(
@@ -38,7 +38,7 @@ def demonstrations():
 
 def episode_lengths(method, iterations, demonstrations=None, **settings):
     """Mean length of the episodes that ended, per seed and iteration; NaN where none did."""
-    sizes = {"loop.iterations": iterations, "loop.steps": 2048, "loop.envs": 32}
+    sizes = {"loop.iterations": iterations, "loop.env_steps": 2048, "loop.max_envs": 32}
     agent = {"agent.hidden": "32", "agent.learning_rate": 3e-3}
     config = make_config(method, "CartPole-v1", agent="ppo", seeds=SEEDS, overrides=sizes | agent | settings)
     lengths = fit(config, make("CartPole-v1"), demonstrations).metrics["episode_length"]
@@ -52,7 +52,7 @@ def test_it_learns_from_the_true_reward():
 
 
 def test_gail_learns_from_demonstrations(demonstrations):
-    lengths = episode_lengths("gail", 20, demonstrations, **{"reward.hidden": "32", "reward.steps": 5})
+    lengths = episode_lengths("gail", 20, demonstrations, **{"reward.hidden": "32", "reward.updates": 5})
     assert (np.nanmean(lengths[:, -8:], axis=1) > 150).all()
 
 

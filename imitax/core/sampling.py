@@ -8,7 +8,11 @@ _INDEX_BITS = 16  # of a 32-bit word, at most; the rest is the random sort key
 
 
 def minibatches(key: Key[Array, ""], size: int, count: int, epochs: int) -> Int[Array, "steps n"]:
-    """Indices of shuffled minibatches, `count` in each of `epochs` passes; a remainder is left out."""
+    """Indices of shuffled minibatches in each of `epochs` passes; a remainder is left out.
+
+    There are `count` of them in a pass, or `size` of one index each where that is fewer.
+    """
+    count = min(count, size)
     used = size - size % count
     return shuffled(key, size, epochs)[:, :used].reshape(epochs * count, used // count)
 

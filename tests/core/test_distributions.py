@@ -1,5 +1,7 @@
 """Categorical and diagonal Gaussian against scipy.stats."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,11 +9,19 @@ import pytest
 import scipy.stats
 
 from imitax.core import distributions
-from imitax.types import Box, Discrete
+from imitax.types import Distribution
+
 
 # Compiled, as in training; one program each is also quicker than one for every operation.
-categorical = distributions.Distribution(*map(jax.jit, distributions.categorical))
-diagonal_gaussian = distributions.Distribution(*map(jax.jit, distributions.diagonal_gaussian))
+def compiled(family):
+    *functions, parameters = family
+    return Distribution(*map(jax.jit, functions), parameters)
+
+
+categorical = compiled(distributions.categorical)
+diagonal_gaussian = compiled(distributions.diagonal_gaussian)
+SIZES = (2, 3, 2)
+several = compiled(distributions.independent_categoricals(SIZES))
 
 
 def softmax(logits):
@@ -176,6 +186,50 @@ def test_samples_follow_the_key(functions, logits, gaussians, key):
     assert not np.array_equal(first, functions.sample(params, jax.random.key(1)))
 
 
-def test_distribution_follows_the_space():
-    assert distributions.distribution(Discrete(3)) is distributions.categorical
-    assert distributions.distribution(Box((-1.0,), (1.0,))) is distributions.diagonal_gaussian
+# Independent categoricals, against the categorical over all combinations ------------------------------------
+
+COMBINATIONS = np.array(list(itertools.product(*map(range, SIZES))), np.int32)  # [12, 3]
+
+
+@pytest.fixture
+def several_logits(rng):
+    """Parameters of two distributions, [2, 5, Σ n]."""
+    return jnp.asarray(rng.normal(scale=1.5, size=(2, 5, sum(SIZES))), jnp.float32)
+
+
+def joint(logits):
+    """Probabilities [..., 12] of all combinations, in float64."""
+    first, second, third = np.split(np.asarray(logits, np.float64), np.cumsum(SIZES)[:-1], axis=-1)
+    product = np.einsum("...i,...j,...k->...ijk", softmax(first), softmax(second), softmax(third))
+    return product.reshape(*product.shape[:-3], -1)
+
+
+def test_several_log_probs_are_those_of_the_joint(several_logits):
+    p = joint(several_logits[0])
+    np.testing.assert_allclose(p.sum(-1), 1.0)
+    for i, combination in enumerate(COMBINATIONS):
+        log_prob = several.log_prob(several_logits[0], jnp.tile(combination, (5, 1)))
+        np.testing.assert_allclose(log_prob, np.log(p[:, i]), rtol=1e-5, atol=1e-5)
+
+
+def test_several_entropies_and_kls_are_those_of_the_joint(several_logits):
+    p, q = joint(several_logits)
+    entropy = scipy.stats.entropy(p, axis=-1)
+    np.testing.assert_allclose(several.entropy(several_logits[0]), entropy, rtol=1e-5)
+    kl = scipy.stats.entropy(p, q, axis=-1)
+    np.testing.assert_allclose(several.kl(*several_logits), kl, rtol=1e-4, atol=1e-6)
+
+
+def test_several_modes_are_the_likeliest_combination(several_logits):
+    mode = several.mode(several_logits[0])
+    assert mode.dtype == jnp.int32
+    np.testing.assert_array_equal(mode, COMBINATIONS[joint(several_logits[0]).argmax(-1)])
+
+
+def test_several_sample_frequencies(several_logits, key):
+    n, row = 20_000, several_logits[0, 0]
+    samples = several.sample(jnp.broadcast_to(row, (n, sum(SIZES))), key)
+    assert samples.shape == (n, 3) and samples.dtype == jnp.int32
+    index = np.ravel_multi_index(np.asarray(samples).T, SIZES)
+    counts = np.bincount(index, minlength=12)  # of combinations: parts that were correlated would show
+    assert scipy.stats.chisquare(counts, n * joint(row)).pvalue > 1e-3

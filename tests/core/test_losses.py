@@ -13,7 +13,7 @@ from imitax.errors import ImitaxError
 bernoulli_entropy = jax.jit(losses.bernoulli_entropy)
 clipped_surrogate = jax.jit(losses.clipped_surrogate, static_argnums=2)
 cross_entropy = jax.jit(losses.cross_entropy, static_argnums=1)
-discriminator_loss = jax.jit(losses.discriminator_loss, static_argnums=5)
+discriminator_loss = jax.jit(losses.discriminator_loss)
 standardise = jax.jit(losses.standardise, static_argnums=1)
 
 LN2 = np.log(2.0)
@@ -155,29 +155,24 @@ EXPERT_COUNTS, POLICY_COUNTS = np.asarray([4, 3, 2, 1]), np.asarray([1, 1, 6, 2]
 EXPERT_MASS, POLICY_MASS = 0.2, 0.6
 
 
-def expected_loss(table, absorbing, smoothing):
+def expected_loss(table, absorbing):
     expert, policy = (jnp.asarray(np.repeat(np.arange(4), n)) for n in (EXPERT_COUNTS, POLICY_COUNTS))
     masses = scalar(EXPERT_MASS), scalar(POLICY_MASS)
-    return discriminator_loss(table[expert], table[policy], absorbing, *masses, smoothing)
+    return discriminator_loss(table[expert], table[policy], absorbing, *masses)
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_optimal_logit_is_the_log_density_ratio(smoothing):
+def test_optimal_logit_is_the_log_density_ratio():
     # Let a = (1 − m_E) ρ_E(x) and b = (1 − m_π) ρ_π(x) be the occupancies of a live pair, and a = m_E,
-    # b = m_π those of the absorbing state. With targets 1 − s for the expert and s for the policy, the
-    # loss is Σ_x a [softplus(l) − (1 − s) l] + b [softplus(l) − s l], and its derivative in l is
-    #   a (σ(l) − 1 + s) + b (σ(l) − s) = 0   ⇔   σ(l) = ((1 − s) a + s b) / (a + b).
-    # Without smoothing σ(l) = a / (a + b), that is l = log a / b:
+    # b = m_π those of the absorbing state. The loss is Σ_x a [softplus(l) − l] + b softplus(l), and its
+    # derivative in l is a (σ(l) − 1) + b σ(l) = 0   ⇔   σ(l) = a / (a + b), that is l = log a / b:
     #   live:       log ρ_E(x) / ρ_π(x) + log (1 − m_E) / (1 − m_π)
     #   absorbing:  log m_E / m_π
+    # (With label smoothing: tests/rewards/test_losses.py.)
     a = np.append((1 - EXPERT_MASS) * EXPERT_COUNTS / EXPERT_COUNTS.sum(), EXPERT_MASS)
     b = np.append((1 - POLICY_MASS) * POLICY_COUNTS / POLICY_COUNTS.sum(), POLICY_MASS)
-    d = ((1 - smoothing) * a + smoothing * b) / (a + b)
-    best = np.log(d / (1 - d))
-    if smoothing == 0.0:
-        np.testing.assert_allclose(best, np.log(a / b))
+    best = np.log(a / b)
     table, absorbing = jnp.asarray(best[:4], jnp.float32), scalar(best[4])
-    loss_and_slopes = jax.jit(lambda t, a: jax.value_and_grad(expected_loss, (0, 1))(t, a, smoothing))
+    loss_and_slopes = jax.jit(jax.value_and_grad(expected_loss, (0, 1)))
     least, slopes = loss_and_slopes(table, absorbing)
     np.testing.assert_allclose(slopes[0], np.zeros(4), atol=1e-7)
     np.testing.assert_allclose(slopes[1], 0.0, atol=1e-7)
@@ -186,15 +181,6 @@ def test_optimal_logit_is_the_log_density_ratio(smoothing):
         assert loss_and_slopes(table, absorbing + shift)[0] > least
         for x in range(4):
             assert loss_and_slopes(table + shift * np.eye(4, dtype=np.float32)[x], absorbing)[0] > least
-
-
-def test_label_smoothing_by_hand():
-    # s = ¼ at logit l on both sides: (softplus(l) − ¾ l) + (softplus(l) − ¼ l) = 2 softplus(l) − l.
-    logit = 1.5
-    loss = discriminator_loss(
-        jnp.full(3, logit), jnp.full(3, logit), scalar(logit), scalar(0.3), scalar(0.6), 0.25
-    )
-    np.testing.assert_allclose(loss, 2 * np.log1p(np.exp(logit)) - logit, rtol=1e-6)
 
 
 def test_label_smoothing_keeps_optimal_logits_finite():

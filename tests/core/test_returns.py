@@ -10,7 +10,7 @@ from imitax.core import returns
 # Compiled, as in training; one program each is also quicker than one for every operation.
 absorbing_mass = jax.jit(returns.absorbing_mass, static_argnums=2)
 discounted_sum = jax.jit(returns.discounted_sum, static_argnums=1)
-generalised_advantage = jax.jit(returns.generalised_advantage, static_argnames=("discount", "trace"))
+generalised_advantage = jax.jit(returns.generalised_advantage, static_argnames=("discount", "gae_lambda"))
 
 T, B = 40, 3
 
@@ -23,7 +23,7 @@ def bools(*x):
     return jnp.asarray(x, bool)
 
 
-def slow_advantage(reward, value, next_value, terminated, truncated, discount, trace):
+def slow_advantage(reward, value, next_value, terminated, truncated, discount, gae_lambda):
     """Σ_k (γλ)^k δ_{t+k} up to the end of the episode, in float64, one sum for each t and environment."""
     advantage = np.zeros(reward.shape)
     for b in range(reward.shape[1]):
@@ -34,7 +34,7 @@ def slow_advantage(reward, value, next_value, terminated, truncated, discount, t
                 advantage[t, b] += weight * (float(reward[k, b]) + bootstrap - float(value[k, b]))
                 if terminated[k, b] or truncated[k, b]:
                     break
-                weight *= discount * trace
+                weight *= discount * gae_lambda
     return advantage
 
 
@@ -62,16 +62,16 @@ def test_gae_by_hand():
         terminated=bools(0, 1, 0, 0, 0),
         truncated=bools(0, 0, 0, 1, 0),
         discount=0.5,
-        trace=0.5,
+        gae_lambda=0.5,
     )
     np.testing.assert_array_equal(advantage, [-0.25, 1.0, 5.0, 6.0, 5.0])
 
 
-@pytest.mark.parametrize("discount, trace", [(0.99, 0.95), (0.9, 0.0), (1.0, 1.0), (0.0, 0.9)])
-def test_gae_equals_slow_double_loop(experience, discount, trace):
-    advantage = generalised_advantage(*experience, discount, trace)
+@pytest.mark.parametrize("discount, gae_lambda", [(0.99, 0.95), (0.9, 0.0), (1.0, 1.0), (0.0, 0.9)])
+def test_gae_equals_slow_double_loop(experience, discount, gae_lambda):
+    advantage = generalised_advantage(*experience, discount, gae_lambda)
     assert advantage.dtype == jnp.float32
-    expected = slow_advantage(*map(np.asarray, experience), discount, trace)
+    expected = slow_advantage(*map(np.asarray, experience), discount, gae_lambda)
     np.testing.assert_allclose(advantage, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -84,13 +84,13 @@ def test_gae_of_any_batch_shape(experience):
     np.testing.assert_allclose(mapped, together, rtol=1e-6, atol=1e-6)
 
 
-def test_trace_zero_is_the_one_step_error(experience):
+def test_lambda_zero_is_the_one_step_error(experience):
     reward, value, next_value, terminated, _ = experience
     expected = reward + 0.9 * jnp.where(terminated, 0.0, next_value) - value
     np.testing.assert_allclose(generalised_advantage(*experience, 0.9, 0.0), expected, rtol=1e-6, atol=1e-6)
 
 
-def test_trace_one_is_monte_carlo_minus_value(rng):
+def test_lambda_one_is_monte_carlo_minus_value(rng):
     # With V'_t = V_{t+1} inside an episode the values telescope:
     #   Σ_k γ^k (r_{t+k} + γ V_{t+k+1} − V_{t+k}) = Σ_k γ^k r_{t+k} + γ^n V'_last − V_t,
     # n steps from t to the end, with V'_last counted unless the episode terminated.

@@ -51,3 +51,9 @@ def test_same_key_same_order(key):
     np.testing.assert_array_equal(minibatches(key, 100, 4, 2), minibatches(key, 100, 4, 2))
     other = jax.random.fold_in(key, 1)
     assert not np.array_equal(minibatches(key, 100, 4, 2), minibatches(other, 100, 4, 2))
+
+
+def test_there_are_no_more_minibatches_than_indices(key):
+    index = np.asarray(minibatches(key, 3, 4, 2))
+    assert index.shape == (6, 1)
+    np.testing.assert_array_equal(np.sort(index.reshape(2, 3), axis=1), [[0, 1, 2], [0, 1, 2]])

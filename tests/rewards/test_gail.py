@@ -10,14 +10,17 @@ import pytest
 from imitax.rewards.environment import environment
 
 from imitax.core.losses import REWARD_FORMS
+from imitax.core.returns import absorbing_mass
+from imitax.core.spaces import size, vector
 from imitax.networks import MLP
 from imitax.rewards.constant import ConstantConfig, constant
 from imitax.rewards.gail import GAILConfig, GAILState, gail
-from imitax.types import Box, Discrete, EnvSpec, ExpertPairs, Rollout
+from imitax.rewards.true_reward import true_reward
+from imitax.types import Box, Discrete, EnvSpec, Sample, Transition
 
 LIMIT = 500
-TABLE = EnvSpec("Table", 3, Discrete(2), LIMIT)  # observations are one-hot: three states
-REACH = EnvSpec("Reach", 3, Box((-2.0, 0.0), (2.0, 1.0)), LIMIT)
+TABLE = EnvSpec("Table", vector(3), Discrete(2), LIMIT)  # observations are one-hot: three states
+REACH = EnvSpec("Reach", vector(3), Box((-2.0, 0.0), (2.0, 1.0)), LIMIT)
 SHAPE = (10, 4)
 LN2 = np.log(2.0)
 every_form = pytest.mark.parametrize("form", REWARD_FORMS)
@@ -29,9 +32,16 @@ def compiled_init(spec):
     return jax.jit(gail(spec, GAILConfig(hidden=(8,))).init)
 
 
+def policy_side(rollout):
+    """The policy's rollout [T, B] as the loop hands it to a reward model."""
+    mass = absorbing_mass(rollout.terminated, rollout.step, LIMIT)
+    return Sample(jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), rollout), mass)
+
+
 @cache
 def compiled_update(spec, config):
-    return jax.jit(gail(spec, config).update)
+    update = gail(spec, config).update
+    return jax.jit(lambda state, expert, rollout, key: update(state, expert, policy_side(rollout), key))
 
 
 def model(spec=TABLE, form="log_d", **settings):
@@ -42,13 +52,23 @@ def model(spec=TABLE, form="log_d", **settings):
     return found._replace(init=compiled_init(spec), update=update)
 
 
+def expert_side(obs, action, mass):
+    """Demonstrated pairs; what is not known of them is NaN, or None."""
+    n = len(obs)
+    nothing = np.zeros(n, bool)
+    pairs = Transition(
+        obs, action, None, np.full(n, np.nan, np.float32), nothing, nothing, np.zeros(n, np.int32)
+    )
+    return Sample(pairs, np.float32(mass))
+
+
 def make_data(rng, spec=TABLE, expert_mass=0.25, **fields):
     """Random expert pairs [12] and a rollout [10, 4] in which one episode terminated at its step 99."""
 
     def draw(*shape):
-        if isinstance(spec.action_space, Discrete):
-            return rng.integers(spec.action_space.n, size=shape).astype(np.int32)
-        return rng.normal(size=(*shape, spec.action_space.size)).astype(np.float32)
+        if isinstance(spec.action, Discrete):
+            return rng.integers(spec.action.n, size=shape).astype(np.int32)
+        return rng.normal(size=(*shape, size(spec.action))).astype(np.float32)
 
     def observe(*shape):
         return np.eye(3, dtype=np.float32)[rng.integers(3, size=shape)]
@@ -64,8 +84,8 @@ def make_data(rng, spec=TABLE, expert_mass=0.25, **fields):
         "truncated": np.zeros(SHAPE, bool),
         "step": np.where(terminated, 99, 50).astype(np.int32),
     }
-    expert = ExpertPairs(observe(12), draw(12), np.float32(expert_mass))
-    rollout = Rollout(**(rollout | fields))
+    expert = expert_side(observe(12), draw(12), expert_mass)
+    rollout = Transition(**(rollout | fields))
     return jax.tree.map(jnp.asarray, expert), jax.tree.map(jnp.asarray, rollout)
 
 
@@ -153,7 +173,7 @@ def plain_loss(network, expert, rollout, entropy_weight):
         x = jnp.concatenate([obs, one_hot, jnp.zeros((len(obs), 1))], -1)
         return 1 / (1 + jnp.exp(-network(x)[:, 0]))
 
-    expert_d = d(expert.obs, expert.action)
+    expert_d = d(expert.transitions.obs, expert.transitions.action)
     policy_d = d(rollout.obs.reshape(-1, 3), rollout.action.reshape(-1))
     gone = 1 / (1 + jnp.exp(-network(jnp.array([0.0, 0, 0, 0, 0, 1]))[0]))
     # One of the 40 policy pairs terminated as the 100th step of 500: 400 absorbed steps.
@@ -172,7 +192,7 @@ def plain_loss(network, expert, rollout, entropy_weight):
 def test_gradients_are_fresh_at_every_step(key, rng):
     # Two updates are two steps by hand from freshly computed gradients. Had the second added to the first's
     # gradient instead, the parameters would differ: the test can tell the two apart.
-    found = model(steps=1, learning_rate=1e-2)
+    found = model(updates=1, learning_rate=1e-2)
     expert, rollout = make_data(rng)
     # Not from the fresh network, where the output bias's gradient is −½ + ½ and Adam scales its rounding up.
     start, _ = found.update(found.init(key), expert, rollout, key)
@@ -180,7 +200,7 @@ def test_gradients_are_fresh_at_every_step(key, rng):
     twice, _ = found.update(once, expert, rollout, jax.random.key(1))
     expected_loss = plain_loss(start.network, expert, rollout, 0.0)
     np.testing.assert_allclose(metrics["discriminator_loss"], expected_loss, rtol=1e-5)
-    optimiser, gradient_of = optax.adam(1e-2), jax.jit(jax.grad(plain_loss))
+    optimiser, gradient_of = optax.scale_by_adam(), jax.jit(jax.grad(plain_loss))
 
     def two_steps(accumulate):
         network, state = start
@@ -189,7 +209,7 @@ def test_gradients_are_fresh_at_every_step(key, rng):
             gradient = gradient_of(network, expert, rollout, 1e-3)
             kept = jax.tree.map(lambda k, g: accumulate * k + g, kept, gradient)
             updates, state = optimiser.update(kept, state)
-            network = optax.apply_updates(network, updates)
+            network = jax.tree.map(lambda p, u: p - 1e-2 * u, network, updates)
         return leaves(network)
 
     def distance(network):
@@ -208,7 +228,7 @@ def occupancy(rng):
         index = shuffled(np.repeat(np.arange(6), counts.ravel()))
         return np.eye(3, dtype=np.float32)[index // 2], (index % 2).astype(np.int32)
 
-    expert = ExpertPairs(*pairs(expert_counts, lambda x: x), np.float32(0.4))
+    expert = expert_side(*pairs(expert_counts, lambda x: x), 0.4)
     obs, action = pairs(policy_counts, rng.permutation)
     return expert, (obs.reshape(*SHAPE, 3), action.reshape(SHAPE)), expert_counts / 30, policy_counts / 40
 
@@ -222,12 +242,12 @@ def test_it_learns_a_known_density_ratio(absorbing, key, rng):
     # Of 40 pairs one terminated as the 490th of 500 steps: 10 absorbed steps, m_π = 10 / 50.
     _, rollout = make_data(rng, obs=obs, action=action)
     rollout = rollout._replace(step=jnp.where(rollout.terminated, 489, 50))
-    found = model(absorbing=absorbing, steps=1500, entropy=0.0, form="logit")
+    found = model(absorbing=absorbing, updates=1500, entropy_coef=0.0, form="logit")
     state, metrics = found.update(found.init(key), jax.tree.map(jnp.asarray, expert), rollout, key)
     # Figures are the first step's: policy pairs that the discriminator has not been trained on yet.
     np.testing.assert_allclose(metrics["discriminator_loss"], 2 * LN2, rtol=1e-6)
 
-    cell = Rollout(
+    cell = Transition(
         obs=jnp.repeat(jnp.eye(3), 2, axis=0).reshape(3, 2, 3),
         action=jnp.tile(jnp.arange(2), (3, 1)),
         reward=jnp.zeros((3, 2)),
@@ -268,7 +288,7 @@ def solve(c):
         ({"label_smoothing": 0.1}, np.log(9.0), -np.log(9.0)),
         # The expert's 12 pairs are a share 12/52 of those whose mean entropy H is paid λ, and
         # dH/dz = −z D (1 − D). So −log D − λ (12/52) H is least where (1 − D) (λ (12/52) z D − 1) = 0.
-        ({"entropy": 2.0}, solve(52 / 24), -solve(52 / 80)),
+        ({"entropy_coef": 2.0}, solve(52 / 24), -solve(52 / 80)),
     ],
     ids=["label_smoothing", "entropy"],
 )
@@ -276,9 +296,10 @@ def test_regularisers_bound_the_optimum(option, on_expert, on_policy, key, rng):
     # All pairs show one state, the expert's action 0 and the policy's action 1. Nothing holds the logits
     # back but the regulariser.
     expert, rollout = make_data(rng)
-    expert = expert._replace(obs=jnp.zeros((12, 3)), action=jnp.zeros(12, jnp.int32))
+    pairs = expert.transitions._replace(obs=jnp.zeros((12, 3)), action=jnp.zeros(12, jnp.int32))
+    expert = expert._replace(transitions=pairs)
     rollout = rollout._replace(obs=jnp.zeros((*SHAPE, 3)), action=jnp.ones(SHAPE, jnp.int32))
-    found = model(**{"absorbing": False, "entropy": 0.0, "steps": 1500, "form": "logit"} | option)
+    found = model(**{"absorbing": False, "entropy_coef": 0.0, "updates": 1500, "form": "logit"} | option)
     state, _ = found.update(found.init(key), expert, rollout, key)
     reward = found.reward(state, rollout._replace(action=rollout.action.at[0].set(0)))
     np.testing.assert_allclose(reward[0], np.full(SHAPE[1], on_expert), atol=0.05)
@@ -308,7 +329,7 @@ def linear(weights):
 
 def test_discrete_actions_are_one_hot(key, rng):
     # Logits 1, −2, 1 for actions 0, 1, 2 cannot come from a linear function of the index.
-    spec = EnvSpec("Three", 3, Discrete(3), LIMIT)
+    spec = EnvSpec("Three", vector(3), Discrete(3), LIMIT)
     found = model(spec, form="logit", absorbing=False)
     network = found.init(key).network
     assert network.weights[0].shape == (3 + 3 + 1, 8)  # observation, one-hot, absorbing indicator
@@ -327,7 +348,8 @@ def test_names_of_actions_do_not_matter(key, rng):
     swapped = start._replace(
         network=MLP((first.at[3 + renamed].set(first[3:5]), *start.network.weights[1:]), start.network.biases)
     )
-    new_expert = expert._replace(action=jnp.asarray(renamed)[expert.action])
+    pairs = expert.transitions
+    new_expert = expert._replace(transitions=pairs._replace(action=jnp.asarray(renamed)[pairs.action]))
     new_rollout = rollout._replace(action=jnp.asarray(renamed)[rollout.action])
     for i in range(3):
         start, _ = found.update(start, expert, rollout, jax.random.key(i))
@@ -433,7 +455,7 @@ def test_the_true_reward_is_never_seen(key, rng):
 
 def test_the_environments_reward_is_the_true_one(key, rng):
     _, rollout = make_data(rng)
-    truth = environment(TABLE)
-    state, metrics = truth.update(truth.init(key), None, rollout, key)
+    truth = true_reward(TABLE)
+    state, metrics = truth.update(truth.init(key), None, policy_side(rollout), key)
     np.testing.assert_array_equal(truth.reward(state, rollout), rollout.reward)
     assert metrics == {}
