@@ -19,19 +19,10 @@ from imitax.methods.registry import AGENTS, METHODS, Kind, build
 from imitax.training import fit as training
 from imitax.training.config import make_config
 from imitax.training.fit import clone_policies, compiled, expert_pairs, fit
-from imitax.types import Agent, Box, Discrete, EnvSpec, ExpertPairs, Learner, RewardModel, Rollout
+from imitax.types import Agent, Box, Discrete, EnvSpec, ExpertPairs, Learner, RewardModel, Transition
 
 SEEDS, ENVS, HORIZON, ITERATIONS = 2, 4, 8, 3
 ENV_IDS = ("CartPole-v1", "Pendulum-v1")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    """This module's time is spent compiling; its programs need not be fast ones."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +32,12 @@ def demonstrations():
 
     def nonsense(spec):
         def actions(n):
-            if isinstance(spec.action_space, Discrete):
-                return rng.integers(spec.action_space.n, size=n)
-            return rng.uniform(spec.action_space.low, spec.action_space.high, size=(n, 1))
+            if isinstance(spec.action, Discrete):
+                return rng.integers(spec.action.n, size=n)
+            return rng.uniform(spec.action.low, spec.action.high, size=(n, 1))
 
         lengths = (20, 30) if spec.id == "CartPole-v1" else (200, 200)
-        episodes = [(rng.normal(size=(n, spec.observation_size)), actions(n)) for n in lengths]
+        episodes = [(rng.normal(size=(n, size(spec.observation))), actions(n)) for n in lengths]
         return Demonstrations.from_episodes(episodes, terminated=spec.id == "CartPole-v1", env_id=spec.id)
 
     return {env_id: nonsense(make(env_id).spec) for env_id in ENV_IDS}
@@ -60,8 +51,8 @@ def tiny(method, env_id="CartPole-v1", agent="ppo", seed=0, **overrides):
         )
     sizes = {
         "loop.iterations": ITERATIONS,
-        "loop.steps": ENVS * HORIZON,
-        "loop.envs": ENVS,
+        "loop.env_steps": ENVS * HORIZON,
+        "loop.max_envs": ENVS,
         "agent.hidden": "8",
     }
     if method == "gail":
@@ -102,11 +93,11 @@ def random_rollout(rng, spec):
     """Rollouts [S, T, B] that no environment made."""
     shape = (SEEDS, HORIZON, ENVS)
     ends = rng.random((2, *shape)) < 0.1
-    return Rollout(
-        obs=rng.normal(size=(*shape, spec.observation_size)).astype(np.float32),
+    return Transition(
+        obs=rng.normal(size=(*shape, size(spec.observation))).astype(np.float32),
         action=rng.integers(2, size=shape).astype(np.int32),
         reward=rng.normal(size=shape).astype(np.float32),
-        next_obs=rng.normal(size=(*shape, spec.observation_size)).astype(np.float32),
+        next_obs=rng.normal(size=(*shape, size(spec.observation))).astype(np.float32),
         terminated=ends[0],
         truncated=ends[1],
         step=rng.integers(100, size=shape).astype(np.int32),
@@ -148,7 +139,7 @@ def spied(spec):
 
 
 def test_one_normaliser_through_a_cycle_and_the_next_after_it(rng, key):
-    spec = EnvSpec("Toy", 3, Discrete(2), 100)
+    spec = EnvSpec("Toy", vector(3), Discrete(2), 100)
     method, notes = spied(spec)
     expert = ExpertPairs(
         jnp.asarray(rng.normal(2.0, 3.0, size=(20, 3)), jnp.float32),
@@ -158,7 +149,7 @@ def test_one_normaliser_through_a_cycle_and_the_next_after_it(rng, key):
     obs, next_obs = (jnp.asarray(rng.normal(5.0, 2.0, size=(6, 4, 3)), jnp.float32) for _ in range(2))
     flags = jnp.zeros((6, 4), bool)
     zeros = jnp.zeros((6, 4))
-    rollout = Rollout(obs, zeros.astype(int), zeros, next_obs, flags, flags, zeros.astype(int))
+    rollout = Transition(obs, zeros.astype(int), zeros, next_obs, flags, flags, zeros.astype(int))
 
     learner = method.init(key, expert)
     before = learner.normaliser  # at the start it is the experts'
@@ -184,7 +175,7 @@ def test_one_normaliser_through_a_cycle_and_the_next_after_it(rng, key):
 
 
 def test_without_demonstrations_the_first_cycle_is_not_normalised(rng, key):
-    method, notes = spied(EnvSpec("Toy", 3, Discrete(2), 100))
+    method, notes = spied(EnvSpec("Toy", vector(3), Discrete(2), 100))
     learner = method.init(key, None)
     obs = jnp.asarray(rng.normal(size=(4, 3)), jnp.float32)
     act(method.agent, learner, obs, key)
@@ -229,10 +220,10 @@ def test_a_learner_keeps_its_types(demonstrations):
         key = jax.random.key(0)
         shape = (HORIZON, ENVS)
         flags, numbers = jnp.zeros(shape, bool), jnp.zeros(shape)
-        is_box = isinstance(spec.action_space, Box)
+        is_box = isinstance(spec.action, Box)
         action = jnp.zeros((*shape, 1)) if is_box else jnp.zeros(shape, jnp.int32)
-        obs = jnp.zeros((*shape, spec.observation_size))
-        rollout = Rollout(obs, action, numbers, obs, flags, flags, jnp.zeros(shape, jnp.int32))
+        obs = jnp.zeros((*shape, size(spec.observation)))
+        rollout = Transition(obs, action, numbers, obs, flags, flags, jnp.zeros(shape, jnp.int32))
         for agent in AGENTS:
             for method in (name for name, entry in METHODS.items() if entry.loop):
                 config = tiny(method, env_id, agent)

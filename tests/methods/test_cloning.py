@@ -13,15 +13,6 @@ EPISODES, LENGTH = 10, 30
 RULE = np.array([1.0, -2.0, 0.5, 1.5])
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    """This module's time is spent compiling; its programs need not be fast ones."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-
-
 def config(env_id="CartPole-v1", seed=0, **overrides):
     small = {"bc.hidden": "16", "bc.epochs": 120, "bc.batch_size": 30, "bc.learning_rate": 1e-2}
     return make_config("bc", env_id, seed=seed, overrides=small | overrides)

@@ -56,8 +56,8 @@ def trained(shown):
     env, rollouts, executed = make(Recorder, time_limit=LENGTH), [], []
     sizes = {
         "loop.iterations": 3,
-        "loop.steps": 40,
-        "loop.envs": 4,
+        "loop.env_steps": 40,
+        "loop.max_envs": 4,
         "agent.hidden": "8",
         "reward.hidden": "8",
     }
@@ -74,7 +74,7 @@ def trained(shown):
 
 def test_the_discriminator_sees_the_action_that_was_executed_on_the_experts_scale(trained, shown):
     env, _, rollouts, executed = trained
-    space, clipped = env.spec.action_space, 0
+    space, clipped = env.spec.action, 0
     for rollout, done in zip(rollouts, executed, strict=True):
         sampled = rollout.action[0]  # of the first seed
         np.testing.assert_array_equal(to_environment(space, sampled), done)
@@ -108,7 +108,7 @@ def test_evaluation_uses_the_statistics_of_training(trained):
     learner = jax.tree.map(lambda x: x[0], run.learner)
     obs = rollouts[-1].obs[0].reshape(-1, 3)
     mean, _ = learner.agent.policy(normalise(learner.normaliser, obs))
-    np.testing.assert_allclose(run.policy(obs), to_environment(env.spec.action_space, mean), atol=1e-6)
+    np.testing.assert_allclose(run.policy(obs), to_environment(env.spec.action, mean), atol=1e-6)
 
 
 def test_the_log_deviation_does_not_depend_on_the_state(trained):

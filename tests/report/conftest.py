@@ -6,10 +6,11 @@ import jax
 import numpy as np
 import pytest
 
-from imitax.core.statistics import empty_moments
+from imitax.core.normaliser import empty_normaliser
 from imitax.envs import make
-from imitax.networks import policy_network
-from imitax.policies.policy import Policy, PolicyParams, save_policies
+from imitax.networks import mlp_policy
+from imitax.policies.policy import TrainedPolicy
+from imitax.policies.storage import save_policies
 from imitax.runs.samples import Visits, save_visits
 from imitax.stats.estimates import describe_returns
 from imitax.training.config import make_config
@@ -60,11 +61,10 @@ def write_run(
     (path / "summary.json").write_text(json.dumps(summary))
     write_visits(path, seeds, iterations, demonstrations)
     spec = make("CartPole-v1").spec
+    family, normaliser = mlp_policy(spec, (4,)), empty_normaliser(spec.observation)
     keys = jax.random.split(jax.random.key(0), seeds)
-    params = [
-        PolicyParams(policy_network(key, 4, spec.action_space, (4,)), empty_moments((4,))) for key in keys
-    ]
-    save_policies([Policy(spec, one) for one in params], path / "policy.safetensors")
+    policies = [TrainedPolicy(spec, family, family.init(key), normaliser) for key in keys]
+    save_policies(policies, path / "policy.safetensors")
     return path
 
 

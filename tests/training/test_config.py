@@ -88,8 +88,8 @@ def test_overrides_come_last():
     [
         ("reward.learning_rate", "3e-4", 3e-4),
         ("reward.learning_rate", 1, 1.0),
-        ("reward.steps", "5", 5),
-        ("reward.steps", 5.0, 5),
+        ("reward.updates", "5", 5),
+        ("reward.updates", 5.0, 5),
         ("reward.absorbing", "False", False),
         ("reward.absorbing", "true", True),
         ("reward.form", "logit", "logit"),
@@ -111,10 +111,10 @@ def test_text_becomes_the_type_of_the_setting(key, value, expected):
     "key, value, message",
     [
         ("reward.learning_rate", "fast", "'reward.learning_rate' is 'fast': expected a number"),
-        ("reward.steps", "1.5", "'reward.steps' is '1.5': expected a whole number"),
-        ("reward.steps", 1.5, "expected a whole number"),
-        ("reward.steps", math.inf, "expected a whole number"),
-        ("reward.steps", None, "expected a whole number"),
+        ("reward.updates", "1.5", "'reward.steps' is '1.5': expected a whole number"),
+        ("reward.updates", 1.5, "expected a whole number"),
+        ("reward.updates", math.inf, "expected a whole number"),
+        ("reward.updates", None, "expected a whole number"),
         ("reward.absorbing", "maybe", "expected true or false"),
         ("reward.hidden", "8,wide", "expected whole numbers with commas"),
         ("reward.hidden", 8, "expected whole numbers with commas"),
@@ -139,13 +139,13 @@ def test_wrong_settings_are_named(key, value, message):
         ({"seed": 2**31}, "Option seed is 2147483648: expected at least 0 and at most 2147483647"),
         ({"seed": 2**31 - 1, "seeds": 2}, "Option seed is 2147483647: .* at most 2147483646"),
         ({"overrides": {"loop.iterations": 0}}, "'loop.iterations' is 0: expected at least 1"),
-        ({"overrides": {"loop.steps": -5}}, "'loop.steps' is -5"),
+        ({"overrides": {"loop.env_steps": -5}}, "'loop.steps' is -5"),
         ({"overrides": {"agent.hidden": "8,0"}}, "'agent.hidden' is 0"),
         ({"overrides": {"agent.learning_rate": "nan"}}, "'agent.learning_rate' is nan: expected a finite"),
         ({"overrides": {"agent.learning_rate": -1}}, "'agent.learning_rate' is -1.0: expected at least 0"),
         ({"overrides": {"agent.discount": 1.01}}, "'agent.discount' is 1.01: .* at most 1"),
         ({"overrides": {"reward.batch_size": -2}}, "'reward.batch_size' is -2: expected at least -1"),
-        ({"overrides": {"loop.steps": 3}}, "'agent.minibatches' is 4: expected at most the 3 steps"),
+        ({"overrides": {"loop.env_steps": 3}}, "'agent.minibatches' is 4: expected at most the 3 steps"),
     ],
 )
 def test_numbers_out_of_range_are_refused(changes, message):
@@ -154,8 +154,8 @@ def test_numbers_out_of_range_are_refused(changes, message):
 
 
 def test_borders_of_the_ranges_are_allowed():
-    least = {"loop.pretrain": 0, "reward.batch_size": -1, "agent.discount": 1.0, "reward.entropy": 0.0}
-    check_config(make_config("gail", ENV, overrides=least | {"loop.steps": 4}, seed=2**31 - 1))
+    least = {"loop.pretrain": 0, "reward.batch_size": -1, "agent.discount": 1.0, "reward.entropy_coef": 0.0}
+    check_config(make_config("gail", ENV, overrides=least | {"loop.env_steps": 4}, seed=2**31 - 1))
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_borders_of_the_ranges_are_allowed():
         ({"method": "bc", "agent": "pop"}, "Unknown agent 'pop'"),
         ({"preset": "papers"}, "Unknown preset 'papers': did you mean paper"),
         ({"preset": "_environments"}, "Unknown preset"),
-        ({"method": "bc", "overrides": {"loop.steps": 5}}, "Unknown setting 'loop.steps': known: bc."),
+        ({"method": "bc", "overrides": {"loop.env_steps": 5}}, "Unknown setting 'loop.steps': known: bc."),
     ],
 )
 def test_unknown_names_are_answered_with_the_nearest(arguments, message):
