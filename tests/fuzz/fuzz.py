@@ -32,7 +32,8 @@ from imitax.errors import ImitaxError
 from imitax.formats import load, save
 from imitax.formats.minari_list import local_datasets
 from imitax.networks import policy_network, table_network
-from imitax.policies.policy import Policy, PolicyParams, load_policies, save_policies
+from imitax.policies.policy import TrainedPolicy
+from imitax.policies.storage import load_policies, save_policies
 from imitax.recording.mapping import default_mapping, load_mapping, to_toml
 from imitax.runs import checkpoint
 from imitax.runs.command import repeat_command
@@ -79,8 +80,8 @@ def write_run(folder: Path) -> Path:
 
 def policies(box: bool) -> list[Policy]:
     """Small ones for two seeds."""
-    space = Box((-1.0, 0.0), (1.0, 2.0)) if box else envs.make("CartPole-v1").spec.action_space
-    spec = EnvSpec("CartPole-v1", 4, space, 500)
+    space = Box((-1.0, 0.0), (1.0, 2.0)) if box else envs.make("CartPole-v1").spec.action
+    spec = EnvSpec("CartPole-v1", vector(4), space, 500)
     keys = jax.random.split(jax.random.key(0), 2)
     return [Policy(spec, PolicyParams(policy_network(k, 4, space, (3,)), empty_moments((4,)))) for k in keys]
 
@@ -186,7 +187,7 @@ def read_study(folder: Path) -> None:
 
 
 def read_mappings(folder: Path) -> None:
-    discrete, box = (envs.make(name).spec.action_space for name in ("CartPole-v1", "Pendulum-v1"))
+    discrete, box = (envs.make(name).spec.action for name in ("CartPole-v1", "Pendulum-v1"))
     try:
         load_mapping(folder / "keys.toml", discrete)
     except ImitaxError:

@@ -80,9 +80,9 @@ def test_file_tells_what_it_is(tmp_path, spec):
     told = onnxruntime.InferenceSession(tmp_path / "policy.onnx").get_modelmeta().custom_metadata_map
     assert told == metadata(spec)
     assert (told["env_id"], told["observation_size"]) == (spec.id, str(size(spec.observation)))
-    actions = (
-        {"kind": "Discrete", "n": 3} if spec is DISCRETE else {"kind": "Box", "low": [-2, 0], "high": [2, 5]}
-    )
+    actions = {"kind": "Discrete", "n": 3}
+    if spec is BOX:
+        actions = {"kind": "Box", "low": [-2, 0], "high": [2, 5], "shape": [2], "dtype": "float32"}
     assert json.loads(told["action_space"]) == actions and told["imitax_version"]
     model = onnx.load(tmp_path / "policy.onnx")
     assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"

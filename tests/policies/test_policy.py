@@ -6,11 +6,12 @@ import jax
 import numpy as np
 import pytest
 
+from imitax.core.distributions import categorical
 from imitax.core.normaliser import empty_normaliser, merge_observations
 from imitax.core.spaces import is_box, size, vector
 from imitax.errors import ImitaxError
-from imitax.networks import GaussianPolicy, mlp, mlp_policy
-from imitax.policies.policy import TrainedPolicy
+from imitax.networks import GaussianPolicy, feedforward, mlp, mlp_policy
+from imitax.policies.policy import TrainedPolicy, check_policy
 from imitax.policies.storage import load_policies, save_policies
 from imitax.types import Box, Discrete, EnvSpec
 
@@ -180,3 +181,60 @@ def test_descriptions_that_do_not_fit_are_refused(saved, change):
     file = saved.with_suffix(".json")
     file.write_text(json.dumps(change(json.loads(file.read_text()))))
     refused(saved, "cannot be read|has (nothing|shape)")
+
+
+OLD_SPACES = {
+    "Discrete": {"kind": "Discrete", "n": 3},
+    "Box": {"kind": "Box", "low": [-2.0, 0.0], "high": [2.0, 5.0]},
+}
+
+
+@SPECS
+def test_a_description_of_version_0_1_0_is_read(tmp_path, spec):
+    # As that version wrote it: a size for the observations, and other keys for the spaces. Tensors are the same.
+    policy = make(spec)
+    save_policies([policy], tmp_path / "policy.safetensors")
+    told = json.loads((tmp_path / "policy.json").read_text())
+    told["env"] = {
+        "id": spec.id,
+        "observation_size": size(spec.observation),
+        "action_space": OLD_SPACES[type(spec.action).__name__],
+        "time_limit": spec.time_limit,
+    }
+    (tmp_path / "policy.json").write_text(json.dumps(told))
+    (loaded,) = load_policies(tmp_path / "policy.safetensors")
+    assert loaded.spec == spec and same_bits(loaded, policy)
+    np.testing.assert_array_equal(loaded(observations(spec)), policy(observations(spec)))
+
+
+@SPECS
+def test_loaded_policies_are_of_the_family_of_those_that_are_trained(tmp_path, spec):
+    # Equal families are one object, so that they share what is compiled, and are played side by side.
+    save_policies([make(spec)], tmp_path / "policy.safetensors")
+    (loaded,) = load_policies(tmp_path / "policy.safetensors")
+    assert loaded.family is mlp_policy(spec, (8, 5))
+
+
+def test_only_networks_that_a_file_can_describe_are_saved(tmp_path):
+    family = feedforward(categorical, lambda key: {"w": np.zeros((6, 3))}, lambda params, obs: obs @ params["w"])
+    policy = TrainedPolicy(DISCRETE, family, {"w": np.zeros((6, 3), np.float32)}, make(DISCRETE).normaliser)
+    assert policy(np.zeros(6)) == 0
+    with pytest.raises(ImitaxError, match="Only policies whose network is a multilayer perceptron .* found dict"):
+        policy.save(tmp_path / "policy.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parameters_of_the_distribution_have_their_names():
+    assert list(make(DISCRETE).distribution(observations(DISCRETE))) == ["logits"]
+    box = make(BOX).distribution(observations(BOX))
+    assert {name: values.shape for name, values in box.items()} == {"mean": (64, 2), "log_std": (64, 2)}
+
+
+def test_a_policy_for_other_spaces_is_refused():
+    check_policy(make(BOX), BOX)
+    bounded = EnvSpec("Any-v1", Box(-1.0, 1.0, (3,)), BOX.action, 50)
+    check_policy(make(BOX), bounded)  # where observations lie does not matter to a network
+    others = (vector(4), BOX.action), (vector(3), Box(-1.0, 1.0, (2,))), (vector(3), Discrete(2))
+    for other in (EnvSpec("Any-v0", *spaces, 200) for spaces in others):
+        with pytest.raises(ImitaxError, match="The policy is for 'Any-v0' with 3 observations"):
+            check_policy(make(BOX), other)

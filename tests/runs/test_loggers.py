@@ -16,7 +16,7 @@ from imitax.runs import folder as runs
 from imitax.runs.loggers import Logging, TensorBoard, WandB, make_loggers, series, settings_table
 from imitax.training.config import make_config
 
-CONFIG = make_config("gail", "Acrobot-v1", seed=3, seeds=2, overrides={"loop.steps": 64})
+CONFIG = make_config("gail", "Acrobot-v1", seed=3, seeds=2, overrides={"loop.env_steps": 64})
 
 
 class Notes:
@@ -164,7 +164,7 @@ def test_tensorboard_goes_on_with_a_resumed_run(tmp_path):
             raise Crash
 
     def begin(path, progress=None):
-        small = {"loop.steps": 64, "loop.envs": 4, "loop.iterations": 6, "agent.hidden": (8,)}
+        small = {"loop.env_steps": 64, "loop.max_envs": 4, "loop.iterations": 6, "agent.hidden": (8,)}
         config, env = make_config("rl", "CartPole-v1", overrides=small, seeds=2), make("CartPole-v1")
         with Logging([TensorBoard(path / "tensorboard")], config, progress) as log:
             _, summary = runs.train_to_folder(config, env, None, path, 2, log, checkpoint_every=3)

@@ -22,7 +22,7 @@ from imitax.training.config import make_config
 from imitax.training.fit import fit, nonfinite
 
 TINY = {
-    "loop.steps": 64, "loop.envs": 4, "loop.iterations": 6, "loop.pretrain": 2,
+    "loop.env_steps": 64, "loop.max_envs": 4, "loop.iterations": 6, "loop.pretrain": 2,
     "agent.hidden": (8,), "reward.hidden": (8,),
 }  # fmt: skip
 
@@ -219,9 +219,9 @@ def test_numbers_that_are_not_finite_stop_the_run(tmp_path):
 def test_marks_tell_what_is_not_finite(whole, tmp_path):
     import jax.numpy as jnp
 
-    from imitax.types import Learner, Rollout
+    from imitax.types import Learner, Transition
 
-    fine = Rollout(*[jnp.zeros((2, 3))] * 7)
+    fine = Transition(*[jnp.zeros((2, 3))] * 7)
     good, bad = {"w": jnp.ones(2), "n": jnp.int32(1)}, {"w": jnp.array([1.0, jnp.nan])}
     assert nonfinite(Learner(good, (), good), fine) == 0
     assert nonfinite(Learner(bad, good, good), fine) == 4
