@@ -29,7 +29,7 @@ from imitax.policies.policy import TrainedPolicy
 from imitax.policies.storage import load_policies, save_policies
 from imitax.runs.held_out import held_out
 from imitax.runs.provenance import describe_run
-from imitax.runs.recorder import Recorder, default_interval
+from imitax.runs.recorder import Recorder, check_version, default_interval
 from imitax.runs.samples import SEEDS, save_visits
 from imitax.runs.schema import read_summary
 from imitax.runs.summary import finite, summarise
@@ -156,6 +156,7 @@ def resume(
                 f"File '{path / 'demonstrations.npz'}' is not what run '{path}' was begun with."
             )
     prepare(config, env, demonstrations)
+    check_version(path)
     write_json(path / "config.json", described | {"run": config.as_dict()})
     (path / "summary.json").unlink(missing_ok=True)
     with Logging(loggers, config) as log:

@@ -143,7 +143,7 @@ def test_a_collected_rollout_keeps_episodes_apart():
         parts.append(rollout)
     batch.close()
     rollout = jax.tree.map(lambda *fields: np.concatenate(fields), *parts)
-    # The policy is told where episodes begin, and what it carries goes from step to step and on to the next part.
+    # The policy is told where episodes begin; what it carries goes from step to step, and to the next part.
     np.testing.assert_array_equal(np.stack(asked), rollout.step == 0)
     np.testing.assert_array_equal(state.carry, rollout.step.sum(axis=0))
     assert rollout.obs.shape == (14, 2, 2, 3) and rollout.reward.shape == (14, 2, 2)

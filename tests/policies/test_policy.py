@@ -191,7 +191,7 @@ OLD_SPACES = {
 
 @SPECS
 def test_a_description_of_version_0_1_0_is_read(tmp_path, spec):
-    # As that version wrote it: a size for the observations, and other keys for the spaces. Tensors are the same.
+    # That version wrote a size for the observations, and other keys for the spaces. Tensors are the same.
     policy = make(spec)
     save_policies([policy], tmp_path / "policy.safetensors")
     told = json.loads((tmp_path / "policy.json").read_text())
@@ -216,10 +216,14 @@ def test_loaded_policies_are_of_the_family_of_those_that_are_trained(tmp_path, s
 
 
 def test_only_networks_that_a_file_can_describe_are_saved(tmp_path):
-    family = feedforward(categorical, lambda key: {"w": np.zeros((6, 3))}, lambda params, obs: obs @ params["w"])
+    family = feedforward(
+        categorical, lambda key: {"w": np.zeros((6, 3))}, lambda params, obs: obs @ params["w"]
+    )
     policy = TrainedPolicy(DISCRETE, family, {"w": np.zeros((6, 3), np.float32)}, make(DISCRETE).normaliser)
     assert policy(np.zeros(6)) == 0
-    with pytest.raises(ImitaxError, match="Only policies whose network is a multilayer perceptron .* found dict"):
+    with pytest.raises(
+        ImitaxError, match=r"Only policies whose network is a multilayer perceptron .* found dict"
+    ):
         policy.save(tmp_path / "policy.safetensors")
     assert list(tmp_path.iterdir()) == []
 

@@ -1,4 +1,4 @@
-"""A reward that learns a few pairs by heart is told from one that does not."""
+"""A reward that overfits a few pairs is told from one that does not."""
 
 import numpy as np
 import pytest

@@ -169,7 +169,10 @@ def test_borders_of_the_ranges_are_allowed():
         ({"method": "bc", "agent": "pop"}, "Unknown agent 'pop'"),
         ({"preset": "papers"}, "Unknown preset 'papers': did you mean paper"),
         ({"preset": "_environments"}, "Unknown preset"),
-        ({"method": "bc", "overrides": {"loop.env_steps": 5}}, "Unknown setting 'loop.env_steps': known: bc."),
+        (
+            {"method": "bc", "overrides": {"loop.env_steps": 5}},
+            "Unknown setting 'loop.env_steps': known: bc.",
+        ),
     ],
 )
 def test_unknown_names_are_answered_with_the_nearest(arguments, message):
@@ -201,7 +204,10 @@ def damaged(**changes):
         (damaged(settings=[1]), "configuration is damaged"),
         (damaged(settings={"loop": 3}), "configuration is damaged"),
         (damaged(settings={"loop": {"stride": 3}}), "Unknown setting 'loop.stride'"),
-        (damaged(settings={"loop": {"env_steps": "many"}}), "'loop.env_steps' is 'many': expected a whole number"),
+        (
+            damaged(settings={"loop": {"env_steps": "many"}}),
+            "'loop.env_steps' is 'many': expected a whole number",
+        ),
         (damaged(env=None), "configuration is damaged.*env"),
         ([1, 2], "Unknown configuration key|damaged"),
         (None, "configuration is damaged"),
@@ -237,7 +243,9 @@ def test_an_unknown_start_is_refused():
 # Where ranges stand ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("config", [LoopConfig, *(entry.config for entry in (*METHODS.values(), *AGENTS.values()))])
+@pytest.mark.parametrize(
+    "config", [LoopConfig, *(entry.config for entry in (*METHODS.values(), *AGENTS.values()))]
+)
 def test_defaults_lie_in_the_ranges_that_fields_declare(config):
     for field in dataclasses.fields(config):
         declared, default = describe(field), field.default
@@ -276,13 +284,15 @@ def test_a_start_from_a_clone_has_the_clones_settings():
     assert config_from_dict(json.loads(json.dumps(config.as_dict()))) == config
     assert make_config("gail", "Hopper-v5", init="bc").settings["bc"].epochs == 3000  # as method bc there
     assert "bc" not in make_config("gail", ENV).settings
-    with pytest.raises(ImitaxError, match="Unknown setting 'bc.epochs'"):
+    with pytest.raises(ImitaxError, match=r"Unknown setting 'bc.epochs'"):
         make_config("gail", ENV, overrides={"bc.epochs": 7})
 
 
 def test_a_clone_has_the_layers_of_the_policy_that_starts_from_it():
     config = make_config("gail", ENV, init="bc", overrides={"bc.hidden": "16"})
-    with pytest.raises(ImitaxError, match=r"'bc.hidden' is \(16,\), but .* has \(100, 100\) \(agent.hidden\)"):
+    with pytest.raises(
+        ImitaxError, match=r"'bc.hidden' is \(16,\), but .* has \(100, 100\) \(agent.hidden\)"
+    ):
         check_config(config)
 
 

@@ -22,7 +22,7 @@ from imitax.training.rollout import (
     start_host,
     start_native,
 )
-from imitax.types import Box, Discrete, EnvSpec, Transition, Step
+from imitax.types import Box, Discrete, EnvSpec, Step, Transition
 
 BATCH, HORIZON, LIMIT = 4, 30, 12
 LENGTHS = (2, 3, 5, 9)  # of the counting environment's episodes, in columns 0 … 3
