@@ -18,7 +18,7 @@ PEER_SECONDS = 300  # a peer that takes longer for one run is left out
 
 def machine() -> dict:
     """Processor, load and versions."""
-    from imitax.runs.folder import versions
+    from imitax.runs.provenance import versions
 
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []

@@ -152,6 +152,22 @@ def test_each_folder_is_that_of_a_run_of_its_own(shown, tmp_path):
         assert files[0] == files[1]
 
 
+def test_no_folder_is_made_where_one_of_the_runs_cannot_be(shown, tmp_path):
+    good = make_config("gail", ENV, overrides=sizes())
+    (tmp_path / "taken").mkdir()
+    bad = {
+        tmp_path / "b": (
+            make_config("gail", ENV, overrides={"agent.learning_rate": -1}),
+            "'agent.learning_rate'",
+        ),
+        tmp_path / "taken": (good, "Output folder '.*taken' exists: choose another, nothing was written"),
+    }
+    for path, (config, message) in bad.items():
+        with pytest.raises(ImitaxError, match=message):
+            train_to_folders({tmp_path / "a": good, path: config}, make(ENV), shown)
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
 def without_times(path):
     lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
     files = [*lines, *(json.loads((path / name).read_text()) for name in ("summary.json", "config.json"))]
