@@ -143,7 +143,7 @@ def _fixed(call: ast.Call) -> bool:
 @pytest.mark.parametrize("path", sorted((ROOT / "imitax").rglob("*.py")), ids=lambda path: path.stem)
 def test_no_module_could_run_data(path):
     # The one exception is asked for by name: --policy python:module:function runs the user's own module.
-    allowed = ["import_module"] if path.stem == "outside" else []
+    allowed = ["import_module"] if path.stem == "external" else []
     assert dangers(path.read_text(encoding="utf-8")) == allowed
 
 

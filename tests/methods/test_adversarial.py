@@ -384,6 +384,23 @@ def test_first_iteration_starts_at_2_ln_2_and_ratio_1(trained):
     assert (trained.metrics["first_ratio_deviation"] < 1e-5).all()
 
 
+def test_the_learning_rate_falls_with_the_share_of_the_training(demonstrations):
+    def policies(**overrides):
+        kept, env = [], make("CartPole-v1")
+        note = lambda moment: kept.append(jax.tree.map(np.asarray, moment.state.learner.policy))  # noqa: E731
+        fit(tiny("gail", **overrides), env, demonstrations["CartPole-v1"], [note])
+        return kept
+
+    steady, falling = policies(), policies(**{"agent.final_lr_fraction": 0.0})
+    assert same(steady[0], falling[0]) and not same(steady[1], falling[1])
+
+    def length(one, other):
+        return sum(np.abs(a - b).sum() for a, b in zip(leaves(one), leaves(other), strict=True))
+
+    # Adam's steps are about as long as the rate, of which ⅔ and ⅓ are left in iterations 1 and 2 of 0 … 2.
+    assert length(falling[2], falling[1]) < 0.6 * length(steady[2], steady[1])
+
+
 # Every combination -----------------------------------------------------------------------------------
 
 

@@ -32,8 +32,9 @@ class Crash(BaseException):
     """Stands for a killed process: nothing in the package catches it."""
 
 
-def begin(path, *callbacks, backend="native", every=2, init=None):
-    overrides = TINY | {"loop.warm_up": 3}
+def begin(path, *callbacks, backend="native", every=2, init=None, falling=True):
+    """A run, whose learning rate falls with the share of the training if `falling`."""
+    overrides = TINY | {"loop.warm_up": 3, "agent.final_lr_fraction": 0.2 if falling else 1.0}
     config = make_config("gail", "Acrobot-v1", overrides=overrides, seeds=2, backend=backend, init=init)
     env = make("Acrobot-v1", backend)
     shown = load_demonstrations("Acrobot-v1/4", env.spec)
@@ -160,7 +161,7 @@ def test_asked_to_stop_it_finishes_the_iteration_and_saves(tmp_path, whole, numb
 
 
 def test_a_finished_run_goes_further(tmp_path):
-    begin(tmp_path / "run")
+    begin(tmp_path / "run", falling=False)
     with pytest.raises(ImitaxError, match="is finished: give more iterations"):
         runs.resume(tmp_path / "run")
     with pytest.raises(ImitaxError, match="iterations is 5: expected at least the run's own 6"):

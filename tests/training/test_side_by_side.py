@@ -1,5 +1,6 @@
 """Configurations that differ in numbers alone: trained at once, and each as if it were alone."""
 
+import dataclasses
 import json
 import logging
 
@@ -13,6 +14,7 @@ from imitax.errors import ImitaxError
 from imitax.runs.folder import FolderOptions, load_run, train_to_folder, train_to_folders
 from imitax.training.config import make_config, make_configs
 from imitax.training.fit import fit, fit_side_by_side
+from imitax.training.lanes import shared_by
 
 ENV, SEEDS, ITERATIONS = "CartPole-v1", 2, 3
 RATES = {"agent.learning_rate": "1e-3,1e-2", "reward.learning_rate": "3e-3,3e-2"}
@@ -81,34 +83,53 @@ def test_other_methods_too(shown, method, options, overrides):
         assert bits(training) == bits(fit(config, env, shown))
 
 
-@pytest.mark.parametrize(
-    "method, one, other",
-    [
-        ("gail", {"overrides": sizes()}, {"overrides": sizes(**{"loop.iterations": 2})}),
-        ("gail", {"overrides": sizes()}, {"overrides": sizes(), "trajectories": 1}),
-        ("gail", {"overrides": sizes(), "subsample": 3}, {"overrides": sizes(), "subsample": 3, "seed": 7}),
-        ("gail", {"overrides": sizes()}, {"overrides": sizes(**{"reward.form": "logit"})}),
-        ("gail", {"overrides": sizes(**{"reward.entropy_coef": 0})}, {"overrides": sizes()}),
-        ("gail", {"overrides": sizes()}, {"overrides": sizes(), "seeds": 3}),
-        ("bc", {"overrides": cloning()}, {"overrides": cloning(), "seed": 4}),
-        ("bc", {"overrides": cloning()}, {"overrides": cloning(**{"bc.epochs": 4})}),
-    ],
-    ids=["length", "trajectories", "offsets", "form", "switched off", "seeds", "split", "rounds"],
-)
-def test_what_differs_in_more_than_numbers_is_not_mixed(shown, method, one, other):
-    configs, env = [make_config(method, ENV, **options) for options in (one, other)], make(ENV)
+def test_numbers_share_a_program():
+    numbers = {"agent.clip": "0.1,0.2", "agent.discount": "0.9,0.99", "reward.gradient_penalty": "1,10"}
+    configs = make_configs("gail", ENV, overrides=sizes(**numbers))
+    assert len(configs) == 8 and len(set(map(shared_by, configs))) == 1
+    more = make_config("gail", ENV, seeds=3, overrides=sizes(**{"reward.gradient_penalty": 1.0}))
+    assert shared_by(more) == shared_by(configs[0])
+
+
+GAIL, CLONE = {"overrides": sizes()}, {"overrides": cloning()}
+DIFFERENT = {
+    "length": ("gail", GAIL, {"overrides": sizes(**{"loop.iterations": 2})}),
+    "steps": ("gail", GAIL, {"overrides": sizes(**{"loop.env_steps": 64})}),
+    "pre-training": ("gail", GAIL, {"overrides": sizes(**{"loop.pretrain": 1})}),
+    "trajectories": ("gail", GAIL, GAIL | {"trajectories": 1}),
+    "offsets": ("gail", GAIL | {"subsample": 3}, GAIL | {"subsample": 3, "seed": 7}),
+    "agent": ("gail", GAIL, GAIL | {"agent": "trpo"}),
+    "form": ("gail", GAIL, {"overrides": sizes(**{"reward.form": "logit"})}),
+    "switched off": ("gail", GAIL, {"overrides": sizes(**{"reward.entropy_coef": 0})}),
+    "start": ("gail", GAIL, GAIL | {"init": "bc"}),
+    "split": ("bc", CLONE, CLONE | {"seed": 4}),
+    "share": ("bc", CLONE, {"overrides": cloning(**{"bc.train_fraction": 0.5})}),
+    "rounds": ("bc", CLONE, {"overrides": cloning(**{"bc.epochs": 4})}),
+}
+
+
+@pytest.mark.parametrize("method, one, other", DIFFERENT.values(), ids=DIFFERENT)
+def test_what_differs_in_more_than_numbers_shares_none(method, one, other):
+    one, other = (make_config(method, ENV, **options) for options in (one, other))
+    assert shared_by(one) != shared_by(other)
+    assert shared_by(one) == shared_by(dataclasses.replace(one))
+
+
+def test_methods_with_equal_settings_share_none():
+    small = {key: value for key, value in sizes().items() if not key.startswith("reward.")}
+    fem, gtal = (make_config(method, ENV, overrides=small) for method in ("fem", "gtal"))
+    assert fem.settings == gtal.settings and shared_by(fem) != shared_by(gtal)
+
+
+def test_runs_of_different_lengths_on_different_data_are_not_mixed(shown):
+    options = [{}, {"trajectories": 1}, {"seed": 4}, {"overrides": cloning(**{"bc.epochs": 4})}]
+    configs = [make_config("bc", ENV, **CLONE | changed) for changed in options]
+    env = make(ENV)
     for config, training in zip(configs, fit_side_by_side(configs, env, shown), strict=True):
         alone = fit(config, env, shown)
         assert training.config == config and training.iterations == alone.iterations
         assert training.demonstrations.fingerprint() == alone.demonstrations.fingerprint()
         assert bits(training) == bits(alone)
-
-
-def test_methods_with_equal_settings_are_told_apart(shown):
-    small = {key: value for key, value in sizes().items() if not key.startswith("reward.")}
-    configs, env = [make_config(method, ENV, overrides=small) for method in ("fem", "gtal")], make(ENV)
-    for config, training in zip(configs, fit_side_by_side(configs, env, shown), strict=True):
-        assert bits(training) == bits(fit(config, env, shown))
 
 
 def test_callbacks_see_their_own_seeds_alone(shown):
