@@ -13,12 +13,12 @@ from imitax.training.fit import fit
 
 
 def share(seeds: int, iterations: int) -> tuple[float, float, int]:
-    """(seconds of training, seconds of these in `keep`, number of checkpoints) of GAIL on Acrobot-v1."""
+    """(seconds of training, seconds of them spent on checkpoints, checkpoints) of GAIL on Acrobot-v1."""
     config = make_config("gail", "Acrobot-v1", seeds=seeds, overrides={"loop.iterations": iterations})
     env, demonstrations = make("Acrobot-v1"), load_demonstrations("Acrobot-v1/7")
     with tempfile.TemporaryDirectory() as folder:
-        log = recorder.Recorder(Path(folder), config, recorder.default_interval(config), None)
-        spent, begun, keep, save, count = 0.0, None, log.keep, checkpoint.save, 0
+        one = recorder.Recorder(Path(folder), config, recorder.default_interval(config))
+        spent, begun, keep, save, count = 0.0, None, one._keep, checkpoint.save, 0
 
         def timed(total, state, history):
             nonlocal spent, begun
@@ -32,9 +32,9 @@ def share(seeds: int, iterations: int) -> tuple[float, float, int]:
             count += 1
             save(*arguments)
 
-        log.keep, checkpoint.save = timed, counted
-        with log.recording():
-            fit(config, env, demonstrations, log.note, log.visits, log)
+        one._keep, checkpoint.save = timed, counted
+        with one.recording():
+            fit(config, env, shown, [one])
         checkpoint.save = save
         return time.perf_counter() - begun, spent, count
 

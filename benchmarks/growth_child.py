@@ -79,7 +79,7 @@ def measure(pairs: int, seeds: int, envs: int, observations: int, iterations: in
         iterations=iterations,
         steps=HORIZON * envs,
         settings={"loop.envs": envs},
-        progress=lambda *_: ends.append(time.perf_counter()),
+        callbacks=[lambda moment: ends.append(time.perf_counter())],
     )
     return {"seconds": min(np.diff(ends)), "bytes": peak_bytes() - imported}
 

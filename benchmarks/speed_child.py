@@ -39,12 +39,12 @@ def main() -> None:
     say("imported")
     stamps = []
 
-    def progress(iteration, total, metrics):
+    def note(moment):
         stamps.append(time.perf_counter())
-        if iteration == 0:
+        if moment.iteration == 0:
             say("iteration")
 
-    settings = {} if args.disc_steps is None else {"reward.steps": args.disc_steps}
+    settings = {} if args.disc_steps is None else {"reward.updates": args.disc_steps}
     training = imitax.train(
         "gail",
         env,
@@ -53,7 +53,7 @@ def main() -> None:
         iterations=args.iterations,
         steps=args.steps,
         settings=settings,
-        progress=progress,
+        callbacks=[note],
     )
     between = [after - before for before, after in itertools.pairwise(stamps)]
     say("trained", iteration_seconds=median(between) if between else 0.0)

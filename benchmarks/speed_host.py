@@ -8,11 +8,15 @@ import numpy as np
 
 from imitax import envs
 from imitax.core.compiling import jit
-from imitax.methods.registry import find_agent, find_method
+from imitax.core.memory import flatten_time
+from imitax.methods.registry import Parts, find_agent, find_method, policy_of
+from imitax.training import loop
 from imitax.training.collecting import fold, source
 from imitax.training.config import make_config
+from imitax.training.data import expert_sample
 from imitax.training.evaluation import record_random
-from imitax.training.fit import compiled, expert_pairs
+from imitax.training.lanes import lanes_of
+from imitax.types import Experience, Sample
 
 ENVS = ("HalfCheetah-v5", "Hopper-v5", "Ant-v5", "Humanoid-v5")
 BATCH = 64
@@ -37,31 +41,53 @@ def raw(env_id: str, steps: int):
 def parts(env_id: str, steps: int) -> dict:
     """Functions without arguments that run each part of an iteration and wait for it."""
     env = envs.make(env_id, "envpool")
-    config = make_config("gail", env_id, overrides={"loop.steps": steps, "loop.envs": BATCH})
-    program, keys = compiled(config, env.spec), jax.vmap(jax.random.key)(np.arange(1))
-    demonstrations = record_random(env, 4).subsample(20, np.random.default_rng(0))
-    expert = expert_pairs(demonstrations, env.spec)
-    state = {"learner": program.init(keys, expert)}
-    rollouts = source(env, program.method.agent, 1, BATCH, steps // BATCH)
-    state["actors"] = rollouts.start(keys)
+    config = make_config("gail", env_id, overrides={"loop.env_steps": steps, "loop.max_envs": BATCH})
+    policy, lanes = policy_of("gail", env.spec, config.settings), lanes_of([config])
+    program = loop._programs("gail", "ppo", env.spec, lanes.structure, Parts())
+    shown = record_random(env, 4).subsample(20, np.random.default_rng(0))
+    expert = expert_sample(shown, env.spec)
+    state = {"learner": program.init(lanes.leaves, lanes.keys, expert)}
+    rollouts = source(env, policy, 1, BATCH, steps // BATCH)
+    state["envs"] = rollouts.start(lanes.keys)
+    state["return"] = np.zeros((1, BATCH), np.float32)
     model = find_method("gail").build(env.spec, config.settings["reward"])
-    agent = find_agent("ppo").build(env.spec, config.settings["agent"])
-    of_model, of_agent = jit(jax.vmap(model.update, (0, None, 0, 0))), jit(jax.vmap(agent.update))
+    agent = find_agent("ppo").build(env.spec, policy, config.settings["agent"])
+
+    @jit
+    @jax.vmap
+    def discriminator(learner, rollout, key):
+        side = Sample(flatten_time(rollout), np.float32(0.0))
+        return model.update(learner.reward_model, expert, side, key)
+
+    @jit
+    @jax.vmap
+    def improvement(learner, rollout, key):
+        experience = Experience(rollout, (), None, None, lambda t: t.reward, np.float32(0.0))
+        return agent.update(learner.policy, learner.agent, experience, key)
 
     def collect():
-        state["actors"], state["rollout"] = rollouts.collect(state["learner"], state["actors"], fold(keys, 1))
+        keys = fold(lanes.keys, 1)
+        state["envs"], state["rollout"] = rollouts.collect(state["learner"], state["envs"], keys)
 
     def learn():
-        episode_return = state["actors"].episode_return
-        state["learner"], *_ = jax.block_until_ready(
-            program.learn(state["learner"], expert, episode_return, state["rollout"], fold(keys, 2))
+        state["learner"], state["return"], _ = jax.block_until_ready(
+            program.learn(
+                lanes.leaves,
+                state["learner"],
+                expert,
+                state["return"],
+                state["rollout"],
+                state["envs"].carry,
+                np.float32(0.0),
+                fold(lanes.keys, 2),
+            )
         )
 
     def discriminate():
-        jax.block_until_ready(of_model(state["learner"].reward, expert, state["rollout"], keys))
+        jax.block_until_ready(discriminator(state["learner"], state["rollout"], lanes.keys))
 
     def improve():
-        jax.block_until_ready(of_agent(state["learner"].agent, state["rollout"], keys))
+        jax.block_until_ready(improvement(state["learner"], state["rollout"], lanes.keys))
 
     return {
         "raw": raw(env_id, steps),

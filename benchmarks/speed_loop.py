@@ -10,13 +10,16 @@ import numpy as np
 
 import imitax
 from imitax.core.compiling import jit
+from imitax.core.memory import flatten_time
 from imitax.core.sampling import minibatches
-from imitax.core.statistics import normalise
-from imitax.methods.adversarial import act
-from imitax.methods.registry import AGENTS, METHODS, build
+from imitax.methods.adversarial import Cycle, as_learnt_from
+from imitax.methods.registry import AGENTS, METHODS, build_loop, policy_of
+from imitax.training.collecting import Actor, sampled_action
 from imitax.training.config import RunConfig, make_config
-from imitax.training.fit import expert_pairs, fit
+from imitax.training.data import expert_sample
+from imitax.training.fit import fit
 from imitax.training.rollout import collect_native, start_native
+from imitax.types import Experience, Sample
 
 ENV = "Acrobot-v1"
 ENVS, HORIZON, EPOCHS, MINIBATCHES, HIDDEN = 64, 80, 4, 4, (100, 100)
@@ -28,13 +31,13 @@ def config(iterations: int, disc_steps: int, seeds: int = 1, backend: str = "nat
     """GAIL with the sizes of this benchmark, whatever the package's defaults are."""
     values = {
         "loop.iterations": iterations,
-        "loop.steps": STEPS,
-        "loop.envs": ENVS,
+        "loop.env_steps": STEPS,
+        "loop.max_envs": ENVS,
         "agent.epochs": EPOCHS,
         "agent.minibatches": MINIBATCHES,
         "agent.hidden": HIDDEN,
         "reward.hidden": HIDDEN,
-        "reward.steps": disc_steps,
+        "reward.updates": disc_steps,
         "reward.batch_size": 0,
     }
     return make_config("gail", ENV, agent="ppo", overrides=values, seeds=seeds, backend=backend)
@@ -44,7 +47,8 @@ def iteration_seconds(run: RunConfig) -> list[float]:
     """Seconds of each iteration of a training run, collection included, after the first two."""
     env = imitax.make(ENV, run.backend)
     stamps: list[float] = []
-    fit(run, env, imitax.load_demonstrations(DEMONSTRATIONS), lambda *_: stamps.append(time.perf_counter()))
+    shown = imitax.load_demonstrations(DEMONSTRATIONS)
+    fit(run, env, shown, [lambda moment: stamps.append(time.perf_counter())])
     return np.diff(stamps)[1:].tolist()
 
 
@@ -56,42 +60,53 @@ def parts(disc_steps: int) -> dict[str, Callable[[], object]]:
     """
     run, env = config(1, disc_steps), imitax.make(ENV, "native")
     demonstrations = imitax.load_demonstrations(DEMONSTRATIONS)
-    expert = expert_pairs(demonstrations, env.spec)
-    method = build("gail", "ppo", env.spec, run.settings)
-    agent = AGENTS["ppo"].build(env.spec, run.settings["agent"])
+    expert = expert_sample(demonstrations, env.spec)
+    family = policy_of("gail", env.spec, run.settings)
+    method = build_loop("gail", "ppo", env.spec, family, run.settings)
+    agent = AGENTS["ppo"].build(env.spec, family, run.settings["agent"])
     model = METHODS["gail"].build(env.spec, run.settings["reward"])
     keys = jax.vmap(jax.random.key)(jnp.arange(1))  # a leading axis of one seed, as in training
+    progress = jnp.float32(0.0)
 
-    def collect(learner, actors, key):
-        return collect_native(env, lambda obs, k: act(method.agent, learner, obs, k), actors, HORIZON, key)
+    def collect(learner, state, key):
+        actor = Actor(learner.policy, learner.normaliser)
+
+        def act(obs, first, carry, k):
+            return sampled_action(env.spec, family, actor, obs, first, carry, k)
+
+        return collect_native(env, act, state, HORIZON, key)
+
+    def look(learner, t):
+        return as_learnt_from(env.spec, family, model.asks, learner, t)
+
+    def samples(learner, rollout):
+        side = Sample(look(learner, flatten_time(rollout)), jnp.float32(0.0))
+        return expert._replace(transitions=look(learner, expert.transitions)), side
+
+    def improve(learner, rollout, key):
+        experience = Experience(rollout, (), None, None, lambda t: t.reward, progress)
+        return agent.update(learner.policy, learner.agent, experience, key)
 
     collect = jit(jax.vmap(collect))
     learner = jit(jax.vmap(method.init, in_axes=(0, None)))(keys, expert)
-    actors = jit(jax.vmap(lambda key: start_native(env, ENVS, key)))(keys)
-    _, raw = collect(learner, actors, keys)
-
-    @jit
-    @partial(jax.vmap, in_axes=(0, 0, None))
-    def normalised(learner, rollout, expert):
-        def apply(x):
-            return normalise(learner.normaliser, x)
-
-        rollout = rollout._replace(obs=apply(rollout.obs), next_obs=apply(rollout.next_obs))
-        return rollout, expert._replace(obs=apply(expert.obs))
-
-    rollout, normalised_expert = normalised(learner, raw, expert)
-    normalised_expert = jax.tree.map(lambda x: x[0], normalised_expert)
+    envs = jit(jax.vmap(lambda key: start_native(env, ENVS, (), key)))(keys)
+    _, raw = collect(learner, envs, keys)
+    rollout = jit(jax.vmap(look))(learner, raw)
+    sides = jit(jax.vmap(samples))(learner, raw)
     shuffle = partial(minibatches, size=STEPS, count=MINIBATCHES, epochs=EPOCHS)
-    update = jit(jax.vmap(model.update, in_axes=(0, None, 0, 0)))
-    reward, policy = jit(jax.vmap(model.reward)), jit(jax.vmap(agent.update))
-    learn, order = jit(jax.vmap(method.learn, in_axes=(0, None, 0, 0))), jit(jax.vmap(shuffle))
+    update = jit(jax.vmap(model.update))
+    reward, policy = jit(jax.vmap(model.reward)), jit(jax.vmap(improve))
+    learn = jit(
+        jax.vmap(lambda learner, raw, key: method.learn(learner, Cycle(expert, raw, (), progress), key))
+    )
+    order = jit(jax.vmap(shuffle))
     return {
-        "collect": lambda: collect(learner, actors, keys),
-        "discriminator": lambda: update(learner.reward, normalised_expert, rollout, keys),
-        "reward": lambda: reward(learner.reward, rollout),
-        "policy": lambda: policy(learner.agent, rollout, keys),
+        "collect": lambda: collect(learner, envs, keys),
+        "discriminator": lambda: update(learner.reward_model, *sides, keys),
+        "reward": lambda: reward(learner.reward_model, rollout),
+        "policy": lambda: policy(learner, rollout, keys),
         "shuffle": lambda: order(keys),
-        "learn": lambda: learn(learner, expert, raw, keys),
+        "learn": lambda: learn(learner, raw, keys),
     }
 
 

@@ -18,7 +18,7 @@ PEER_SECONDS = 300  # time limit of one run of the peer
 
 def machine() -> dict:
     """Processor, load and versions."""
-    from imitax.runs.folder import versions
+    from imitax.runs.provenance import versions
 
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []

@@ -30,7 +30,7 @@ from imitax.policies.policy import TrainedPolicy
 from imitax.policies.storage import load_policies, save_policies
 from imitax.runs.held_out import held_out
 from imitax.runs.provenance import describe_run
-from imitax.runs.recorder import Recorder, default_interval
+from imitax.runs.recorder import Recorder, check_version, default_interval
 from imitax.runs.samples import SEEDS, save_visits
 from imitax.runs.schema import check_parts, read_summary
 from imitax.runs.summary import summarise
@@ -77,7 +77,7 @@ def new_folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True)
     except FileExistsError as error:
-        raise ImitaxError(f"Output folder '{path}' exists: choose another, nothing was written.") from error
+        raise _taken(path) from error
     except OSError as error:
         raise ImitaxError(f"Output folder '{path}' cannot be made: {error.strerror}.") from error
     return path
@@ -115,6 +115,8 @@ def train_to_folders(
 
     `callbacks` belong to the first of them. Each folder is that of a run of its own.
     """
+    for path, config in configs.items():  # all of them before any folder is made
+        _check(config, env, demonstrations, path, options)
     recorders = {}
     for path, config in configs.items():
         own = callbacks if not recorders else ()
@@ -157,6 +159,7 @@ def resume(
                 f"File '{path / 'demonstrations.npz'}' is not what run '{path}' was begun with."
             )
     prepare(config, env, demonstrations)
+    check_version(path)
     write_json(path / "config.json", described | {"run": config.as_dict()})
     (path / "summary.json").unlink(missing_ok=True)
     with Logging(loggers, config) as log:
@@ -192,6 +195,22 @@ def read_run_config(path: Path) -> dict[str, Any]:
     return config
 
 
+def _check(
+    config: RunConfig, env: Env, demonstrations: Demonstrations | None, path: Path, options: FolderOptions
+) -> None:
+    """`ImitaxError` for what would stop a run."""
+    check_episodes(options.episodes)
+    if (every := options.checkpoint_every) is not None and every < 0:
+        raise ImitaxError(f"Option checkpoint-every is {every}: expected at least 0.")
+    prepare(config, env, demonstrations)
+    if path.exists():
+        raise _taken(path)
+
+
+def _taken(path: Path) -> ImitaxError:
+    return ImitaxError(f"Output folder '{path}' exists: choose another, nothing was written.")
+
+
 def _begin(
     config: RunConfig,
     env: Env,
@@ -201,12 +220,9 @@ def _begin(
     callbacks: Sequence[Callback],
 ) -> Recorder:
     """Make the folder of a run and write what is known beforehand, after all checks that could stop it."""
-    check_episodes(options.episodes)
-    prepare(config, env, demonstrations)
+    _check(config, env, demonstrations, path, options)
     every = options.checkpoint_every
     every = default_interval(config) if every is None else every
-    if every < 0:
-        raise ImitaxError(f"Option checkpoint-every is {every}: expected at least 0.")
     new_folder(path)
     if demonstrations is not None:
         formats.save(demonstrations, path / "demonstrations.npz")

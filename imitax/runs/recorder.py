@@ -30,6 +30,16 @@ def default_interval(config: RunConfig) -> int:
     return 1 if loop is None else max(1, round(STEPS_BETWEEN / (loop.env_steps * config.seeds)))
 
 
+def check_version(path: Path) -> None:
+    """`ImitaxError` if the newest checkpoint of a run folder is one of version 0.1.0, which kept other states."""
+    newest = checkpoint.newest(path / "checkpoints", lambda text: None)
+    if newest is not None and "state.episode_return" not in newest.tensors:
+        raise ImitaxError(
+            f"Run '{path}' was checkpointed by imitax 0.1.0, whose checkpoints this version cannot resume: "
+            "resume it with that version, or train it anew."
+        )
+
+
 class Recorder:
     """Writes metrics.jsonl, samples of observations and checkpoints; a callback of training.
 
@@ -69,11 +79,6 @@ class Recorder:
         if newest is None:
             return None
         tensors = newest.tensors
-        if any(name.startswith("state.actors.") for name in tensors):
-            raise ImitaxError(
-                f"Run '{self.path}' was checkpointed by imitax 0.1.0, whose checkpoints this version cannot "
-                "resume: resume it with that version, or train it anew."
-            )
         state = from_tensors(like, tensors, folder, "state.")
         self._seconds = tensors["seconds"].tolist()
         self._begun = time.perf_counter() - (self._seconds[-1] if self._seconds else 0.0)

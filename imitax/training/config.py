@@ -24,6 +24,7 @@ RENAMED = {  # keys of version 0.1.0
 }
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
 _SEED_LIMIT = 2**31 - 1
+_WHOLE_PASSES = 10**12  # gradient steps: as many as version 0.1.0 cloned with, which had no limit
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ def check_config(config: RunConfig) -> None:
     for group, values in config.settings.items():
         check_ranges(group, values)
     loop, agent = config.settings.get("loop"), config.settings.get("agent")
-    clone = config.settings.get("bc") if config.init else None
+    clone = config.settings.get("bc") if config.init and agent else None
     if clone is not None and clone.hidden != agent.hidden:
         raise ImitaxError(
             f"Setting 'bc.hidden' is {clone.hidden}, but the policy that starts from the clone has "
@@ -237,9 +238,11 @@ def config_from_dict(data: Any) -> RunConfig:
         _check_kinds(data)
         init = check_init(data.get("init"))
         settings = default_settings(data["method"], data["agent"], init)
+        values = _translated(data["settings"])
         if init and "bc" not in data["settings"]:  # of version 0.1.0
             settings |= make_config(data["method"], data["env"], agent=data["agent"], init=init).settings
-        for key, value in _translated(data["settings"]).items():
+            values["bc.hidden"] = values.get("agent.hidden", settings["agent"].hidden)
+        for key, value in values.items():
             settings = override(settings, key, value)
         config = RunConfig(**{**data, "settings": settings})
     except (KeyError, TypeError, AttributeError) as error:
@@ -258,6 +261,8 @@ def _translated(groups: dict[str, dict[str, Any]]) -> dict[str, Any]:
                 "the run's length, and this version cannot express that: read it with version 0.1.0."
             )
         values["agent.final_lr_fraction"] = 0.1
+    if "bc.epochs" in values:
+        values.setdefault("bc.max_updates", _WHOLE_PASSES)
     return {RENAMED.get(key, key): value for key, value in values.items()}
 
 

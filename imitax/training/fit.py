@@ -16,7 +16,7 @@ from imitax.tabular.irl import Learnt
 from imitax.training.callbacks import Callback, Moment, Restore, select_seeds
 from imitax.training.config import RunConfig, check_config
 from imitax.training.data import choose, hold_out
-from imitax.training.lanes import rows_of, structure_of
+from imitax.training.lanes import rows_of, shared_by
 from imitax.training.loop import run_loop
 from imitax.training.planning import plan, problem
 from imitax.training.supervised import clone_policies
@@ -84,7 +84,7 @@ def fit_side_by_side(
     demonstrations: Demonstrations | None = None,
     callbacks: Sequence[Sequence[Callback]] = (),
 ) -> list[Training]:
-    """`fit` for configurations that differ in their numbers: those that share a program train at once.
+    """`fit` for several configurations: those that differ in numbers alone train at once.
 
     `callbacks` has those of each configuration. Each result is what `fit` gives for its configuration alone, and
     `seconds` is that of all that were trained at once.
@@ -95,9 +95,9 @@ def fit_side_by_side(
     results: dict[int, Training] = {}
     groups: dict[object, list[int]] = {}
     for i, config in enumerate(configs):
-        demos = prepare(config, env, demonstrations)
+        prepare(config, env, demonstrations)
         planning = find_method(config.method).kind is Kind.PLANNING
-        groups.setdefault(i if planning else structure_of(config), []).append(i)
+        groups.setdefault(i if planning else shared_by(config), []).append(i)
     for members in groups.values():
         chosen = [configs[i] for i in members]
         demos = choose(demonstrations, chosen[0]) if demonstrations is not None else None

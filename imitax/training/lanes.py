@@ -3,6 +3,7 @@
 Configurations that differ in numbers alone share a program, which takes those numbers as arguments [S].
 """
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -36,6 +37,12 @@ def lanes_of(configs: Sequence[RunConfig]) -> Lanes:
 def structure_of(config: RunConfig) -> Any:
     """What of a method's settings is compiled in; the loop's lengths are not."""
     return jax.tree.structure(_learning(config))
+
+
+def shared_by(config: RunConfig) -> Any:
+    """What configurations must share to be trained side by side: everything but numbers and how many seeds."""
+    others = [f.name for f in dataclasses.fields(config) if f.name not in ("settings", "seeds")]
+    return *(getattr(config, name) for name in others), jax.tree.structure(config.settings)
 
 
 def rows_of(configs: Sequence[RunConfig]) -> list[slice]:

@@ -3,11 +3,13 @@
 import re
 
 import gymnasium
+import jax
 import numpy as np
 import pytest
 from gymnasium import spaces
 from gymnasium.wrappers import TimeLimit
 
+from imitax.core.spaces import vector
 from imitax.envs import host, make, native
 from imitax.envs.base import HostEnv, NativeEnv
 from imitax.errors import ImitaxError
@@ -128,16 +130,22 @@ def test_steps_have_single_precision_and_survive_the_next_step():
 def test_a_collected_rollout_keeps_episodes_apart():
     batch = host.make(Marked, 20).open(4)
 
-    def act(obs, keys, t):
-        return np.zeros((2, 2), np.int32), np.zeros((2, 2), np.int32)
+    asked = []
 
-    actors = start_host(batch, np.array([[1, 2], [3, 4]]))  # any layout of the environments
-    seen = []
+    def act(obs, first, carry, keys, t):
+        asked.append(first)
+        return np.zeros((2, 2), np.int32), np.zeros((2, 2), np.int32), carry + obs[..., 2]
+
+    state = start_host(batch, np.array([[1, 2], [3, 4]]), np.zeros((2, 2)))  # any layout of environments
+    parts = []
     for _ in range(2):  # in two parts: an episode may begin in one rollout and end in the next
-        actors, rollout = collect_host(batch, act, actors, np.arange(7))
-        seen.append(rollout)
+        state, rollout = collect_host(batch, act, state, np.arange(7))
+        parts.append(rollout)
     batch.close()
-    rollout = type(rollout)(*(np.concatenate(field) for field in zip(*seen, strict=True)))
+    rollout = jax.tree.map(lambda *fields: np.concatenate(fields), *parts)
+    # The policy is told where episodes begin; what it carries goes from step to step, and to the next part.
+    np.testing.assert_array_equal(np.stack(asked), rollout.step == 0)
+    np.testing.assert_array_equal(state.carry, rollout.step.sum(axis=0))
     assert rollout.obs.shape == (14, 2, 2, 3) and rollout.reward.shape == (14, 2, 2)
     np.testing.assert_array_equal(rollout.obs[0, :, :, 0], [[1, 2], [3, 4]])
     np.testing.assert_array_equal(rollout.step, rollout.obs[..., 2])  # the index within the episode
@@ -157,10 +165,10 @@ class Breaking(Marked):
 
 def test_what_is_not_finite_names_environment_and_step():
     batch = host.make(Breaking, 20).open(2)
-    actors = start_host(batch, np.array([1, 2]))
+    state = start_host(batch, np.array([1, 2]), ())
     nothing = np.zeros(2, np.int32)
     with pytest.raises(ImitaxError) as error:
-        collect_host(batch, lambda obs, keys, t: (nothing, nothing), actors, np.arange(9))
+        collect_host(batch, lambda obs, first, carry, keys, t: (nothing, nothing, carry), state, np.arange(9))
     batch.close()
     assert message(error) == (
         "Environment 1 of 2 observed nan in dimension 1 at step 3 of its episode: expected finite numbers."
@@ -197,7 +205,7 @@ def test_actions_keep_the_shape_of_their_space():
 
     grid = spaces.Box(-9.0, 9.0, (2, 2), np.float32)
     env = host.make(lambda: Matrix(grid, spaces.Box(-1.0, 1.0, (2, 1), np.float32)), 5)
-    assert env.spec.observation_size == 4 and env.spec.action_space == Box((-1.0, -1.0), (1.0, 1.0))
+    assert env.spec.observation == vector(4) and env.spec.action == Box((-1.0, -1.0), (1.0, 1.0))
     batch = env.open(2)
     assert batch.reset([0, 1]).shape == (2, 4)
     step = batch.step(np.array([[0.5, 0.25], [1.0, -1.0]], np.float32))
@@ -237,8 +245,8 @@ def test_the_limit_that_is_told_is_the_one_that_truncates():
 
 def test_make_from_a_function():
     env = host.make(Marked, 20)
-    assert env.spec.id == "Marked" and env.spec.observation_size == 3
-    assert env.spec.action_space == Discrete(2)
+    assert env.spec.id == "Marked" and env.spec.observation == vector(3)
+    assert env.spec.action == Discrete(2)
     assert host.make(lambda: gymnasium.make("CartPole-v1")).spec == host.make("CartPole-v1").spec
 
 
@@ -297,6 +305,15 @@ def test_native_backend_refuses_what_it_has_not():
     message(error)
 
 
+@pytest.mark.parametrize("name", ["gridworld", "FrozenLak-v1"])
+def test_the_gymnasium_backend_gives_nothing_but_gymnasiums_environments(name):
+    with pytest.raises(ImitaxError) as error:
+        make(name, backend="gymnasium")  # never the native one of that name
+    assert message(error).startswith(f"Unknown environment '{name}'") and "gridworld-" not in message(error)
+    with pytest.raises(ImitaxError):
+        make(name, backend="envpool")
+
+
 @pytest.mark.parametrize("limit", [0, -3])
 @pytest.mark.parametrize("backend", ["native", "gymnasium"])
 def test_time_limits_below_one_are_refused(backend, limit):
@@ -317,7 +334,7 @@ def test_auto_prefers_native():
 
 def test_states_are_one_hot_and_the_table_is_the_model():
     env = make("FrozenLake-v1")
-    assert env.spec.observation_size == 16 and env.spec.action_space == Discrete(4)
+    assert env.spec.observation == vector(16) and env.spec.action == Discrete(4)
     batch = env.open(3)
     try:
         assert (batch.reset([0, 1, 2]) == np.eye(16)[[0, 0, 0]]).all()

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from imitax.core.spaces import bounds, is_box, is_index, size
 from imitax.envs import host, native
-from imitax.types import Box, Discrete
 
 BATCH = 8
 # The names of the physical state in gymnax, in the order of Gymnasium's `unwrapped.state`, and where
@@ -72,17 +72,18 @@ def at(env_id, **fields):
 
 
 def random_actions(space, rng, batch=BATCH):
-    if isinstance(space, Discrete):
+    if is_index(space):
         return rng.integers(space.n, size=batch).astype(np.int32)
-    actions = rng.uniform(space.low, space.high, size=(batch, space.size)).astype(np.float32)
-    actions[0], actions[1] = space.low, space.high
+    low, high = bounds(space)
+    actions = rng.uniform(low, high, size=(batch, size(space))).astype(np.float32)
+    actions[0], actions[1] = low, high
     return actions
 
 
 def passive(space):
     """An action that leads nowhere: no torque, no force; for CartPole a push to the left."""
-    if isinstance(space, Box):
-        return np.zeros((BATCH, space.size), np.float32)
+    if is_box(space):
+        return np.zeros((BATCH, size(space)), np.float32)
     return np.full(BATCH, 0 if space.n == 2 else 1, np.int32)
 
 
@@ -116,7 +117,7 @@ def test_one_step_from_any_state_agrees_with_gymnasium(env_id, rng):
     for round_ in range(12):
         fields = {name: rng.uniform(low, high, BATCH) for name, (low, high) in STATE[env_id].items()}
         state = at(env_id, **fields)
-        action = random_actions(native.make(env_id, None).spec.action_space, rng)
+        action = random_actions(native.make(env_id, None).spec.action, rng)
         _, result = step(state, action, jax.random.key(round_))
         assert_same_step(env_id, peer, state, action, result)
         ended += int(result.terminated.sum())
@@ -129,7 +130,7 @@ def test_one_step_from_any_state_agrees_with_gymnasium(env_id, rng):
 def test_episodes_agree_with_gymnasium_step_by_step(env_id, rng):
     step, state = stepper(env_id), fresh(env_id)
     peer = gymnasium.make(env_id)
-    space = native.make(env_id, None).spec.action_space
+    space = native.make(env_id, None).spec.action
     for t in range(40):
         action = random_actions(space, rng)
         before = state
@@ -147,8 +148,8 @@ def test_a_car_stops_at_the_left_wall(env_id, rng):
     # Pushed to the left from just beside the wall, every car hits it: position −1.2 and speed 0 exactly,
     # and the next step starts from there.
     state = at(env_id, position=rng.uniform(-1.2, -1.15, BATCH), velocity=-0.06)
-    space = native.make(env_id, None).spec.action_space
-    left = np.zeros(BATCH, np.int32) if isinstance(space, Discrete) else -np.ones((BATCH, 1), np.float32)
+    space = native.make(env_id, None).spec.action
+    left = np.zeros(BATCH, np.int32) if is_index(space) else -np.ones((BATCH, 1), np.float32)
     peer = gymnasium.make(env_id)
     step = stepper(env_id)
     state_at_wall, result = step(state, left, jax.random.key(0))
@@ -166,7 +167,7 @@ def test_a_car_stops_at_the_left_wall(env_id, rng):
 def test_truncated_exactly_at_the_registered_limit(env_id):
     step, limit = stepper(env_id), native.make(env_id, None).spec.time_limit
     state = at(env_id, time=limit - 3)
-    action = passive(native.make(env_id, None).spec.action_space)
+    action = passive(native.make(env_id, None).spec.action)
     truncated = []
     for t in range(4):
         state, result = step(state, action, jax.random.key(t))
@@ -194,7 +195,7 @@ def test_time_limit_option(env_id):
     step, state = stepper(env_id, 7), fresh(env_id)
     truncated, starts = [], []
     for t in range(22):
-        state, result = step(state, passive(env.spec.action_space), jax.random.key(t))
+        state, result = step(state, passive(env.spec.action), jax.random.key(t))
         truncated.append(np.asarray(result.truncated))
         starts.append(np.asarray(result.obs))
     ends = np.flatnonzero(np.stack(truncated).all(1))
@@ -255,7 +256,7 @@ def test_a_step_returns_the_types_it_was_given():
     for env_id in native.IDS:
         env = native.make(env_id, None)
         state, _ = jax.eval_shape(lambda key: env.reset(key, BATCH), jax.random.key(0))
-        action = passive(env.spec.action_space)
+        action = passive(env.spec.action)
         after, _ = jax.eval_shape(env.step, state, action, jax.random.key(0))
         before, after = (
             [(leaf.shape, leaf.dtype, leaf.weak_type) for leaf in jax.tree.leaves(tree)]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from imitax import envs
+from imitax.core.spaces import bounds, size
 from imitax.envs import host, pool
 from imitax.errors import ImitaxError
 
@@ -18,10 +19,10 @@ def played(env, seeds, count, seed=0):
     """First observations, and (action, `Step`) of uniformly random actions."""
     batch = env.open(len(seeds))
     first = batch.reset(seeds)
-    rng, space = np.random.default_rng(seed), env.spec.action_space
+    rng, space = np.random.default_rng(seed), env.spec.action
     steps = []
     for _ in range(count):
-        action = rng.uniform(space.low, space.high, (len(seeds), space.size)).astype(np.float32)
+        action = rng.uniform(*bounds(space), (len(seeds), size(space))).astype(np.float32)
         steps.append((action, batch.step(action)))
     batch.close()
     return first, steps

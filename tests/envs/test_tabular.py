@@ -5,14 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from imitax.core.spaces import size
 from imitax.envs import make, tabular
 from imitax.errors import ImitaxError
+from imitax.experts.exact import exact_expert
 from imitax.tabular.demonstrated import empirical_occupancy
 from imitax.tabular.mdp import TabularMDP
 from imitax.tabular.solve import occupancy, soft_value_iteration
 from imitax.tabular.worlds import WORLDS, gridworld, mountain_car, random_mdp, world
 from imitax.training.evaluation import record
-from imitax.training.planning import exact_expert
 from imitax.training.rollout import collect_native, start_native
 from imitax.types import Discrete
 
@@ -20,11 +21,11 @@ from imitax.types import Discrete
 def uniform_rollout(env, batch, horizon):
     """Transitions under uniformly random actions."""
 
-    def act(obs, key):
-        return jax.random.randint(key, obs.shape[:1], 0, env.spec.action_space.n)
+    def act(obs, first, carry, key):
+        return jax.random.randint(key, obs.shape[:1], 0, env.spec.action.n), carry
 
-    actors = start_native(env, batch, jax.random.key(0))
-    _, rollout = jax.jit(lambda a, k: collect_native(env, act, a, horizon, k))(actors, jax.random.key(1))
+    state = start_native(env, batch, (), jax.random.key(0))
+    _, rollout = jax.jit(lambda s, k: collect_native(env, act, s, horizon, k))(state, jax.random.key(1))
     return jax.tree.map(np.asarray, rollout)
 
 
@@ -73,10 +74,10 @@ def test_episodes_follow_the_occupancy():
 def test_worlds_by_name(name):
     env = make(name, time_limit=7)
     assert env.spec.id == name and env.spec.time_limit == 7
-    assert env.spec.action_space == Discrete(world(name).actions)
+    assert env.spec.action == Discrete(world(name).actions)
     assert env.model(0.5).discount == 0.5 and env.model(0.5).name == name
     _, obs = env.reset(jax.random.key(0), 3)
-    assert obs.shape == (3, env.spec.observation_size) and (jnp.sum(obs, axis=1) == 1).all()
+    assert obs.shape == (3, size(env.spec.observation)) and (jnp.sum(obs, axis=1) == 1).all()
 
 
 def test_too_many_states_for_one_hot_observations_are_told():

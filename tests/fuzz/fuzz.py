@@ -26,14 +26,16 @@ from mutations import damage
 
 from imitax import envs
 from imitax.benchmark import raw
-from imitax.core.statistics import empty_moments
+from imitax.core.normaliser import empty_normaliser
+from imitax.core.spaces import vector
 from imitax.demonstrations import Demonstrations
 from imitax.errors import ImitaxError
 from imitax.files.write import write_arrays
 from imitax.formats import load, save
 from imitax.formats.minari_list import local_datasets
-from imitax.networks import policy_network, table_network
-from imitax.policies.policy import Policy, PolicyParams, load_policies, save_policies
+from imitax.networks import mlp_policy, table_network
+from imitax.policies.policy import TrainedPolicy
+from imitax.policies.storage import load_policies, save_policies
 from imitax.recording.mapping import default_mapping, load_mapping, to_toml
 from imitax.runs import checkpoint
 from imitax.runs.command import repeat_command
@@ -77,12 +79,13 @@ def write_run(folder: Path) -> Path:
     return module.write_run(folder, seeds=2, iterations=3)
 
 
-def policies(box: bool) -> list[Policy]:
+def policies(box: bool) -> list[TrainedPolicy]:
     """Small ones for two seeds."""
-    space = Box((-1.0, 0.0), (1.0, 2.0)) if box else envs.make("CartPole-v1").spec.action_space
-    spec = EnvSpec("CartPole-v1", 4, space, 500)
+    space = Box((-1.0, 0.0), (1.0, 2.0)) if box else envs.make("CartPole-v1").spec.action
+    spec = EnvSpec("CartPole-v1", vector(4), space, 500)
+    family, normaliser = mlp_policy(spec, (3,)), empty_normaliser(spec.observation)
     keys = jax.random.split(jax.random.key(0), 2)
-    return [Policy(spec, PolicyParams(policy_network(k, 4, space, (3,)), empty_moments((4,)))) for k in keys]
+    return [TrainedPolicy(spec, family, family.init(key), normaliser) for key in keys]
 
 
 def planner(world) -> Run:
@@ -90,7 +93,8 @@ def planner(world) -> Run:
     config = make_config("mce_irl", world.spec.id, overrides={"mce_irl.discount": 0.8})
     mdp = world.model(0.8)
     table = table_network(np.full((mdp.states, mdp.actions), 1 / mdp.actions))
-    policy = Policy(world.spec, PolicyParams(table, empty_moments((mdp.states,))))
+    normaliser = empty_normaliser(world.spec.observation)
+    policy = TrainedPolicy(world.spec, mlp_policy(world.spec, ()), table, normaliser)
     return Run(Path(), config, {}, [policy])
 
 
@@ -119,6 +123,7 @@ def originals(folder: Path) -> dict[str, list[tuple[Path, list[str]]]]:
     for box in (False, True):
         one = new("policy", "policy.safetensors", "policy.json")
         save_policies(policies(box), one / "policy.safetensors")
+    _as_of_version_0_1_0(one / "policy.json", new("policy", "policy.safetensors", "policy.json"))
     tensors = {"state.x": np.arange(6.0, dtype=np.float32).reshape(2, 3), "seconds": np.zeros(2)}
     name = "iteration-00000003.safetensors"
     checkpoint.save(new("checkpoint", name), 3, tensors, best=False)
@@ -150,6 +155,16 @@ def originals(folder: Path) -> dict[str, list[tuple[Path, list[str]]]]:
     return found
 
 
+def _as_of_version_0_1_0(path: Path, folder: Path) -> None:
+    """Copy policies with bounded actions to `folder`, described as that version did."""
+    shutil.copy(path.with_suffix(".safetensors"), folder)
+    told = json.loads(path.read_text())
+    env = told["env"]
+    old = {"id": env["id"], "observation_size": 4, "time_limit": env["time_limit"]}
+    bounds = {key: env["action"][key] for key in ("kind", "low", "high")}
+    (folder / path.name).write_text(json.dumps(told | {"env": old | {"action_space": bounds}}))
+
+
 WORLD = envs.make("gridworld")
 PLANNER = planner(WORLD)
 SETTINGS = {"seeds": 2, "iterations": 3, "steps": 4}
@@ -163,7 +178,7 @@ def read_demonstrations(path: Path) -> None:
 
 def read_policy(folder: Path) -> None:
     for policy in load_policies(folder / "policy.safetensors"):
-        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(policy.params))
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((policy.params, policy.normaliser)))
 
 
 def read_run_folder(folder: Path) -> None:
@@ -188,7 +203,7 @@ def read_study(folder: Path) -> None:
 
 
 def read_mappings(folder: Path) -> None:
-    discrete, box = (envs.make(name).spec.action_space for name in ("CartPole-v1", "Pendulum-v1"))
+    discrete, box = (envs.make(name).spec.action for name in ("CartPole-v1", "Pendulum-v1"))
     try:
         load_mapping(folder / "keys.toml", discrete)
     except ImitaxError:

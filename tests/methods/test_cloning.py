@@ -6,15 +6,18 @@ import pytest
 
 from imitax.demonstrations import Demonstrations
 from imitax.envs import make
+from imitax.methods.cloning import CloningConfig, schedule
 from imitax.training.config import make_config
-from imitax.training.fit import expert_pairs, fit, hold_out
+from imitax.training.data import expert_sample, hold_out
+from imitax.training.fit import fit
 
 EPISODES, LENGTH = 10, 30
 RULE = np.array([1.0, -2.0, 0.5, 1.5])
 
 
 def config(env_id="CartPole-v1", seed=0, **overrides):
-    small = {"bc.hidden": "16", "bc.epochs": 120, "bc.batch_size": 30, "bc.learning_rate": 1e-2}
+    small = {"bc.hidden": "16", "bc.epochs": 120, "bc.patience": 0}
+    small |= {"bc.batch_size": 30, "bc.learning_rate": 1e-2}
     return make_config("bc", env_id, seed=seed, overrides=small | overrides)
 
 
@@ -72,11 +75,9 @@ def test_it_keeps_the_parameters_that_validate_best(noisy):
     np.testing.assert_array_equal(run.metrics["best_loss"][0], np.minimum.accumulate(losses))
     # The policy that came back has the least of these losses, not the last: −mean log π(a | s) by the book.
     _, validation = hold_out(noisy, run.config)
-    params = run.policy.params
-    moments = params.normaliser
-    logits = np.asarray(
-        params.network((validation.observations - moments.mean) / np.sqrt(moments.variance)), np.float64
-    )
+    moments = run.policy.normaliser
+    obs = (validation.observations - moments.mean) / np.sqrt(moments.variance)
+    logits = np.asarray(run.policy.params(obs), np.float64)
     log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
     loss = -np.mean(log_p[np.arange(len(logits)), validation.actions])
     np.testing.assert_allclose(loss, losses[best], rtol=1e-4)
@@ -98,7 +99,7 @@ def test_validation_episodes_are_not_trained_on():
 def test_the_normaliser_knows_only_the_training_episodes(noisy):
     run = fit(config(), make("CartPole-v1"), noisy)
     train, _ = hold_out(noisy, run.config)
-    moments = run.policy.params.normaliser
+    moments = run.policy.normaliser
     assert moments.count == train.pairs == 7 * LENGTH
     np.testing.assert_allclose(moments.mean, train.observations.mean(0), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(moments.variance, train.observations.var(0), rtol=1e-4)
@@ -113,11 +114,12 @@ def test_the_same_seed_gives_the_same_bits(noisy):
 
 
 def test_pairs_reach_the_method_as_they_were_shown(noisy):
-    pairs = expert_pairs(noisy, make("CartPole-v1").spec)
-    np.testing.assert_array_equal(pairs.obs, noisy.observations)
-    np.testing.assert_array_equal(pairs.action, noisy.actions)
+    sample = expert_sample(noisy, make("CartPole-v1").spec)
+    np.testing.assert_array_equal(sample.transitions.obs, noisy.observations)
+    np.testing.assert_array_equal(sample.transitions.action, noisy.actions)
+    assert np.isnan(sample.transitions.reward).all()  # the true one is never shown
     # Ten episodes that terminated after 30 of 500 steps each: 470 of 500 are absorbed.
-    np.testing.assert_allclose(pairs.absorbing_mass, 470 / 500, rtol=1e-6)
+    np.testing.assert_allclose(sample.absorbing_mass, 470 / 500, rtol=1e-6)
 
 
 def test_it_stops_where_it_no_longer_gets_better(noisy):
@@ -131,3 +133,42 @@ def test_it_stops_where_it_no_longer_gets_better(noisy):
     np.testing.assert_allclose(early.metrics["validation_loss"][0], losses[: last + 1], rtol=1e-5)
     # It keeps the best that it had seen, which is what goes on to be the best of the others too, or nearly.
     assert early.metrics["best_loss"][0, -1] == early.metrics["validation_loss"].min()
+
+
+@pytest.mark.parametrize(
+    "size, options, expected",
+    [
+        # (minibatches of a pass, rounds, steps of a round): whole passes as long as the updates suffice.
+        (1280, {}, (10, 300, 10)),
+        (12_800, {}, (100, 300, 100)),
+        (100, {}, (1, 300, 1)),  # fewer pairs than a minibatch has
+        # Then as many rounds, each of them a part of a pass.
+        (128_000, {}, (1000, 300, 100)),
+        (128_000, {"max_updates": 300_000}, (1000, 300, 1000)),
+        (128_000, {"max_updates": 150_000}, (1000, 300, 500)),
+        # Fewer updates than rounds.
+        (1280, {"max_updates": 7}, (10, 7, 1)),
+        (1280, {"max_updates": 1, "epochs": 1}, (10, 1, 1)),
+    ],
+)
+def test_rounds_are_passes_or_parts_of_passes(size, options, expected):
+    settings = CloningConfig(**options)
+    assert schedule(size, settings) == expected
+    _, rounds, steps = expected
+    assert rounds <= settings.epochs and rounds * steps <= settings.max_updates
+
+
+def test_it_waits_a_hundred_rounds_unless_told_otherwise():
+    assert CloningConfig().patience == 100 and CloningConfig().max_updates == 30_000
+
+
+def test_many_pairs_are_cloned_with_few_updates(rng):
+    # 12 rounds of 10 updates each, where a pass over the 210 training pairs would take 21 of them.
+    few = {"bc.epochs": 12, "bc.max_updates": 120, "bc.batch_size": 10}
+    run = fit(config(**few), make("CartPole-v1"), demonstrate(rng, rule))
+    assert run.metrics["train_loss"].shape == (1, 12)
+    unseen = rng.normal(size=(2000, 4)).astype(np.float32)
+    assert np.mean(run.policy(unseen) == rule(unseen)) > 0.9
+    # Every round draws from all the pairs: with one update each, rounds differ.
+    single = fit(config(**few | {"bc.max_updates": 12}), make("CartPole-v1"), demonstrate(rng, rule))
+    assert len(np.unique(single.metrics["train_loss"])) == 12

@@ -9,7 +9,7 @@ from gymnasium import spaces
 from imitax import Demonstrations, evaluate, make, train
 from imitax.core.spaces import encode, to_environment
 from imitax.core.statistics import normalise
-from imitax.training.fit import expert_pairs
+from imitax.training.data import expert_sample
 
 LOW, HIGH = np.array([-3.0, 0.0], np.float32), np.array([1.0, 0.5], np.float32)
 LENGTH, PAID = 10, 7.25
@@ -56,25 +56,25 @@ def trained(shown):
     env, rollouts, executed = make(Recorder, time_limit=LENGTH), [], []
     sizes = {
         "loop.iterations": 3,
-        "loop.steps": 40,
-        "loop.envs": 4,
+        "loop.env_steps": 40,
+        "loop.max_envs": 4,
         "agent.hidden": "8",
         "reward.hidden": "8",
     }
     config = make_config("gail", env.spec.id, overrides=sizes, time_limit=LENGTH)
 
-    def visit(iteration, total, rollout):
-        rollouts.append(jax.tree.map(np.asarray, rollout))
+    def note(moment):
+        rollouts.append(jax.tree.map(np.asarray, moment.rollout))
         executed.append(np.stack(Recorder.executed).reshape(10, 4, 2))
         Recorder.executed.clear()
 
     Recorder.executed.clear()
-    return env, fit(config, env, shown, visit=visit), rollouts, executed
+    return env, fit(config, env, shown, [note]), rollouts, executed
 
 
 def test_the_discriminator_sees_the_action_that_was_executed_on_the_experts_scale(trained, shown):
     env, _, rollouts, executed = trained
-    space, clipped = env.spec.action_space, 0
+    space, clipped = env.spec.action, 0
     for rollout, done in zip(rollouts, executed, strict=True):
         sampled = rollout.action[0]  # of the first seed
         np.testing.assert_array_equal(to_environment(space, sampled), done)
@@ -82,7 +82,7 @@ def test_the_discriminator_sees_the_action_that_was_executed_on_the_experts_scal
         np.testing.assert_allclose(encode(space, sampled), (done - LOW) / (HIGH - LOW) * 2 - 1, atol=1e-6)
         clipped += (np.abs(sampled) > 1).sum()
     assert clipped > 10  # or there would be nothing to tell apart
-    expert = expert_pairs(shown, env.spec)
+    expert = expert_sample(shown, env.spec).transitions
     np.testing.assert_allclose(
         encode(space, expert.action), (shown.actions - LOW) / (HIGH - LOW) * 2 - 1, atol=1e-6
     )
@@ -107,14 +107,14 @@ def test_evaluation_uses_the_statistics_of_training(trained):
     env, run, rollouts, _ = trained
     learner = jax.tree.map(lambda x: x[0], run.learner)
     obs = rollouts[-1].obs[0].reshape(-1, 3)
-    mean, _ = learner.agent.policy(normalise(learner.normaliser, obs))
-    np.testing.assert_allclose(run.policy(obs), to_environment(env.spec.action_space, mean), atol=1e-6)
+    mean, _ = learner.policy(normalise(learner.normaliser, obs))
+    np.testing.assert_allclose(run.policy(obs), to_environment(env.spec.action, mean), atol=1e-6)
 
 
 def test_the_log_deviation_does_not_depend_on_the_state(trained):
     _, run, rollouts, _ = trained
     learner = jax.tree.map(lambda x: x[0], run.learner)
-    _, log_std = learner.agent.policy(rollouts[0].obs[0])
+    _, log_std = learner.policy(rollouts[0].obs[0])
     assert (log_std == log_std[0, 0]).all() and log_std.shape[-1] == 2
 
 

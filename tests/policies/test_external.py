@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from imitax import make, record
+from imitax.core.spaces import vector
 from imitax.errors import ImitaxError
 from imitax.policies.external import checked, function_of, stable_baselines3
 from imitax.types import Box, Discrete, EnvSpec
 
-PENDULUM = EnvSpec("Pendulum-v1", 3, Box((-2.0,), (2.0,)), 200)
+PENDULUM = EnvSpec("Pendulum-v1", vector(3), Box((-2.0,), (2.0,)), 200)
 
 
 def balance(obs):
@@ -49,7 +50,7 @@ def test_actions_outside_the_bounds_are_recorded_as_they_are_executed():
     ],
 )
 def test_answers_that_are_no_actions_are_refused(answer, told):
-    expert = checked(answer, EnvSpec("CartPole-v1", 4, Discrete(2), 500))
+    expert = checked(answer, EnvSpec("CartPole-v1", vector(4), Discrete(2), 500))
     with pytest.raises(ImitaxError, match=told):
         expert(np.zeros((3, 4), np.float32))
 
@@ -158,7 +159,7 @@ def test_what_cannot_be_used_is_said(tmp_path, library, monkeypatch):
     with pytest.raises(ImitaxError, match=r"observations of shape \(5,\), but 'Pendulum-v1' has \(3,\)"):
         stable_baselines3(saved(tmp_path / "b.zip", 5), None, True, True, PENDULUM)
     (tmp_path / "c.zip").write_text("text")
-    with pytest.raises(ImitaxError, match="is no checkpoint that can be used"):
+    with pytest.raises(ImitaxError, match="is not a usable checkpoint"):
         stable_baselines3(tmp_path / "c.zip", None, True, True, PENDULUM)
     monkeypatch.setitem(sys.modules, "stable_baselines3.common.save_util", None)
     with pytest.raises(ImitaxError, match="needs Stable-Baselines3, which is not installed"):

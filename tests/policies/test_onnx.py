@@ -7,31 +7,33 @@ import jax
 import numpy as np
 import pytest
 
+from imitax.core.spaces import is_box, size, vector
 from imitax.core.statistics import Moments
 from imitax.errors import ImitaxError
-from imitax.networks import LOG_STD_FLOOR, GaussianPolicy, mlp
+from imitax.networks import LOG_STD_FLOOR, GaussianPolicy, mlp, mlp_policy
 from imitax.policies import onnx as export
 from imitax.policies.onnx import build, compare, export_onnx, export_safetensors, metadata, probes
-from imitax.policies.policy import Policy, PolicyParams, load_policies
+from imitax.policies.policy import TrainedPolicy
+from imitax.policies.storage import load_policies
 from imitax.types import Box, Discrete, EnvSpec
 
-DISCRETE = EnvSpec("Acrobot-v1", 6, Discrete(3), 500)
-BOX = EnvSpec("Any-v0", 3, Box((-2.0, 0.0), (2.0, 5.0)), 200)
+DISCRETE = EnvSpec("Acrobot-v1", vector(6), Discrete(3), 500)
+BOX = EnvSpec("Any-v0", vector(3), Box((-2.0, 0.0), (2.0, 5.0)), 200)
 SPECS = pytest.mark.parametrize("spec", [DISCRETE, BOX], ids=["Discrete", "Box"])
 
 
 def make(spec, seed=0, hidden=(8, 5), log_std=(-0.5, -9.0)):
     """A random policy with large weights; the last observation never varied."""
     rng = np.random.default_rng(seed)
-    network = mlp(jax.random.key(seed), (spec.observation_size, *hidden, spec.action_space.size), 0.01)
-    if isinstance(spec.action_space, Box):
+    network = mlp(jax.random.key(seed), (size(spec.observation), *hidden, size(spec.action)), 0.01)
+    if is_box(spec.action):
         network = GaussianPolicy(network, jax.numpy.asarray(log_std))
         network = GaussianPolicy(jax.tree.map(lambda x: 100.0 * x, network.mean), network.log_std)
-    mean, variance = rng.normal(size=(2, spec.observation_size))
+    mean, variance = rng.normal(size=(2, size(spec.observation)))
     variance = variance**2
     variance[-1] = 0.0
     moments = Moments(*map(jax.numpy.float32, (50.0, mean, variance)))
-    return Policy(spec, PolicyParams(network, moments))
+    return TrainedPolicy(spec, mlp_policy(spec, hidden), network, moments)
 
 
 def run(path, observations):
@@ -46,14 +48,14 @@ def run(path, observations):
 @pytest.mark.parametrize("hidden", [(100, 100), (4,)])
 def test_actions_and_distribution_are_ours(tmp_path, spec, hidden):
     policy = make(spec, hidden=hidden)
-    observations = np.random.default_rng(1).normal(0.0, 2.0, (300, spec.observation_size))
+    observations = np.random.default_rng(1).normal(0.0, 2.0, (300, size(spec.observation)))
     check = export_onnx(policy, tmp_path / "policy.onnx", observations)
     assert check.observations == 512 + 300 and max(check.largest_difference.values()) < 1e-4
     for batch in (1, 300):
         obs = observations[:batch].astype(np.float32)
         got = run(tmp_path / "policy.onnx", obs)
         for name, values in policy.distribution(obs).items():
-            assert got[name].shape == values.shape == (batch, spec.action_space.size)
+            assert got[name].shape == values.shape == (batch, size(spec.action))
             np.testing.assert_allclose(got[name], values, rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(got["action"], policy(obs), rtol=1e-4, atol=2e-4)
         assert got["action"].dtype == (np.int64 if spec is DISCRETE else np.float32)
@@ -77,10 +79,10 @@ def test_file_tells_what_it_is(tmp_path, spec):
     export_onnx(make(spec), tmp_path / "policy.onnx")
     told = onnxruntime.InferenceSession(tmp_path / "policy.onnx").get_modelmeta().custom_metadata_map
     assert told == metadata(spec)
-    assert (told["env_id"], told["observation_size"]) == (spec.id, str(spec.observation_size))
-    actions = (
-        {"kind": "Discrete", "n": 3} if spec is DISCRETE else {"kind": "Box", "low": [-2, 0], "high": [2, 5]}
-    )
+    assert (told["env_id"], told["observation_size"]) == (spec.id, str(size(spec.observation)))
+    actions = {"kind": "Discrete", "n": 3}
+    if spec is BOX:
+        actions = {"kind": "Box", "low": [-2, 0], "high": [2, 5], "shape": [2], "dtype": "float32"}
     assert json.loads(told["action_space"]) == actions and told["imitax_version"]
     model = onnx.load(tmp_path / "policy.onnx")
     assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
@@ -106,10 +108,8 @@ def test_wrong_actions_with_the_right_distribution_are_told():
 
 def test_ties_are_counted_and_allowed():
     policy = make(DISCRETE)
-    network = jax.tree.map(
-        jax.numpy.zeros_like, policy.params.network
-    )  # all logits equal: the first is taken
-    policy = Policy(DISCRETE, policy.params._replace(network=network))
+    params = jax.tree.map(jax.numpy.zeros_like, policy.params)  # all logits equal: the first is taken
+    policy = TrainedPolicy(DISCRETE, policy.family, params, policy.normaliser)
     model = build(policy)
     assert compare(policy, model.SerializeToString(), probes(policy)).ties == 0
     argmax = next(node for node in model.graph.node if node.op_type == "ArgMax")
@@ -155,5 +155,6 @@ def test_safetensors_hold_every_bit(tmp_path, spec):
     assert sorted(f.name for f in (tmp_path / "new").iterdir()) == ["copy.json", "copy.safetensors"]
     loaded = load_policies(tmp_path / "new" / "copy.safetensors")
     for ours, theirs in zip(policies, loaded, strict=True):
-        pairs = zip(jax.tree.leaves(ours.params), jax.tree.leaves(theirs.params), strict=True)
+        trees = [(policy.params, policy.normaliser) for policy in (ours, theirs)]
+        pairs = zip(*map(jax.tree.leaves, trees), strict=True)
         assert all(np.array_equal(a, b) for a, b in pairs)

@@ -6,31 +6,35 @@ import jax
 import numpy as np
 import pytest
 
-from imitax.core.statistics import empty_moments, merge_moments
+from imitax.core.distributions import categorical
+from imitax.core.normaliser import empty_normaliser, merge_observations
+from imitax.core.spaces import is_box, size, vector
 from imitax.errors import ImitaxError
-from imitax.networks import GaussianPolicy, mlp
-from imitax.policies.policy import Policy, PolicyParams, load_policies, save_policies
+from imitax.networks import GaussianPolicy, feedforward, mlp, mlp_policy
+from imitax.policies.policy import TrainedPolicy, check_policy
+from imitax.policies.storage import load_policies, save_policies
 from imitax.types import Box, Discrete, EnvSpec
 
-DISCRETE = EnvSpec("Acrobot-v1", 6, Discrete(3), 500)
-BOX = EnvSpec("Any-v0", 3, Box((-2.0, 0.0), (2.0, 5.0)), 200)
+DISCRETE = EnvSpec("Acrobot-v1", vector(6), Discrete(3), 500)
+BOX = EnvSpec("Any-v0", vector(3), Box((-2.0, 0.0), (2.0, 5.0)), 200)
 SPECS = pytest.mark.parametrize("spec", [DISCRETE, BOX], ids=["Discrete", "Box"])
 
 
 def make(spec, seed=0):
     """A random policy with large weights, so that its actions differ and leave the box before clipping."""
     key_network, key_obs = jax.random.split(jax.random.key(seed))
-    # Not `policy_network`, whose outputs are 0 at the start.
-    network = mlp(key_network, (spec.observation_size, 8, 5, spec.action_space.size), 0.01)
-    if isinstance(spec.action_space, Box):
-        network = GaussianPolicy(network, jax.numpy.full(spec.action_space.size, -0.5))
+    # Not as `mlp_policy` starts, with outputs that are 0.
+    network = mlp(key_network, (size(spec.observation), 8, 5, size(spec.action)), 0.01)
+    if is_box(spec.action):
+        network = GaussianPolicy(network, jax.numpy.full(size(spec.action), -0.5))
     network = jax.tree.map(lambda x: 100.0 * x, network)
-    seen = 2.0 + 3.0 * jax.random.normal(key_obs, (50, spec.observation_size))
-    return Policy(spec, PolicyParams(network, merge_moments(empty_moments((spec.observation_size,)), seen)))
+    seen = 2.0 + 3.0 * jax.random.normal(key_obs, (50, size(spec.observation)))
+    normaliser = merge_observations(spec.observation, empty_normaliser(spec.observation), seen)
+    return TrainedPolicy(spec, mlp_policy(spec, (8, 5)), network, normaliser)
 
 
 def observations(spec, n=64):
-    return np.random.default_rng(1).normal(2.0, 3.0, (n, spec.observation_size))
+    return np.random.default_rng(1).normal(2.0, 3.0, (n, size(spec.observation)))
 
 
 @SPECS
@@ -78,7 +82,8 @@ def test_observations_of_another_shape_are_refused(shape):
 
 
 def same_bits(one, other):
-    leaves = zip(jax.tree.leaves(one.params), jax.tree.leaves(other.params), strict=True)
+    trees = [(policy.params, policy.normaliser) for policy in (one, other)]
+    leaves = zip(*map(jax.tree.leaves, trees), strict=True)
     return all(np.asarray(a).tobytes() == np.asarray(b).tobytes() and a.dtype == b.dtype for a, b in leaves)
 
 
@@ -102,8 +107,8 @@ def test_description_is_readable(tmp_path):
     told = json.loads((tmp_path / "policy.json").read_text())
     assert told["env"] == {
         "id": "Acrobot-v1",
-        "observation_size": 6,
-        "action_space": {"kind": "Discrete", "n": 3},
+        "observation": {"kind": "Box", "low": None, "high": None, "shape": [6], "dtype": "float32"},
+        "action": {"kind": "Discrete", "n": 3},
         "time_limit": 500,
     }
     assert told["hidden"] == [8, 5] and told["seeds"] == 2
@@ -154,11 +159,13 @@ BAD_DESCRIPTIONS = {
     "a list": lambda told: [1],
     "no env": lambda told: {key: value for key, value in told.items() if key != "env"},
     "env is text": lambda told: told | {"env": "Acrobot-v1"},
-    "no kind": lambda told: in_env(told, action_space={"n": 3}),
-    "space is null": lambda told: in_env(told, action_space=None),
-    "another space": lambda told: in_env(told, action_space={"kind": "Discrete", "n": 4}),
-    "unknown space": lambda told: in_env(told, action_space={"kind": "Text", "n": 3}),
+    "no kind": lambda told: in_env(told, action={"n": 3}),
+    "space is null": lambda told: in_env(told, action=None),
+    "another space": lambda told: in_env(told, action={"kind": "Discrete", "n": 4}),
+    "unknown space": lambda told: in_env(told, action={"kind": "Text", "n": 3}),
     "negative size": lambda told: in_env(told, observation_size=-6),
+    "negative shape": lambda told: in_env(told, observation=told["env"]["observation"] | {"shape": [-6]}),
+    "another shape": lambda told: in_env(told, observation=told["env"]["observation"] | {"shape": [7]}),
     "other layers": lambda told: told | {"hidden": [8]},
     "layers of text": lambda told: told | {"hidden": ["8", "five"]},
     "empty layer": lambda told: told | {"hidden": [8, 0]},
@@ -174,3 +181,64 @@ def test_descriptions_that_do_not_fit_are_refused(saved, change):
     file = saved.with_suffix(".json")
     file.write_text(json.dumps(change(json.loads(file.read_text()))))
     refused(saved, "cannot be read|has (nothing|shape)")
+
+
+OLD_SPACES = {
+    "Discrete": {"kind": "Discrete", "n": 3},
+    "Box": {"kind": "Box", "low": [-2.0, 0.0], "high": [2.0, 5.0]},
+}
+
+
+@SPECS
+def test_a_description_of_version_0_1_0_is_read(tmp_path, spec):
+    # That version wrote a size for the observations, and other keys for the spaces. Tensors are the same.
+    policy = make(spec)
+    save_policies([policy], tmp_path / "policy.safetensors")
+    told = json.loads((tmp_path / "policy.json").read_text())
+    told["env"] = {
+        "id": spec.id,
+        "observation_size": size(spec.observation),
+        "action_space": OLD_SPACES[type(spec.action).__name__],
+        "time_limit": spec.time_limit,
+    }
+    (tmp_path / "policy.json").write_text(json.dumps(told))
+    (loaded,) = load_policies(tmp_path / "policy.safetensors")
+    assert loaded.spec == spec and same_bits(loaded, policy)
+    np.testing.assert_array_equal(loaded(observations(spec)), policy(observations(spec)))
+
+
+@SPECS
+def test_loaded_policies_are_of_the_family_of_those_that_are_trained(tmp_path, spec):
+    # Equal families are one object, so that they share what is compiled, and are played side by side.
+    save_policies([make(spec)], tmp_path / "policy.safetensors")
+    (loaded,) = load_policies(tmp_path / "policy.safetensors")
+    assert loaded.family is mlp_policy(spec, (8, 5))
+
+
+def test_only_networks_that_a_file_can_describe_are_saved(tmp_path):
+    family = feedforward(
+        categorical, lambda key: {"w": np.zeros((6, 3))}, lambda params, obs: obs @ params["w"]
+    )
+    policy = TrainedPolicy(DISCRETE, family, {"w": np.zeros((6, 3), np.float32)}, make(DISCRETE).normaliser)
+    assert policy(np.zeros(6)) == 0
+    with pytest.raises(
+        ImitaxError, match=r"Only policies whose network is a multilayer perceptron .* found dict"
+    ):
+        policy.save(tmp_path / "policy.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parameters_of_the_distribution_have_their_names():
+    assert list(make(DISCRETE).distribution(observations(DISCRETE))) == ["logits"]
+    box = make(BOX).distribution(observations(BOX))
+    assert {name: values.shape for name, values in box.items()} == {"mean": (64, 2), "log_std": (64, 2)}
+
+
+def test_a_policy_for_other_spaces_is_refused():
+    check_policy(make(BOX), BOX)
+    bounded = EnvSpec("Any-v1", Box(-1.0, 1.0, (3,)), BOX.action, 50)
+    check_policy(make(BOX), bounded)  # where observations lie does not matter to a network
+    others = (vector(4), BOX.action), (vector(3), Box(-1.0, 1.0, (2,))), (vector(3), Discrete(2))
+    for other in (EnvSpec("Any-v0", *spaces, 200) for spaces in others):
+        with pytest.raises(ImitaxError, match="The policy is for 'Any-v0' with 3 observations"):
+            check_policy(make(BOX), other)

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from imitax.rewards.environment import environment
 
 from imitax.core.losses import REWARD_FORMS
 from imitax.core.returns import absorbing_mass

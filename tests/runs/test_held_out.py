@@ -1,4 +1,4 @@
-"""A reward that learns a few pairs by heart is told from one that does not."""
+"""A reward that overfits a few pairs is told from one that does not."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def shown():
 
 
 def trained(shown, trajectories, method="gail", **settings):
-    small = {"loop.iterations": 3, "loop.steps": 64, "loop.envs": 8, "agent.hidden": "8"}
+    small = {"loop.iterations": 3, "loop.env_steps": 64, "loop.max_envs": 8, "agent.hidden": "8"}
     config = make_config(
         method, "CartPole-v1", seeds=2, trajectories=trajectories, overrides=small | settings
     )
@@ -27,11 +27,11 @@ def trained(shown, trajectories, method="gail", **settings):
 
 
 def test_a_discriminator_that_learns_by_heart_prefers_what_it_was_shown(shown):
-    by_heart = {"reward.learning_rate": 1e-2, "reward.steps": 300}
+    by_heart = {"reward.learning_rate": 1e-2, "reward.updates": 300}
     found = held_out(trained(shown, 2, **by_heart), shown)
     assert found["episodes"] == 8 and len(found["preference"]) == 2
     assert min(found["preference"]) > 0.8
-    fresh = held_out(trained(shown, 2, **{"reward.learning_rate": 1e-4, "reward.steps": 1}), shown)
+    fresh = held_out(trained(shown, 2, **{"reward.learning_rate": 1e-4, "reward.updates": 1}), shown)
     assert max(fresh["preference"]) < 0.7
 
 

@@ -13,10 +13,12 @@ import pytest
 from imitax.envs import make
 from imitax.errors import ImitaxError
 from imitax.runs import folder as runs
-from imitax.runs.loggers import Logging, TensorBoard, WandB, make_loggers, series, settings_table
+from imitax.runs.loggers import TensorBoard, WandB, make_loggers, series, settings_table
+from imitax.training.callbacks import Moment
 from imitax.training.config import make_config
+from imitax.training.logging import Logging
 
-CONFIG = make_config("gail", "Acrobot-v1", seed=3, seeds=2, overrides={"loop.steps": 64})
+CONFIG = make_config("gail", "Acrobot-v1", seed=3, seeds=2, overrides={"loop.env_steps": 64})
 
 
 class Notes:
@@ -36,22 +38,22 @@ class Notes:
 
 
 def test_loggers_start_late_and_are_closed():
-    one, two, progress = Notes(), Notes(), []
-    with Logging([one, two], CONFIG, lambda *calls: progress.append(calls)) as log:
+    one, two = Notes(), Notes()
+    with Logging([one, two], CONFIG) as log:
         assert one.calls == []  # a run that is refused leaves nothing
         for i in range(2):
-            log(i, 2, {"loss": np.array([i, np.nan])})
+            log(Moment(i, 2, {"loss": np.array([i, np.nan])}))
         log.evaluation({kind: {"seed_means": [1.0, 2.0]} for kind in ("deterministic", "sampled")})
     last = {"evaluation/deterministic_return": [1.0, 2.0], "evaluation/sampled_return": [1.0, 2.0]}
     assert [entry[0] for entry in one.calls[:-1]] == ["start", 64, 128, 128]
     assert one.calls[3] == (128, last) and one.calls[-1] == "close"
-    assert str(two.calls) == str(one.calls) and [calls[:2] for calls in progress] == [(0, 2), (1, 2)]
+    assert str(two.calls) == str(one.calls)
 
 
 def test_loggers_of_a_run_that_fails_are_closed():
     notes = Notes()
     with pytest.raises(KeyboardInterrupt), Logging([notes], CONFIG) as log:
-        log(0, 2, {"loss": np.zeros(2)})
+        log(Moment(0, 2, {"loss": np.zeros(2)}))
         raise KeyboardInterrupt
     assert notes.calls[-1] == "close"
     with Logging([notes], CONFIG):
@@ -66,7 +68,7 @@ def test_one_that_cannot_start_does_not_hide_the_others():
 
     notes = Notes()
     with pytest.raises(ImitaxError), Logging([notes, Broken()], CONFIG) as log:
-        log(0, 1, {"loss": np.zeros(2)})
+        log(Moment(0, 1, {"loss": np.zeros(2)}))
     assert notes.calls == [("start", 3), "close"]
 
 
@@ -77,15 +79,15 @@ def test_one_that_cannot_close_does_not_keep_the_others_open():
 
     notes = Notes()
     with pytest.raises(OSError, match="disk full"), Logging([notes, Broken()], CONFIG) as log:
-        log(0, 1, {"loss": np.zeros(2)})
+        log(Moment(0, 1, {"loss": np.zeros(2)}))
     assert notes.calls[-1] == "close"
 
 
 def test_cloning_counts_epochs():
     notes = Notes()
     with Logging([notes], make_config("bc", "Acrobot-v1")) as log:
-        log(0, 2, {"validation_loss": np.ones(1)})
-        log(1, 2, {"validation_loss": np.ones(1)})
+        log(Moment(0, 2, {"validation_loss": np.ones(1)}))
+        log(Moment(1, 2, {"validation_loss": np.ones(1)}))
     assert [entry[0] for entry in notes.calls[1:-1]] == [1, 2]
 
 
@@ -129,10 +131,10 @@ def scalars(folder):
 
 def test_tensorboard_files(tmp_path):
     with Logging([TensorBoard(tmp_path / "board")], CONFIG) as log:
-        log(0, 2, {"loss": np.array([1.0, 3.0]), "episode_return": np.array([np.nan, -7.0])})
-        log(1, 2, {"loss": np.array([0.5, np.nan])})
-    numbers, texts = scalars(tmp_path / "board")
-    assert numbers == {
+        log(Moment(0, 2, {"loss": np.array([1.0, 3.0]), "episode_return": np.array([np.nan, -7.0])}))
+        log(Moment(1, 2, {"loss": np.array([0.5, np.nan])}))
+    found, texts = scalars(tmp_path / "board")
+    assert found == {
         "seed3": [(64, {"loss": 1.0}), (128, {"loss": 0.5})],
         "seed4": [(64, {"loss": 3.0, "episode_return": -7.0})],
         "mean": [(64, {"loss": 2.0, "episode_return": -7.0}), (128, {"loss": 0.5})],
@@ -159,15 +161,16 @@ def test_tensorboard_goes_on_with_a_resumed_run(tmp_path):
     class Crash(BaseException):
         pass
 
-    def crash(iteration, total, metrics):
-        if iteration == 4:
+    def crash(moment):
+        if moment.iteration == 4:
             raise Crash
 
-    def begin(path, progress=None):
-        small = {"loop.steps": 64, "loop.envs": 4, "loop.iterations": 6, "agent.hidden": (8,)}
+    def begin(path, *callbacks):
+        small = {"loop.env_steps": 64, "loop.max_envs": 4, "loop.iterations": 6, "agent.hidden": (8,)}
         config, env = make_config("rl", "CartPole-v1", overrides=small, seeds=2), make("CartPole-v1")
-        with Logging([TensorBoard(path / "tensorboard")], config, progress) as log:
-            _, summary = runs.train_to_folder(config, env, None, path, 2, log, checkpoint_every=3)
+        options = runs.FolderOptions(2, checkpoint_every=3)
+        with Logging([TensorBoard(path / "tensorboard")], config) as log:
+            _, summary = runs.train_to_folder(config, env, None, path, options, [log, *callbacks])
             log.evaluation(summary)
 
     def numbers_in(folder):
@@ -222,8 +225,8 @@ def offline(tmp_path, monkeypatch):
 
 def test_wandb_offline(tmp_path, offline):
     with Logging([WandB(project="tests", name="one", folder=tmp_path)], CONFIG) as log:
-        log(0, 2, {"loss": np.array([1.25, 3.25])})
-        log(1, 2, {"loss": np.array([np.nan, 5.5])})
+        log(Moment(0, 2, {"loss": np.array([1.25, 3.25])}))
+        log(Moment(1, 2, {"loss": np.array([np.nan, 5.5])}))
     (written,) = tmp_path.glob("wandb/offline-run-*/run-*.wandb")
     end = time.monotonic() + 30.0
     while b"5.5" not in (data := written.read_bytes()) and time.monotonic() < end:

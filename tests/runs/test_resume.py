@@ -19,11 +19,12 @@ from imitax.files import write as files
 from imitax.runs import checkpoint
 from imitax.runs import folder as runs
 from imitax.training.config import make_config
-from imitax.training.fit import fit, nonfinite
+from imitax.training.fit import fit
+from imitax.training.loop import nonfinite
 
 TINY = {
-    "loop.steps": 64,
-    "loop.envs": 4,
+    "loop.env_steps": 64,
+    "loop.max_envs": 4,
     "loop.iterations": 6,
     "loop.pretrain": 2,
     "agent.hidden": (8,),
@@ -35,22 +36,24 @@ class Crash(BaseException):
     """Stands for a killed process: nothing in the package catches it."""
 
 
-def begin(path, backend="native", every=2, init=None, **options):
-    overrides = TINY | {"loop.warm_up": 3}
+def begin(path, *callbacks, backend="native", every=2, init=None, falling=True):
+    """A run, whose learning rate falls with the share of the training if `falling`."""
+    overrides = TINY | {"loop.warm_up": 3, "agent.final_lr_fraction": 0.2 if falling else 1.0}
     config = make_config("gail", "Acrobot-v1", overrides=overrides, seeds=2, backend=backend, init=init)
     env = make("Acrobot-v1", backend)
     shown = load_demonstrations("Acrobot-v1/4", env.spec)
-    return runs.train_to_folder(config, env, shown, path, 2, checkpoint_every=every, **options)
+    options = runs.FolderOptions(2, checkpoint_every=every)
+    return runs.train_to_folder(config, env, shown, path, options, callbacks)
 
 
 def crash_in(number):
-    """A progress callback that ends the process, as it were, in iteration `number`."""
+    """A callback that ends the process, as it were, in iteration `number`."""
 
-    def progress(iteration, total, metrics):
-        if iteration == number:
+    def callback(moment):
+        if moment.iteration == number:
             raise Crash
 
-    return progress
+    return callback
 
 
 def outcome(path):
@@ -78,7 +81,7 @@ def whole(tmp_path_factory):
 @pytest.mark.parametrize("number", range(8))
 def test_a_run_that_crashed_ends_like_one_that_did_not(tmp_path, whole, number):
     with pytest.raises(Crash):
-        begin(tmp_path / "run", progress=crash_in(number))
+        begin(tmp_path / "run", crash_in(number))
     assert not (tmp_path / "run/summary.json").exists()
     runs.resume(tmp_path / "run")
     assert outcome(tmp_path / "run") == whole
@@ -90,17 +93,17 @@ def test_a_run_that_began_with_a_clone_is_taken_up_in_each_of_its_phases(tmp_pat
     for number in (1, 3, 5, 8):  # two iterations of pre-training, three of warming up, then it learns
         path = tmp_path / f"crash-{number}"
         with pytest.raises(Crash):
-            begin(path, init="bc", progress=crash_in(number))
+            begin(path, crash_in(number), init="bc")
         runs.resume(path)
         assert outcome(path) == before
 
 
 def test_a_run_may_crash_again_and_again(tmp_path, whole):
     with pytest.raises(Crash):
-        begin(tmp_path / "run", progress=crash_in(3))
+        begin(tmp_path / "run", crash_in(3))
     for number in (3, 4, 6, 7):
         with pytest.raises(Crash):
-            runs.resume(tmp_path / "run", progress=crash_in(number))
+            runs.resume(tmp_path / "run", callbacks=[crash_in(number)])
     runs.resume(tmp_path / "run")
     assert outcome(tmp_path / "run") == whole
 
@@ -127,7 +130,7 @@ def test_a_crash_while_a_file_is_written(tmp_path, whole, monkeypatch, call, mom
 
 def test_damaged_checkpoints_are_told_and_passed_over(tmp_path, whole, capsys):
     with pytest.raises(Crash):
-        begin(tmp_path / "run", progress=crash_in(7))
+        begin(tmp_path / "run", crash_in(7))
     newest = checkpoint.files(tmp_path / "run/checkpoints")[-1]
     newest.write_bytes(newest.read_bytes()[:-1])
     runs.resume(tmp_path / "run")
@@ -137,7 +140,7 @@ def test_damaged_checkpoints_are_told_and_passed_over(tmp_path, whole, capsys):
 
 def test_without_any_checkpoint_it_begins_anew(tmp_path, whole):
     with pytest.raises(Crash):
-        begin(tmp_path / "run", progress=crash_in(5))
+        begin(tmp_path / "run", crash_in(5))
     shutil.rmtree(tmp_path / "run/checkpoints")
     runs.resume(tmp_path / "run")
     assert outcome(tmp_path / "run") == whole
@@ -145,13 +148,15 @@ def test_without_any_checkpoint_it_begins_anew(tmp_path, whole):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_asked_to_stop_it_finishes_the_iteration_and_saves(tmp_path, whole, number):
-    def ask(iteration, total, metrics):
-        if iteration == 4:
+    def ask(moment):
+        if moment.iteration == 4:
             os.kill(os.getpid(), number)
 
     before = signal.getsignal(number)
-    with pytest.raises(Interrupted, match=f"{number.name} after iteration 5 of 8; go on with: imitax resume"):
-        begin(tmp_path / "run", every=0, progress=ask)
+    with pytest.raises(
+        Interrupted, match=f"{number.name} after iteration 5 of 8; resume with: imitax resume"
+    ):
+        begin(tmp_path / "run", ask, every=0)
     assert signal.getsignal(number) is before
     assert checkpoint.newest(tmp_path / "run/checkpoints", pytest.fail).iteration == 5
     runs.resume(tmp_path / "run")
@@ -160,7 +165,7 @@ def test_asked_to_stop_it_finishes_the_iteration_and_saves(tmp_path, whole, numb
 
 
 def test_a_finished_run_goes_further(tmp_path):
-    begin(tmp_path / "run")
+    begin(tmp_path / "run", falling=False)
     with pytest.raises(ImitaxError, match="is finished: give more iterations"):
         runs.resume(tmp_path / "run")
     with pytest.raises(ImitaxError, match="iterations is 5: expected at least the run's own 6"):
@@ -176,9 +181,9 @@ def test_a_finished_run_goes_further(tmp_path):
 
 def test_python_environments_go_on_with_new_episodes(tmp_path):
     with pytest.raises(Crash):
-        begin(tmp_path / "run", backend="gymnasium", progress=crash_in(5))
+        begin(tmp_path / "run", crash_in(5), backend="gymnasium")
     kept = checkpoint.newest(tmp_path / "run/checkpoints", pytest.fail)
-    assert kept.iteration == 4 and not any("actors" in name for name in kept.tensors)
+    assert kept.iteration == 4 and not any("state.envs." in name for name in kept.tensors)
     training, _ = runs.resume(tmp_path / "run")
     assert training.metrics["episodes"].shape == (2, 6)
     again = tmp_path / "again"
@@ -201,10 +206,34 @@ def test_python_environments_go_on_with_new_episodes(tmp_path):
 )
 def test_what_can_not_be_resumed_is_told(tmp_path, damage, message):
     with pytest.raises(Crash):
-        begin(tmp_path / "run", progress=crash_in(0))
+        begin(tmp_path / "run", crash_in(0))
     damage(tmp_path / "run")
     with pytest.raises(ImitaxError, match=message):
         runs.resume(tmp_path / "run")
+
+
+# Names of some tensors of version 0.1.0: of a run on a native environment, and on one of Python.
+OLD_STATE = ("state.learner.agent.policy.weights.0", "state.learner.normaliser.mean", "history.entropy")
+OLD_ACTORS = ("state.actors.obs", "state.actors.episode_return")
+
+
+@pytest.mark.parametrize("names", [OLD_STATE + OLD_ACTORS, OLD_STATE], ids=["native", "host"])
+def test_a_checkpoint_of_version_0_1_0_is_refused_and_its_run_stays_as_it_is(tmp_path, names):
+    path = tmp_path / "run"
+    with pytest.raises(Crash):
+        begin(path, crash_in(0))
+    checkpoint.save(
+        path / "checkpoints", 3, {name: np.zeros((2, 3), np.float32) for name in names}, best=True
+    )
+    (path / "summary.json").write_text("{}")
+    before = {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
+    with pytest.raises(ImitaxError) as error:
+        runs.resume(path, iterations=9)
+    assert str(error.value) == (
+        f"Run '{path}' was checkpointed by imitax 0.1.0, whose checkpoints this version cannot resume: "
+        "resume it with that version, or train it anew."
+    )
+    assert {file: file.read_bytes() for file in path.rglob("*") if file.is_file()} == before
 
 
 def test_numbers_that_are_not_finite_stop_the_run(tmp_path):
@@ -223,13 +252,19 @@ def test_numbers_that_are_not_finite_stop_the_run(tmp_path):
 def test_marks_tell_what_is_not_finite(whole, tmp_path):
     import jax.numpy as jnp
 
-    from imitax.types import Learner, Rollout
+    from imitax.types import Learner, Transition
 
-    fine = Rollout(*[jnp.zeros((2, 3))] * 7)
+    fine = Transition(*[jnp.zeros((2, 3))] * 7)
     good, bad = {"w": jnp.ones(2), "n": jnp.int32(1)}, {"w": jnp.array([1.0, jnp.nan])}
-    assert nonfinite(Learner(good, (), good), fine) == 0
-    assert nonfinite(Learner(bad, good, good), fine) == 4
-    assert nonfinite(Learner(good, bad, bad), fine._replace(next_obs=fine.obs / 0)) == 1 + 8 + 16
+    learner = Learner(good, (), good, (), good)
+    assert nonfinite(learner, fine) == 0
+    assert nonfinite(learner, fine._replace(obs=fine.obs / 0)) == 1
+    assert nonfinite(learner, fine._replace(reward=fine.reward / 0)) == 2
+    assert nonfinite(learner._replace(policy=bad), fine) == 4
+    assert nonfinite(learner._replace(agent=bad), fine) == 8
+    assert nonfinite(learner._replace(memory=bad), fine) == 0  # what is in there came from rollouts
+    broken = learner._replace(reward_model=bad, normaliser=bad)
+    assert nonfinite(broken, fine._replace(next_obs=fine.obs / 0)) == 1 + 16 + 32
 
 
 def test_two_runs_leave_the_same_files(tmp_path, whole):

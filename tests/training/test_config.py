@@ -6,13 +6,16 @@ import math
 
 import pytest
 
+from imitax.core.settings import describe
 from imitax.errors import ImitaxError
+from imitax.methods.adversarial import LoopConfig
 from imitax.methods.registry import AGENTS, METHODS, default_settings
 from imitax.training.config import (
     check_config,
     config_from_dict,
     describe_settings,
     make_config,
+    make_configs,
     override,
     parse_assignments,
     preset_names,
@@ -42,8 +45,8 @@ def test_defaults_are_those_of_the_classes(method):
 def test_original_preset_is_the_original_setting():
     config = make_config("gail", ENV, preset="original")
     reward, loop = config.settings["reward"], config.settings["loop"]
-    assert (config.agent, loop.iterations, loop.steps) == ("ppo", 300, 5000)
-    assert (reward.learning_rate, reward.steps, reward.batch_size) == (2e-4, 1, -1)
+    assert (config.agent, loop.iterations, loop.env_steps) == ("ppo", 300, 5000)
+    assert (reward.learning_rate, reward.updates, reward.batch_size) == (2e-4, 1, -1)
     assert (reward.form, reward.absorbing) == ("d_minus_one", False)
 
 
@@ -88,8 +91,8 @@ def test_overrides_come_last():
     [
         ("reward.learning_rate", "3e-4", 3e-4),
         ("reward.learning_rate", 1, 1.0),
-        ("reward.steps", "5", 5),
-        ("reward.steps", 5.0, 5),
+        ("reward.updates", "5", 5),
+        ("reward.updates", 5.0, 5),
         ("reward.absorbing", "False", False),
         ("reward.absorbing", "true", True),
         ("reward.form", "logit", "logit"),
@@ -111,10 +114,10 @@ def test_text_becomes_the_type_of_the_setting(key, value, expected):
     "key, value, message",
     [
         ("reward.learning_rate", "fast", "'reward.learning_rate' is 'fast': expected a number"),
-        ("reward.steps", "1.5", "'reward.steps' is '1.5': expected a whole number"),
-        ("reward.steps", 1.5, "expected a whole number"),
-        ("reward.steps", math.inf, "expected a whole number"),
-        ("reward.steps", None, "expected a whole number"),
+        ("reward.updates", "1.5", "'reward.updates' is '1.5': expected a whole number"),
+        ("reward.updates", 1.5, "expected a whole number"),
+        ("reward.updates", math.inf, "expected a whole number"),
+        ("reward.updates", None, "expected a whole number"),
         ("reward.absorbing", "maybe", "expected true or false"),
         ("reward.hidden", "8,wide", "expected whole numbers with commas"),
         ("reward.hidden", 8, "expected whole numbers with commas"),
@@ -139,13 +142,13 @@ def test_wrong_settings_are_named(key, value, message):
         ({"seed": 2**31}, "Option seed is 2147483648: expected at least 0 and at most 2147483647"),
         ({"seed": 2**31 - 1, "seeds": 2}, "Option seed is 2147483647: .* at most 2147483646"),
         ({"overrides": {"loop.iterations": 0}}, "'loop.iterations' is 0: expected at least 1"),
-        ({"overrides": {"loop.steps": -5}}, "'loop.steps' is -5"),
+        ({"overrides": {"loop.env_steps": -5}}, "'loop.env_steps' is -5"),
         ({"overrides": {"agent.hidden": "8,0"}}, "'agent.hidden' is 0"),
         ({"overrides": {"agent.learning_rate": "nan"}}, "'agent.learning_rate' is nan: expected a finite"),
         ({"overrides": {"agent.learning_rate": -1}}, "'agent.learning_rate' is -1.0: expected at least 0"),
         ({"overrides": {"agent.discount": 1.01}}, "'agent.discount' is 1.01: .* at most 1"),
         ({"overrides": {"reward.batch_size": -2}}, "'reward.batch_size' is -2: expected at least -1"),
-        ({"overrides": {"loop.steps": 3}}, "'agent.minibatches' is 4: expected at most the 3 steps"),
+        ({"overrides": {"loop.env_steps": 3}}, "'agent.minibatches' is 4: expected at most the 3 steps"),
     ],
 )
 def test_numbers_out_of_range_are_refused(changes, message):
@@ -154,8 +157,8 @@ def test_numbers_out_of_range_are_refused(changes, message):
 
 
 def test_borders_of_the_ranges_are_allowed():
-    least = {"loop.pretrain": 0, "reward.batch_size": -1, "agent.discount": 1.0, "reward.entropy": 0.0}
-    check_config(make_config("gail", ENV, overrides=least | {"loop.steps": 4}, seed=2**31 - 1))
+    least = {"loop.pretrain": 0, "reward.batch_size": -1, "agent.discount": 1.0, "reward.entropy_coef": 0.0}
+    check_config(make_config("gail", ENV, overrides=least | {"loop.env_steps": 4}, seed=2**31 - 1))
 
 
 @pytest.mark.parametrize(
@@ -166,7 +169,10 @@ def test_borders_of_the_ranges_are_allowed():
         ({"method": "bc", "agent": "pop"}, "Unknown agent 'pop'"),
         ({"preset": "papers"}, "Unknown preset 'papers': did you mean paper"),
         ({"preset": "_environments"}, "Unknown preset"),
-        ({"method": "bc", "overrides": {"loop.steps": 5}}, "Unknown setting 'loop.steps': known: bc."),
+        (
+            {"method": "bc", "overrides": {"loop.env_steps": 5}},
+            "Unknown setting 'loop.env_steps': known: bc.",
+        ),
     ],
 )
 def test_unknown_names_are_answered_with_the_nearest(arguments, message):
@@ -198,7 +204,10 @@ def damaged(**changes):
         (damaged(settings=[1]), "configuration is damaged"),
         (damaged(settings={"loop": 3}), "configuration is damaged"),
         (damaged(settings={"loop": {"stride": 3}}), "Unknown setting 'loop.stride'"),
-        (damaged(settings={"loop": {"steps": "many"}}), "'loop.steps' is 'many': expected a whole number"),
+        (
+            damaged(settings={"loop": {"env_steps": "many"}}),
+            "'loop.env_steps' is 'many': expected a whole number",
+        ),
         (damaged(env=None), "configuration is damaged.*env"),
         ([1, 2], "Unknown configuration key|damaged"),
         (None, "configuration is damaged"),
@@ -216,18 +225,104 @@ def test_every_setting_has_a_default_and_a_meaning(config):
     assert all(setting["meaning"] for setting in told.values())
 
 
-def test_a_rate_may_fall_over_all_of_the_loop():
-    def decay(**overrides):
-        keys = {key.replace("_", ".", 1): value for key, value in overrides.items()}
-        return make_config("gail", ENV, overrides=keys).settings["agent"].decay_iterations
+def test_a_rate_may_fall_over_the_training():
+    def fraction(env=ENV, **overrides):
+        return make_config("gail", env, overrides=overrides).settings["agent"].final_lr_fraction
 
-    assert decay() == 0
-    assert decay(agent_decay_iterations=-1, loop_iterations=37) == 37  # whatever is given last
-    assert decay(agent_decay_iterations=5, loop_iterations=37) == 5
-    with pytest.raises(ImitaxError, match=r"Setting 'agent.decay_iterations' is -2"):
-        check_config(make_config("gail", ENV, overrides={"agent.decay_iterations": -2}))
+    assert fraction() == 1.0 and fraction("Hopper-v5") == 0.1
+    assert fraction("Hopper-v5", **{"agent.final_lr_fraction": "0"}) == 0.0
+    with pytest.raises(ImitaxError, match=r"Setting 'agent.final_lr_fraction' is 1.5: .* at most 1"):
+        check_config(make_config("gail", ENV, overrides={"agent.final_lr_fraction": 1.5}))
 
 
-def test_an_unknown_start_is_told():
-    with pytest.raises(ImitaxError, match=r"Unknown start \(option init\) 'rl': known: bc"):
+def test_an_unknown_start_is_refused():
+    with pytest.raises(ImitaxError, match=r"Unknown value of option init 'rl': known: bc"):
         check_config(make_config("gail", ENV, init="rl"))
+
+
+# Where ranges stand ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "config", [LoopConfig, *(entry.config for entry in (*METHODS.values(), *AGENTS.values()))]
+)
+def test_defaults_lie_in_the_ranges_that_fields_declare(config):
+    for field in dataclasses.fields(config):
+        declared, default = describe(field), field.default
+        for number in default if isinstance(default, tuple) else (default,):
+            if isinstance(number, int | float):
+                assert declared.low <= number <= declared.high, field.name
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("agent", AGENTS)
+def test_a_number_just_outside_its_declared_range_is_refused(method, agent):
+    init = "bc" if METHODS[method].loop else None
+    settings = default_settings(method, agent, init)
+    tried = 0
+    for group, values in settings.items():
+        for field in dataclasses.fields(values):
+            declared, kind = describe(field), type(field.default)
+            if kind not in (int, float):
+                continue
+            beyond = [declared.low - 1, declared.high + 1] if declared.high < math.inf else [declared.low - 1]
+            for number in beyond:
+                with pytest.raises(ImitaxError, match=f"^Setting '{group}.{field.name}' is {kind(number)}: "):
+                    changed = {f"{group}.{field.name}": number}
+                    check_config(make_config(method, ENV, agent=agent, init=init, overrides=changed))
+                tried += 1
+    assert tried >= 5
+
+
+# A clone's own settings ------------------------------------------------------------------------------
+
+
+def test_a_start_from_a_clone_has_the_clones_settings():
+    config = make_config("gail", ENV, init="bc", overrides={"agent.hidden": "8", "bc.epochs": 7})
+    assert config.settings["bc"].hidden == (8,) and config.settings["bc"].epochs == 7
+    assert config.as_dict()["settings"]["bc"]["epochs"] == 7
+    assert config_from_dict(json.loads(json.dumps(config.as_dict()))) == config
+    assert make_config("gail", "Hopper-v5", init="bc").settings["bc"].epochs == 3000  # as method bc there
+    assert "bc" not in make_config("gail", ENV).settings
+    with pytest.raises(ImitaxError, match=r"Unknown setting 'bc.epochs'"):
+        make_config("gail", ENV, overrides={"bc.epochs": 7})
+
+
+def test_a_clone_has_the_layers_of_the_policy_that_starts_from_it():
+    config = make_config("gail", ENV, init="bc", overrides={"bc.hidden": "16"})
+    with pytest.raises(
+        ImitaxError, match=r"'bc.hidden' is \(16,\), but .* has \(100, 100\) \(agent.hidden\)"
+    ):
+        check_config(config)
+
+
+# Several values --------------------------------------------------------------------------------------
+
+
+def test_several_values_of_a_number_are_several_configurations():
+    overrides = {"agent.learning_rate": "1e-3,3e-3", "reward.entropy_coef": "0, 1e-3", "agent.hidden": "8,9"}
+    configs = make_configs("gail", ENV, overrides=overrides, seed=4)
+    numbers = [(c.settings["agent"].learning_rate, c.settings["reward"].entropy_coef) for c in configs]
+    assert numbers == [(1e-3, 0.0), (1e-3, 1e-3), (3e-3, 0.0), (3e-3, 1e-3)]
+    assert {c.settings["agent"].hidden for c in configs} == {(8, 9)}  # one value of a setting with commas
+    one = overrides | {"agent.learning_rate": "3e-3", "reward.entropy_coef": "1e-3"}
+    assert configs[3] == make_config("gail", ENV, overrides=one, seed=4)
+    assert make_configs("gail", ENV) == [make_config("gail", ENV)]
+
+
+@pytest.mark.parametrize(
+    "key, text, message",
+    [
+        ("agent.learning_rate", "1e-3,", "'agent.learning_rate' is '': expected a number"),
+        ("loop.iterations", "5,6", "'loop.iterations' is '5,6': expected a whole number"),
+        ("reward.form", "log_d,logit", None),
+        ("agent.learning_rte", "1,2", "did you mean agent.learning_rate"),
+    ],
+)
+def test_only_numbers_with_a_point_come_in_several_values(key, text, message):
+    if message is None:
+        (config,) = make_configs("gail", ENV, overrides={key: text})
+        assert config.settings["reward"].form == text  # which the method refuses
+        return
+    with pytest.raises(ImitaxError, match=message):
+        make_configs("gail", ENV, overrides={key: text})

@@ -9,7 +9,8 @@ from imitax.demonstrations import Demonstrations
 from imitax.envs import make
 from imitax.errors import ImitaxError
 from imitax.training.config import make_config
-from imitax.training.fit import choose, hold_out, prepare
+from imitax.training.data import choose, hold_out
+from imitax.training.fit import prepare
 
 ENV = "CartPole-v1"
 

@@ -7,8 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from imitax.core.distributions import distribution
-from imitax.core.spaces import to_environment
+from imitax.core.spaces import distribution, is_box, is_index, size, to_environment, vector
 from imitax.envs import native
 from imitax.envs.base import HostBatch, NativeEnv
 from imitax.networks import GaussianPolicy, mlp
@@ -23,11 +22,11 @@ from imitax.training.rollout import (
     start_host,
     start_native,
 )
-from imitax.types import Box, Discrete, EnvSpec, Rollout, Step
+from imitax.types import Box, Discrete, EnvSpec, Step, Transition
 
 BATCH, HORIZON, LIMIT = 4, 30, 12
 LENGTHS = (2, 3, 5, 9)  # of the counting environment's episodes, in columns 0 … 3
-COUNTING = EnvSpec("Counting", 2, Discrete(2), 9)
+COUNTING = EnvSpec("Counting", vector(2), Discrete(2), 9)
 
 
 class HostTwin(HostBatch):
@@ -98,7 +97,7 @@ def exact(space) -> NativeEnv:
 
     def step(state, action, key):
         key_push, key_reset = jax.random.split(key)
-        push = action[:, None] - 1 if isinstance(space, Discrete) else 0.5 * action
+        push = action[:, None] - 1 if is_index(space) else 0.5 * action
         noise = jax.random.uniform(key_push, push.shape, minval=-1.0, maxval=1.0)
         x = jnp.floor(64 * (state["x"] + push + noise)) / 64
         moved = {"x": jnp.clip(x, -8.0, 8.0), "time": state["time"] + 1}
@@ -111,75 +110,95 @@ def exact(space) -> NativeEnv:
         }
         return after, Step(observe(moved), observe(after), x[:, 0] - 0.25, terminated, truncated)
 
-    return NativeEnv(EnvSpec("Exact", 4, space, LIMIT), reset, step)
+    return NativeEnv(EnvSpec("Exact", vector(4), space, LIMIT), reset, step)
 
 
-def idle(obs, key):
+def idle(obs, first, carry, key):
+    """Nothing, and a count of the steps since the episode began in what is carried."""
     del key
-    return jnp.zeros(obs.shape[0], jnp.int32)
+    return jnp.zeros(obs.shape[0], jnp.int32), jnp.where(first, 1, carry + 1)
 
 
 @cache
 def collector(env, act, horizon):
-    return jax.jit(lambda actors, key: collect_native(env, act, actors, horizon, key))
+    return jax.jit(lambda state, key: collect_native(env, act, state, horizon, key))
+
+
+def nothing(batch):
+    """What `idle` carries before its first step; it must not matter."""
+    return jnp.full(batch, 99)
 
 
 def random_policy(space, observation_size):
     """Sampled actions that depend on the observation."""
-    network = mlp(jax.random.key(7), (observation_size, 8, space.size), 0.3)
-    if isinstance(space, Box):
-        network = GaussianPolicy(network, jnp.full(space.size, -1.0))
+    network = mlp(jax.random.key(7), (observation_size, 8, size(space)), 0.3)
+    if is_box(space):
+        network = GaussianPolicy(network, jnp.full(size(space), -1.0))
     pi = distribution(space)
-    return lambda obs, key: pi.sample(network(obs), key)
+
+    def act(obs, first, carry, key):
+        # It remembers half of what it saw since the episode began.
+        carry = obs + jnp.where(first[:, None], 0.0, 0.5 * carry)
+        return pi.sample(network(carry), key), carry
+
+    return act
 
 
 @pytest.mark.parametrize("space", [Discrete(3), Box((-2.0, -2.0), (2.0, 2.0))], ids=["Discrete", "Box"])
 def test_scan_and_host_collect_the_same_bits(space):
     env = exact(space)
-    act = random_policy(space, env.spec.observation_size)
+    act = random_policy(space, size(env.spec.observation))
     key_start, key_first, key_second = jax.random.split(jax.random.key(1), 3)
 
-    def both(obs, keys, t):
-        action = act(obs, keys[t])
-        return action, to_environment(space, action)
+    def both(obs, first, carry, keys, t):
+        action, carry = act(obs, first, carry, keys[t])
+        return action, to_environment(space, action), carry
 
-    native_actors = jax.jit(lambda key: start_native(env, BATCH, key))(key_start)
+    carry = np.full((BATCH, 4), 7.0, np.float32)  # of another episode: to be forgotten
+    native_state = jax.jit(lambda key: start_native(env, BATCH, carry, key))(key_start)
     collect, both = collector(env, act, HORIZON), jax.jit(both)
     twin = HostTwin(env, BATCH, key_start)
-    host_actors = start_host(twin, np.zeros(BATCH, np.int64))
+    host_state = start_host(twin, np.zeros(BATCH, np.int64), carry)
     ends = np.zeros(2, int)
     for key in (key_first, key_second):  # the second goes on in the middle of episodes
-        native_actors, by_scan = collect(native_actors, key)
+        native_state, by_scan = collect(native_state, key)
         twin.next_rollout(key, HORIZON)
-        host_actors, by_host = collect_host(twin, both, host_actors, action_keys(key, HORIZON))
-        for name in Rollout._fields:
-            scanned, hosted = np.asarray(getattr(by_scan, name)), getattr(by_host, name)
+        host_state, by_host = collect_host(twin, both, host_state, action_keys(key, HORIZON))
+        for name in Transition._fields:
+            scanned, hosted = getattr(by_scan, name), getattr(by_host, name)
+            if scanned is None:
+                assert hosted is None and name in ("log_prob", "teacher")
+                continue
+            scanned = np.asarray(scanned)
             assert scanned.dtype == hosted.dtype and scanned.shape == hosted.shape, name
             assert np.array_equal(scanned, hosted), name
-        assert np.array_equal(native_actors.obs, host_actors.obs)
-        assert np.array_equal(native_actors.step, host_actors.step)
+        assert np.array_equal(native_state.obs, host_state.obs)
+        assert np.array_equal(native_state.step, host_state.step)
+        assert np.array_equal(native_state.carry, host_state.carry)
         ends += [int(by_scan.terminated.sum()), int(by_scan.truncated.sum())]
     assert (ends >= 3).all()  # the comparison crosses resets of both kinds
 
 
 def test_the_step_counter_starts_anew_with_every_episode(key):
     env = counting()
-    actors, rollout = collector(env, idle, 20)(start_native(env, BATCH, key), key)
+    state, rollout = collector(env, idle, 20)(start_native(env, BATCH, nothing(BATCH), key), key)
     expected = np.arange(20)[:, None] % np.array(LENGTHS)
     np.testing.assert_array_equal(rollout.step, expected)
     np.testing.assert_array_equal(rollout.obs[..., 1], expected)
     np.testing.assert_array_equal(rollout.next_obs[..., 1], expected + 1)  # before any reset
-    np.testing.assert_array_equal(actors.step, 20 % np.array(LENGTHS))
+    np.testing.assert_array_equal(state.step, 20 % np.array(LENGTHS))
+    # What is carried was forgotten where an episode began: it has counted the steps of the last one.
+    np.testing.assert_array_equal(state.carry, 19 % np.array(LENGTHS) + 1)
     # The next rollout goes on where this one stopped.
-    _, rollout = collector(env, idle, 20)(actors, key)
+    _, rollout = collector(env, idle, 20)(state, key)
     np.testing.assert_array_equal(rollout.step, (20 + np.arange(20)[:, None]) % np.array(LENGTHS))
 
 
 def test_a_timed_out_episode_is_not_spliced_to_the_next():
     # A limit of 200 is 200 steps, with indices 0 … 199; the next episode starts from 0 again.
     env = native.make("MountainCar-v0", None)
-    coast = lambda obs, key: jnp.ones(obs.shape[0], jnp.int32)  # noqa: E731
-    start = jax.jit(lambda key: start_native(env, 2, key))(jax.random.key(0))
+    coast = lambda obs, first, carry, key: (jnp.ones(obs.shape[0], jnp.int32), carry)  # noqa: E731
+    start = jax.jit(lambda key: start_native(env, 2, (), key))(jax.random.key(0))
     _, rollout = collector(env, coast, 410)(start, jax.random.key(0))
     np.testing.assert_array_equal(rollout.step, np.tile(np.arange(410)[:, None] % 200, (1, 2)))
     ends = np.asarray(rollout.truncated)
@@ -220,7 +239,7 @@ def test_episode_statistics_against_a_loop(rng):
             step = np.where(terminated[t] | truncated[t], 0, step + 1)
         spanning += int((steps[0] > 0).sum())
         obs = np.zeros((*shape, 1), np.float32)
-        rollout = Rollout(obs, np.zeros(shape, np.int32), reward, obs, terminated, truncated, steps)
+        rollout = Transition(obs, np.zeros(shape, np.int32), obs, reward, terminated, truncated, steps)
         so_far, returns, lengths = plain_statistics(so_far, reward, terminated | truncated, steps)
         running, metrics = statistics(running, rollout)
         assert part == 0 or returns
@@ -233,7 +252,7 @@ def test_episode_statistics_against_a_loop(rng):
 
 def test_no_finished_episode_has_no_mean(key):
     env = counting()
-    _, rollout = collector(env, idle, 1)(start_native(env, BATCH, key), key)
+    _, rollout = collector(env, idle, 1)(start_native(env, BATCH, nothing(BATCH), key), key)
     running, metrics = episode_statistics(jnp.array([1.0, 2.0, 3.0, 4.0]), rollout)
     np.testing.assert_array_equal(running, [2.0, 13.0, 24.0, 35.0])  # with the rewards 10 · column + 1
     assert metrics["episodes"] == 0
@@ -255,7 +274,7 @@ def assert_first_episodes(played: Episodes, columns: int):
 
 
 def test_play_native_takes_the_first_episode_of_each():
-    played = play_native(counting(), idle, 6, jax.random.key(0))
+    played = play_native(counting(), idle, 6, nothing(6), jax.random.key(0))
     assert_first_episodes(played, 6)
     assert played.alive.shape == (COUNTING.time_limit, 6)
 
@@ -264,8 +283,11 @@ def test_play_host_takes_the_first_episode_of_each():
     env = counting()
     twin = HostTwin(env, 6, jax.random.key(0))
     twin.next_rollout(jax.random.key(1), 50)
-    played = play_host(
-        twin, lambda obs, keys, t: (idle(obs, keys[t]),) * 2, np.arange(6), 50, jax.random.key(0)
-    )
+
+    def act(obs, first, carry, keys, t):
+        action, carry = idle(obs, first, carry, keys[t])
+        return action, action, carry
+
+    played = play_host(twin, act, np.arange(6), 50, nothing(6), jax.random.key(0))
     assert_first_episodes(played, 6)
     assert played.alive.shape == (max(LENGTHS), 6)  # it stops when the last has ended

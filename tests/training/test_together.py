@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 TIMES = {"config.json": "started", "summary.json": "seconds", "metrics.jsonl": "seconds"}
 RUN = (
     "train gail Acrobot-v1 --demos Acrobot-v1/4 --seeds 2 --iterations 3 --steps 64 --episodes 2 "
-    "--set loop.envs=4 agent.hidden=8 reward.hidden=8 --checkpoint-every 2"
+    "--set loop.max_envs=4 agent.hidden=8 reward.hidden=8 --checkpoint-every 2"
 )
 
 
@@ -69,13 +69,13 @@ def test_two_processes_at_once_harm_neither_and_leave_equal_files(tmp_path):
 def test_equal_runs_leave_equal_files(tmp_path):
     from imitax.envs import make
     from imitax.experts.demonstrate import load_demonstrations
-    from imitax.runs.folder import train_to_folder
+    from imitax.runs.folder import FolderOptions, train_to_folder
     from imitax.training.config import make_config
 
-    overrides = {"loop.steps": 64, "loop.envs": 4, "loop.iterations": 3, "agent.hidden": (8,)}
+    overrides = {"loop.env_steps": 64, "loop.max_envs": 4, "loop.iterations": 3, "agent.hidden": (8,)}
     env = make("Acrobot-v1")
     shown = load_demonstrations("Acrobot-v1/4", env.spec)
     for name in ("one", "other"):
         config = make_config("gail", "Acrobot-v1", overrides=overrides, seeds=2)
-        train_to_folder(config, env, shown, tmp_path / name, 2, checkpoint_every=2)
+        train_to_folder(config, env, shown, tmp_path / name, FolderOptions(2, checkpoint_every=2))
     compare(tmp_path / "one", tmp_path / "other")
