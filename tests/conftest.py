@@ -119,8 +119,7 @@ def write_run(
     from imitax.core.normaliser import empty_normaliser
     from imitax.envs import make
     from imitax.networks import mlp_policy
-    from imitax.policies.policy import TrainedPolicy
-    from imitax.policies.storage import save_policies
+    from imitax.policies.policy import TrainedPolicy, save_policies
 
     spec = make("CartPole-v1").spec
     family, normaliser = mlp_policy(spec, (4,)), empty_normaliser(spec.observation)
@@ -132,7 +131,7 @@ def write_run(
 
 def write_visits(path, seeds, iterations, demonstrations=True, size=4, points=60):
     """Observations that move towards the demonstrations."""
-    from imitax.runs.samples import Visits, save_visits
+    from imitax.runs.samples import ObservationSamples, save_samples
 
     rng = np.random.default_rng(1)
     moments = np.unique(np.linspace(0, iterations - 1, 4).round().astype(np.int64))
@@ -141,7 +140,7 @@ def write_visits(path, seeds, iterations, demonstrations=True, size=4, points=60
     expert = rng.normal(size=(40 * demonstrations, size))
     episode = np.linspace(-0.05, 0.05, 30 * demonstrations)[:, None] * np.ones(size)
     arrays = (x.astype(np.float32) for x in (policy, expert, episode))
-    save_visits(Visits(moments, *arrays), path / "visits.npz")
+    save_samples(ObservationSamples(moments, *arrays), path / "visits.npz")
 
 
 def write_four(folder):

@@ -19,7 +19,7 @@ from imitax.envs import make
 from imitax.envs.base import Env
 from imitax.errors import ImitaxError
 from imitax.methods.registry import default_settings, find_method
-from imitax.policies.storage import save_policies
+from imitax.policies.policy import save_policies
 from imitax.runs.provenance import versions
 from imitax.training.config import RunConfig, make_config
 from imitax.training.evaluation import evaluate, evaluate_random, record, record_constant, record_random

@@ -39,6 +39,8 @@ class Demonstrations:
             increase, or there is no pair.
     """
 
+    __no_type_check__ = True  # the constructor converts what it is given, and says what does not fit
+
     observations: np.ndarray  # float32 [N, O], raw, as the environment hands them out
     # int64 [N] (Discrete), or float32 [N, A] (Box) in the environment's units; None: states alone
     actions: np.ndarray | None
@@ -174,6 +176,13 @@ class Demonstrations:
         """The pairs of each episode, as slices of `observations` and `actions`."""
         for start, length in zip(self.starts, self.lengths, strict=True):
             yield slice(int(start), int(start + length))
+
+    def complete_episode(self) -> Float32[np.ndarray, "T O"] | None:
+        """Observations of the first episode that is stored whole, None if there is none."""
+        for pairs, steps in zip(self.episodes(), self.episode_steps, strict=True):
+            if pairs.stop - pairs.start == steps:
+                return self.observations[pairs]
+        return None
 
     def choose(self, k: int, rng: np.random.Generator | None = None) -> "Demonstrations":
         """K whole episodes in their original order: at random without replacement, or the first K.

@@ -15,8 +15,7 @@ from imitax.core.statistics import LIMIT, scale
 from imitax.errors import ImitaxError, missing, one_line
 from imitax.files.write import creating, new_file
 from imitax.networks import LOG_STD_FLOOR
-from imitax.policies.policy import TrainedPolicy
-from imitax.policies.storage import save_policies
+from imitax.policies.policy import TrainedPolicy, save_policies
 from imitax.types import EnvSpec
 
 OPSET, IR_VERSION = 17, 8  # of 2022: old runtimes read them, and no newer node is needed

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from imitax.errors import ImitaxError
-from imitax.policies.storage import load_policies
+from imitax.policies.policy import load_policies
 from imitax.rendering.watch import STATES, opened, play, replay
 from imitax.runs.read import RunData
 

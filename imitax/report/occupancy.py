@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from imitax.runs.read import RunData
-from imitax.runs.samples import Visits
+from imitax.runs.samples import ObservationSamples
 
 MAX_DIMENSIONS = 12  # on offer: those in which expert and policy differ most
 MAX_BYTES = 1_500_000  # of all points of a report, roughly
@@ -84,7 +84,7 @@ def _distances(policy: np.ndarray, expert: np.ndarray) -> list[list[float | None
     return result
 
 
-def _dimensions(visits: Visits, experts: list[np.ndarray]) -> list[int]:
+def _dimensions(visits: ObservationSamples, experts: list[np.ndarray]) -> list[int]:
     size = visits.policy.shape[-1]
     if size <= MAX_DIMENSIONS or not experts:
         return list(range(min(size, MAX_DIMENSIONS)))

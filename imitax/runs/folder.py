@@ -26,12 +26,11 @@ from imitax.errors import ImitaxError
 from imitax.files.read import read_json
 from imitax.files.write import finite, write_json
 from imitax.methods.registry import find_method
-from imitax.policies.policy import TrainedPolicy
-from imitax.policies.storage import load_policies, save_policies
+from imitax.policies.policy import TrainedPolicy, load_policies, save_policies
 from imitax.runs.held_out import held_out
 from imitax.runs.provenance import describe_run
 from imitax.runs.recorder import Recorder, check_version, default_interval
-from imitax.runs.samples import SEEDS, save_visits
+from imitax.runs.samples import SEEDS, save_samples
 from imitax.runs.schema import check_parts, read_summary
 from imitax.runs.summary import summarise
 from imitax.stats import figures
@@ -245,8 +244,10 @@ def _complete(
         observations = [
             record(policy, env, min(episodes, 5)).observations for policy in training.policies[:SEEDS]
         ]
-        recorder.visits.keep(training.iterations - 1, observations)
-    save_visits(recorder.visits.visits(training.demonstrations, demonstrations), path / "visits.npz")
+        recorder.samples.keep(training.iterations - 1, observations)
+    used = None if training.demonstrations is None else training.demonstrations.observations
+    episode = None if demonstrations is None else demonstrations.complete_episode()
+    save_samples(recorder.samples.beside(used, episode), path / "visits.npz")
     summary = summarise(training, env, episodes)
     if (preference := held_out(training, demonstrations)) is not None:
         summary["held_out"] = preference

@@ -7,7 +7,7 @@ import numpy as np
 
 from imitax.errors import ImitaxError, brief, one_line
 from imitax.files.read import is_number, parse_json, read_text
-from imitax.runs.samples import Visits, load_visits
+from imitax.runs.samples import ObservationSamples, load_samples
 from imitax.runs.schema import check_parts, read_config, read_summary
 
 _INDEX = ("iteration", "seed")  # of a line of metrics.jsonl; all else are metrics, and the seconds
@@ -22,7 +22,7 @@ class RunData(NamedTuple):
     iterations: np.ndarray  # [I], from 0
     metrics: dict[str, np.ndarray]  # name -> [S, I], NaN where there was nothing to measure
     seconds: np.ndarray | None  # [I], wall time since the start; None if it was not recorded
-    visits: Visits | None  # None if they were not kept
+    visits: ObservationSamples | None  # None if they were not kept
 
     @property
     def run(self) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def read_run(path: Path, unfinished: bool = False) -> RunData:
     iterations, metrics = _read_metrics(path / "metrics.jsonl", config["run"]["seed"], seeds, unfinished)
     seconds = metrics.pop("seconds", None)
     seconds = None if seconds is None or np.isnan(seconds).any() else seconds[0]
-    return RunData(path, config, summary, iterations, metrics, seconds, load_visits(path / "visits.npz"))
+    return RunData(path, config, summary, iterations, metrics, seconds, load_samples(path / "visits.npz"))
 
 
 def _task(run: RunData) -> str:

@@ -16,7 +16,7 @@ from imitax.files.signals import first_signal
 from imitax.files.write import finite
 from imitax.policies.tensors import from_tensors, to_tensors
 from imitax.runs import checkpoint
-from imitax.runs.samples import VisitLog
+from imitax.runs.samples import SampleLog
 from imitax.training.callbacks import Callback, History, LoopState, Moment
 from imitax.training.config import RunConfig
 
@@ -49,7 +49,7 @@ class Recorder:
 
     def __init__(self, path: Path, config: RunConfig, every: int, callbacks: Sequence[Callback] = ()):
         self.path = path
-        self.visits = VisitLog()
+        self.samples = SampleLog()
         self._config, self._every, self._callbacks = config, every, callbacks
         self._seconds: list[float] = []  # of training, without the time that it lay interrupted
         self._begun = time.perf_counter()
@@ -64,7 +64,7 @@ class Recorder:
     def __call__(self, moment: Moment) -> None:
         """Record an iteration; `Interrupted` if the run was asked to stop, once its state is saved."""
         if moment.rollout is not None:
-            self.visits(moment.iteration, moment.iterations, moment.rollout)
+            self.samples(moment.iteration, moment.iterations, moment.rollout)
         self._seconds.append(round(time.perf_counter() - self._begun, 3))
         self._write(moment.iteration, self._seconds[-1], moment.metrics)
         for callback in self._callbacks:
@@ -82,7 +82,7 @@ class Recorder:
         state = from_tensors(like, tensors, folder, "state.")
         self._seconds = tensors["seconds"].tolist()
         self._begun = time.perf_counter() - (self._seconds[-1] if self._seconds else 0.0)
-        self.visits.restore(_named(tensors, "visits."))
+        self.samples.restore(_named(tensors, "visits."))
         history = [m for phase in _PHASES for m in _unstacked(_named(tensors, f"{phase}."))]
         for i, metrics in enumerate(history):
             self._write(i, self._seconds[i], metrics)
@@ -98,7 +98,7 @@ class Recorder:
         parts = history[:pretrain], history[pretrain:before], history[before:]
         for phase, part in zip(_PHASES, parts, strict=True):
             tensors |= _stacked(f"{phase}.", part)
-        tensors |= {f"visits.{i}": sample for i, sample in self.visits.kept().items()}
+        tensors |= {f"visits.{i}": sample for i, sample in self.samples.samples().items()}
         tensors["seconds"] = np.array(self._seconds)
         earlier = range(self._every, done, self._every) if self._every else ()
         best = _score(history) >= max((_score(history[:i]) for i in earlier), default=-math.inf)

@@ -12,10 +12,10 @@ import pytest
 from imitax import formats
 from imitax.envs import make
 from imitax.experts.demonstrate import load_demonstrations
-from imitax.policies.storage import save_policies
+from imitax.policies.policy import save_policies
 from imitax.runs.command import repeat_command
 from imitax.runs.read import read_run
-from imitax.runs.samples import load_visits
+from imitax.runs.samples import load_samples
 from imitax.training.config import config_from_dict
 from imitax.training.fit import fit
 
@@ -126,15 +126,15 @@ def test_the_command_of_a_report_repeats_the_run(trained, read, tmp_path, name):
 
 
 def test_runs_keep_samples_of_observations(trained):
-    samples = load_visits(trained("gail")[0] / "visits.npz")
+    samples = load_samples(trained("gail")[0] / "visits.npz")
     assert samples.iterations.tolist() == [0, 1] and samples.policy.shape == (2, 2, 64, 6)
     demonstrations = load_demonstrations("Acrobot-v1/4")
     first = demonstrations.observations[: demonstrations.lengths[0]]
     np.testing.assert_array_equal(samples.episode, first)
     # Two of the four trajectories, and every fifth pair of them.
     assert 0 < len(samples.demonstrations) < demonstrations.pairs / 5
-    assert load_visits(trained("bc")[0] / "visits.npz").policy.shape[:2] == (1, 2)
-    assert load_visits(trained("expert")[0] / "visits.npz").demonstrations.shape == (0, 6)
+    assert load_samples(trained("bc")[0] / "visits.npz").policy.shape[:2] == (1, 2)
+    assert load_samples(trained("expert")[0] / "visits.npz").demonstrations.shape == (0, 6)
 
 
 def test_answer_in_words(imitax, commands, tmp_path):

@@ -9,7 +9,7 @@ from imitax.diagnosis.run import CHECKS, diagnose, sentences
 from imitax.errors import ImitaxError
 from imitax.findings import Finding
 from imitax.runs.read import RunData, read_run
-from imitax.runs.samples import Visits
+from imitax.runs.samples import ObservationSamples
 
 ITERATIONS = 40
 
@@ -41,7 +41,7 @@ def run_of(
 
 
 def visits(expert, policy):
-    return Visits(
+    return ObservationSamples(
         np.array([0]), np.float32(policy)[None, None], np.float32(expert), np.zeros((0, 2), np.float32)
     )
 

@@ -7,7 +7,7 @@ from imitax.envs import make
 from imitax.errors import ImitaxError
 from imitax.experts.exact import exact_expert
 from imitax.networks import mlp_policy
-from imitax.policies.storage import load_policies, save_policies
+from imitax.policies.policy import load_policies, save_policies
 from imitax.tabular.solve import occupancy, soft_value_iteration, value_iteration
 from imitax.training.evaluation import evaluate, record
 

@@ -34,14 +34,13 @@ from imitax.files.write import write_arrays
 from imitax.formats import load, save
 from imitax.formats.minari_list import local_datasets
 from imitax.networks import mlp_policy, table_network
-from imitax.policies.policy import TrainedPolicy
-from imitax.policies.storage import load_policies, save_policies
+from imitax.policies.policy import TrainedPolicy, load_policies, save_policies
 from imitax.recording.mapping import default_mapping, load_mapping, to_toml
 from imitax.runs import checkpoint
 from imitax.runs.command import repeat_command
 from imitax.runs.folder import Run, load_run
 from imitax.runs.read import read_run
-from imitax.runs.samples import load_visits
+from imitax.runs.samples import load_samples
 from imitax.studies import runner
 from imitax.training import planning
 from imitax.training.config import config_from_dict, make_config
@@ -219,7 +218,7 @@ READERS = {
     "checkpoint": lambda folder: checkpoint.load(folder / "iteration-00000003.safetensors"),
     "run": read_run_folder,
     "report": lambda folder: repeat_command(read_run(folder)),
-    "visits": lambda folder: load_visits(folder / "visits.npz"),
+    "visits": lambda folder: load_samples(folder / "visits.npz"),
     "rewards": read_rewards,
     "raw": lambda folder: raw.read(folder / "raw.jsonl"),
     "study": read_study,

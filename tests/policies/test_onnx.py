@@ -13,8 +13,7 @@ from imitax.errors import ImitaxError
 from imitax.networks import LOG_STD_FLOOR, GaussianPolicy, mlp, mlp_policy
 from imitax.policies import onnx as export
 from imitax.policies.onnx import build, compare, export_onnx, export_safetensors, metadata, probes
-from imitax.policies.policy import TrainedPolicy
-from imitax.policies.storage import load_policies
+from imitax.policies.policy import TrainedPolicy, load_policies
 from imitax.types import Box, Discrete, EnvSpec
 
 DISCRETE = EnvSpec("Acrobot-v1", vector(6), Discrete(3), 500)

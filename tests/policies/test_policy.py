@@ -11,8 +11,7 @@ from imitax.core.normaliser import empty_normaliser, merge_observations
 from imitax.core.spaces import is_box, size, vector
 from imitax.errors import ImitaxError
 from imitax.networks import GaussianPolicy, feedforward, mlp, mlp_policy
-from imitax.policies.policy import TrainedPolicy, check_policy
-from imitax.policies.storage import load_policies, save_policies
+from imitax.policies.policy import TrainedPolicy, check_policy, load_policies, save_policies
 from imitax.types import Box, Discrete, EnvSpec
 
 DISCRETE = EnvSpec("Acrobot-v1", vector(6), Discrete(3), 500)

@@ -12,7 +12,7 @@ from imitax.rendering import watch
 from imitax.report import animation
 from imitax.report.animation import Reel, films_of
 from imitax.runs.read import read_runs
-from imitax.runs.samples import load_visits, save_visits
+from imitax.runs.samples import load_samples, save_samples
 
 
 @pytest.fixture(autouse=True)
@@ -109,8 +109,8 @@ def test_no_demonstrated_episode_leaves_out_the_expert(make_run):
     path = make_run(method="rl", seeds=1, demonstrations=False)
     (note,) = films_of(read_runs([path]))["notes"]
     assert note == "The expert is not shown: no run kept a complete demonstrated episode."
-    visits = load_visits(path / "visits.npz")
-    save_visits(visits._replace(episode=np.zeros((20, 4), np.float32)), path / "visits.npz")
+    visits = load_samples(path / "visits.npz")
+    save_samples(visits._replace(episode=np.zeros((20, 4), np.float32)), path / "visits.npz")
     assert films_of(read_runs([path]))["notes"] == []
 
 

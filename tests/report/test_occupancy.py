@@ -8,7 +8,7 @@ import pytest
 from imitax.report import occupancy
 from imitax.report.occupancy import distance, occupancy_of
 from imitax.runs.read import read_runs
-from imitax.runs.samples import Visits, load_visits, save_visits
+from imitax.runs.samples import ObservationSamples, load_samples, save_samples
 
 
 def decoded(text, data):
@@ -19,14 +19,14 @@ def decoded(text, data):
 
 
 def replace(path, **arrays):
-    visits = load_visits(path / "visits.npz")._replace(**arrays)
-    save_visits(visits, path / "visits.npz")
+    visits = load_samples(path / "visits.npz")._replace(**arrays)
+    save_samples(visits, path / "visits.npz")
     return visits
 
 
 def test_points_are_the_observations(make_run):
     path = make_run()
-    visits = load_visits(path / "visits.npz")
+    visits = load_samples(path / "visits.npz")
     data = occupancy_of(read_runs([path]), 0)
     assert data["axes"] == [
         *occupancy.NAMES["CartPole-v1"],
@@ -91,7 +91,7 @@ def test_any_number_of_dimensions(make_run, size, dimensions):
     policy = rng.normal(size=(2, 1, 50, size)).astype(np.float32)
     policy[0, 0, :, -1] += 5.0  # the dimension that tells expert and policy apart
     expert = rng.normal(size=(30, size)).astype(np.float32)
-    save_visits(Visits(np.array([0, 3]), policy, expert, expert[:5]), path / "visits.npz")
+    save_samples(ObservationSamples(np.array([0, 3]), policy, expert, expert[:5]), path / "visits.npz")
     data = occupancy_of(read_runs([path]), 0)
     assert len(data["axes"]) == dimensions + 2 and f"observation {size - 1}" in data["axes"]
     assert max(data["start"]) < len(data["axes"])
@@ -101,7 +101,7 @@ def test_any_number_of_dimensions(make_run, size, dimensions):
 
 def test_what_is_not_finite_is_left_out(make_run):
     path = make_run(seeds=1)
-    policy = load_visits(path / "visits.npz").policy
+    policy = load_samples(path / "visits.npz").policy
     policy[-1, 0, 3] = np.inf
     policy[0, 0, :5] = np.nan
     replace(path, policy=policy)
@@ -112,7 +112,7 @@ def test_what_is_not_finite_is_left_out(make_run):
 
 def test_a_policy_that_went_astray_altogether(make_run):
     path, other = make_run(seeds=1), make_run("other")
-    policy = load_visits(path / "visits.npz").policy
+    policy = load_samples(path / "visits.npz").policy
     policy[-1] = np.nan
     replace(path, policy=policy)
     (run,) = occupancy_of(read_runs([path]), 0)["runs"]

@@ -8,7 +8,7 @@ import pytest
 from imitax.demonstrations import Demonstrations
 from imitax.errors import ImitaxError
 from imitax.runs import samples as visits
-from imitax.runs.samples import VisitLog, load_visits, save_visits
+from imitax.runs.samples import SampleLog, load_samples, save_samples
 
 
 def rollout(iteration, seeds=5, steps=40, envs=50, size=2):
@@ -19,7 +19,7 @@ def rollout(iteration, seeds=5, steps=40, envs=50, size=2):
 
 
 def filled(iterations, **options):
-    log = VisitLog()
+    log = SampleLog()
     for i in range(iterations):
         log(i, iterations, rollout(i, **options))
     return log
@@ -54,7 +54,7 @@ def test_wide_observations_are_sampled_more_thinly():
 
 
 def test_seeds_with_different_numbers_of_observations_keep_as_many_as_the_fewest():
-    log = VisitLog()
+    log = SampleLog()
     log.keep(9, [np.zeros((30, 2)), np.ones((20, 2))])
     assert log.visits(None, None).policy.shape == (1, 2, 20, 2)
 
@@ -77,11 +77,11 @@ def test_without_whole_episodes_none_is_kept():
 
 def test_a_file_is_read_as_it_was_written(tmp_path):
     kept = filled(3).visits(shown(), shown())
-    save_visits(kept, tmp_path / "visits.npz")
-    for one, other in zip(kept, load_visits(tmp_path / "visits.npz"), strict=True):
+    save_samples(kept, tmp_path / "visits.npz")
+    for one, other in zip(kept, load_samples(tmp_path / "visits.npz"), strict=True):
         np.testing.assert_array_equal(one, other)
         assert one.dtype == other.dtype
-    assert load_visits(tmp_path / "none.npz") is None
+    assert load_samples(tmp_path / "none.npz") is None
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "key", "shape", "pickle"])
@@ -100,4 +100,4 @@ def test_a_damaged_file_is_named(tmp_path, damage):
     if damage == "text":
         path.write_text("nonsense")
     with pytest.raises(ImitaxError, match=r"File '.*visits.npz' is damaged \(.*remove it"):
-        load_visits(path)
+        load_samples(path)

@@ -29,7 +29,7 @@ def test_the_blind_direction_keeps_flow_and_features(rng):
 
 
 def test_a_chance_of_ending_is_a_discount():
-    # Visits of the ending MDP, not discounted: Σ_t P(s_t = s, a_t = a), by iterating its
+    # ObservationSamples of the ending MDP, not discounted: Σ_t P(s_t = s, a_t = a), by iterating its
     # transitions.
     mdp, ending, expert = theory.sampled_problem()
     at, visits = mdp.initial, np.zeros_like(expert)
