@@ -23,7 +23,7 @@ from imitax.training.callbacks import Callback, History, LoopState, Moment, Rest
 from imitax.training.collecting import fold, source
 from imitax.training.config import RunConfig
 from imitax.training.data import expert_sample
-from imitax.training.lanes import lanes_of
+from imitax.training.lanes import lanes_of, over_lanes
 from imitax.training.rollout import episode_statistics
 from imitax.training.supervised import clone_policies
 from imitax.types import EnvSpec, Learner, Policy, Transition
@@ -53,10 +53,12 @@ def _program(method: str, agent: str, spec: EnvSpec, policy: Policy, structure: 
             metrics = episodes | metrics | {"nonfinite": nonfinite(learner, rollout)}
             return learner, episode_return, metrics
 
-        return jit(jax.vmap(one, in_axes=(0, 0, None, 0, 0, 0, None, 0)), donate_argnums=1)
+        return jit(over_lanes(one, (0, 0, None, 0, 0, 0, None, 0)), donate_argnums=1)
 
-    init = jit(jax.vmap(lambda leaves, key, expert: built(leaves).init(key, expert), in_axes=(0, 0, None)))
-    return Program(init, update("learn"), update("pretrain"), update("warm_up"))
+    def init(leaves, key, expert):
+        return built(leaves).init(key, expert)
+
+    return Program(jit(over_lanes(init, (0, 0, None))), update("learn"), update("pretrain"), update("warm_up"))
 
 
 WATCHED = ("observations", "rewards", "policy", "critic or optimiser", "reward model", "normaliser")
