@@ -1,5 +1,7 @@
 # pyright: strict, reportUnknownMemberType=false
-"""A user's script. It is not run: pyright must know every type in it (tests/test_public_api.py)."""
+"""A user's script. It is not run: pyright must know every type in it
+(tests/test_public_api.py).
+"""
 
 from pathlib import Path
 from typing import assert_type

@@ -1,4 +1,6 @@
-"""Proximal policy optimisation with a clipped surrogate (Schulman et al. 2017, arXiv 1707.06347)."""
+"""Proximal policy optimisation with a clipped surrogate (Schulman et al. 2017, arXiv
+1707.06347).
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -43,7 +45,9 @@ class PPOConfig:
     )
     learning_rate: float = setting(1e-3, "Adam, policy and value")
     final_lr_fraction: float = setting(
-        1.0, "learning rate at the end of training as a fraction of the first; it falls linearly", high=1.0
+        1.0,
+        "learning rate at the end of training as a fraction of the first; it falls linearly",
+        high=1.0,
     )
     epochs: int = setting(4, "passes over a rollout")
     minibatches: int = setting(4, "per pass")
@@ -63,13 +67,14 @@ class PPOState(NamedTuple):
     """What PPO keeps besides the policy's parameters."""
 
     critic: Critic
-    optimiser: (
-        optax.OptState
-    )  # of (policy parameters, critic.network): Adam's two moments of each, and a count
+    # of (policy parameters, critic.network): Adam's two moments of each, and a count
+    optimiser: optax.OptState
 
 
 class Batch(NamedTuple):
-    """A minibatch of M sequences of length L (1 without a carry), with what does not change within an update."""
+    """A minibatch of M sequences of length L (1 without a carry), with what does not change within
+    an update.
+    """
 
     obs: Observation  # [L, M, …]
     action: Action  # [L, M, …]
@@ -123,7 +128,9 @@ def ppo(spec: EnvSpec, policy: Policy, config: PPOConfig = PPOConfig()) -> Agent
 def _prepare(
     space: Space, policy: Policy, config: PPOConfig, params: Params, critic: Critic, x: Experience
 ) -> tuple[Batch, Critic, Scalar]:
-    """(the experience as one batch of sequences, the critic with new moments, how well it had predicted)."""
+    """(the experience as one batch of sequences, the critic with new moments, how well it had
+    predicted).
+    """
     pi, rollout = policy.distribution, x.rollout
     advantage, target, critic = advantages_and_targets(
         critic, space, rollout, x.reward(rollout), config.discount, config.gae_lambda
@@ -138,7 +145,9 @@ def _prepare(
 
 
 def _losses(space: Space, policy: Policy, config: PPOConfig) -> tuple[Callable, Callable]:
-    """(loss, loss of the value network alone): ((policy parameters, value network), batch) -> (loss, metrics)."""
+    """(loss, loss of the value network alone): ((policy parameters, value network), batch) ->
+    (loss, metrics).
+    """
     pi = policy.distribution
 
     def loss(networks, batch: Batch):

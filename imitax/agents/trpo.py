@@ -1,4 +1,6 @@
-"""Trust region policy optimisation (Schulman et al. 2015, arXiv 1502.05477), the generator of Ho & Ermon."""
+"""Trust region policy optimisation (Schulman et al. 2015, arXiv 1502.05477), the generator of Ho &
+Ermon.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -84,7 +86,9 @@ def trpo(spec: EnvSpec, policy: Policy, config: TRPOConfig = TRPOConfig()) -> Ag
         fit = explained_variance(normalised_value(critic.network, space, x.rollout.obs), target)
         params, metrics = policy_step(params, x, standardise(advantage, config.advantage_floor))
         # The critic has no memory: single transitions, whatever the policy.
-        obs, target = jax.tree.map(lambda a: a.reshape(1, -1, *a.shape[2:]), (x.rollout.obs, target))
+        obs, target = jax.tree.map(
+            lambda a: a.reshape(1, -1, *a.shape[2:]), (x.rollout.obs, target)
+        )
         value, opt, error = descend(critic.network, state.optimiser, obs, target, key)
         metrics |= {"value_loss": error, "explained_variance": fit}
         return params, TRPOState(critic._replace(network=value), opt), metrics
@@ -99,7 +103,9 @@ def trpo(spec: EnvSpec, policy: Policy, config: TRPOConfig = TRPOConfig()) -> Ag
 
 
 def _policy_step(policy: Policy, config: TRPOConfig) -> Callable:
-    """(params, experience, standardised advantages [T, B]) -> (params after one trust-region step, metrics)."""
+    """(params, experience, standardised advantages [T, B]) -> (params after one trust-region step,
+    metrics).
+    """
     pi = policy.distribution
 
     def policy_step(params, x: Experience, advantage):
@@ -110,7 +116,8 @@ def _policy_step(policy: Policy, config: TRPOConfig) -> Callable:
             return policy.unroll(p, obs, first, x.carry)[0]
 
         def thinned(output):
-            # Along the axis that feed-forward policies have, or all environments of a recurrent one.
+            # Along the axis that feed-forward policies have, or all environments of a recurrent
+            # one.
             return jax.tree.map(lambda a: a[:, :: config.fisher_every], output)
 
         old = jax.lax.stop_gradient(output_of(params))
@@ -130,10 +137,14 @@ def _policy_step(policy: Policy, config: TRPOConfig) -> Callable:
             return jnp.mean(pi.kl(old, output_of(p)))
 
         def kl_on_some(p):
-            return jnp.mean(pi.kl(thinned(old), policy.unroll(p, some_obs, some_first, some_carry)[0]))
+            return jnp.mean(
+                pi.kl(thinned(old), policy.unroll(p, some_obs, some_first, some_carry)[0])
+            )
 
         start, gradient = jax.value_and_grad(objective)(params)
-        full = natural_step(kl_on_some, params, gradient, config.max_kl, config.damping, config.cg_iterations)
+        full = natural_step(
+            kl_on_some, params, gradient, config.max_kl, config.damping, config.cg_iterations
+        )
         search = line_search(objective, kl, params, full, config.max_kl, config.line_search_tries)
         return search.params, {
             "policy_loss": -start,

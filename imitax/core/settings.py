@@ -1,9 +1,9 @@
 """Settings of methods and agents: frozen dataclasses whose numbers may be traced.
 
-Meaning, unit, range and source stand with each field, through `setting`. A class of settings is a pytree: its `float`
-fields are leaves, so that a compiled program takes them as arguments and a new value compiles nothing; all
-other fields are static. A number declared `off_at_zero` is static while it is 0, so that what it weighs is not
-even compiled.
+Meaning, unit, range and source stand with each field, through `setting`. A class of settings is a
+pytree: its `float` fields are leaves, so that a compiled program takes them as arguments and a new
+value compiles nothing; all other fields are static. A number declared `off_at_zero` is static
+while it is 0, so that what it weighs is not even compiled.
 """
 
 import dataclasses
@@ -41,8 +41,8 @@ def setting(
 ) -> Any:
     """A field of a settings class with its meaning and its range [low, high], both ends included.
 
-    By default whole numbers count from 1 and other numbers are not negative. `static`: a number that is not
-    for compiled programs, for example one that decides sizes.
+    By default whole numbers count from 1 and other numbers are not negative. `static`: a number
+    that is not for compiled programs, for example one that decides sizes.
     """
     if low is None:
         whole = isinstance(default, int | tuple) and not isinstance(default, bool)

@@ -9,12 +9,13 @@ BACKENDS = ("auto", "native", "envpool", "gymnasium")
 
 
 def make(env: str | Callable, backend: str = "auto", time_limit: int | None = None) -> Env:
-    """Environment `env`: an id, or a function without arguments that makes a Gymnasium environment.
+    """Environment `env`: an id, or a function without arguments that makes a Gymnasium
+    environment.
 
-    `backend` native: JAX through gymnax, and small worlds given as arrays; envpool: EnvPool's native threads;
-    gymnasium: anything with Box or Discrete observations and Discrete or bounded Box actions; auto: native
-    if there is one, then EnvPool for Gymnasium's MuJoCo tasks where it is installed. `time_limit`: steps, by
-    default the environment's.
+    `backend` native: JAX through gymnax, and small worlds given as arrays; envpool: EnvPool's
+    native threads; gymnasium: anything with Box or Discrete observations and Discrete or bounded
+    Box actions; auto: native if there is one, then EnvPool for Gymnasium's MuJoCo tasks where it
+    is installed. `time_limit`: steps, by default the environment's.
     """
     from imitax.envs import host, native, pool, tabular
 

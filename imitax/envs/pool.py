@@ -46,7 +46,9 @@ def make(env_id: str, time_limit: int | None = None) -> HostEnv:
     """
     envpool = _library()
     if env_id not in envpool.list_all_envs():
-        raise ImitaxError(f"EnvPool has no environment '{env_id}': leave the backend to auto or gymnasium.")
+        raise ImitaxError(
+            f"EnvPool has no environment '{env_id}': leave the backend to auto or gymnasium."
+        )
     with _quiet():
         own = envpool.make_spec(env_id)
         spec = EnvSpec(
@@ -63,7 +65,8 @@ def _library():
         import envpool
     except ImportError as error:
         raise ImitaxError(
-            "The backend 'envpool' needs EnvPool, which is not installed: pip install 'imitax[envpool]'."
+            "The backend 'envpool' needs EnvPool, which is not installed: pip install "
+            "'imitax[envpool]'."
         ) from error
     return envpool
 
@@ -82,7 +85,9 @@ def _cores() -> int:
 
 
 def _as_gymnasium(space: Discrete | Box) -> Discrete | Box:
-    """Bounds rounded to the single precision that they have in Gymnasium, so that policies fit both."""
+    """Bounds rounded to the single precision that they have in Gymnasium, so that policies fit
+    both.
+    """
 
     def rounded(box):
         low, high = (bound.astype(np.float32).astype(float).tolist() for bound in bounds(box))

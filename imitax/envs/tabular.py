@@ -25,14 +25,16 @@ def make(name: str, time_limit: int | None = None) -> NativeEnv:
 
 
 def from_mdp(mdp: TabularMDP, time_limit: int) -> NativeEnv:
-    """Episodes of `mdp`, truncated after `time_limit` steps; the reward of a pair is its expected one.
+    """Episodes of `mdp`, truncated after `time_limit` steps; the reward of a pair is its expected
+    one.
 
     Raises:
         ImitaxError: more states than a one-hot observation should have.
     """
     if mdp.states > MAX_STATES:
         raise ImitaxError(
-            f"'{mdp.name}' has {mdp.states} states: expected at most {MAX_STATES} of an environment with "
+            f"'{mdp.name}' has {mdp.states} states: expected at most {MAX_STATES} of an "
+            "environment with "
             "one-hot observations (the exact methods take any number)."
         )
     following, cumulative = map(jnp.asarray, _successors(mdp))
@@ -66,10 +68,11 @@ def from_mdp(mdp: TabularMDP, time_limit: int) -> NativeEnv:
 
 
 def _successors(mdp: TabularMDP) -> tuple[np.ndarray, np.ndarray]:
-    """States [S·A, K] that may follow, and the cumulative probabilities [S·A, K] given that it goes on.
+    """States [S·A, K] that may follow, and the cumulative probabilities [S·A, K] given that it
+    goes on.
 
-    Rows are padded with their own state; the last entry that can happen is raised above 1, so that rounding
-    never leads beyond it.
+    Rows are padded with their own state; the last entry that can happen is raised above 1, so that
+    rounding never leads beyond it.
     """
     counts = np.diff(mdp.transition.indptr)
     width = max(1, int(counts.max()))

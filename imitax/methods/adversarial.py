@@ -2,8 +2,8 @@
 
     rollout ─ Memory.add ─ RewardModel.update ─ Agent.update (which asks for rewards)
 
-With `rewards.gail` it is GAIL, with `rewards.true_reward` reinforcement learning on the true reward,
-with `rewards.constant` the control. `learn` does not know where a rollout came from.
+With `rewards.gail` it is GAIL, with `rewards.true_reward` reinforcement learning on the true
+reward, with `rewards.constant` the control. `learn` does not know where a rollout came from.
 """
 
 from collections.abc import Callable
@@ -49,13 +49,17 @@ class LoopConfig:
         0, "iterations in which only the reward model learns, before the first policy update", low=0
     )
     warm_up: int = setting(
-        10, "iterations after those in which a policy that starts from a clone waits for its value", low=0
+        10,
+        "iterations after those in which a policy that starts from a clone waits for its value",
+        low=0,
     )
 
     @property
     def envs(self) -> int:
         """Environments side by side."""
-        return max(n for n in range(1, min(self.max_envs, self.env_steps) + 1) if self.env_steps % n == 0)
+        return max(
+            n for n in range(1, min(self.max_envs, self.env_steps) + 1) if self.env_steps % n == 0
+        )
 
 
 class Cycle(NamedTuple):
@@ -83,7 +87,9 @@ class Loop(NamedTuple):
 def as_learnt_from(
     spec: EnvSpec, policy: Policy, asks: frozenset[str], learner: Learner, t: Transition
 ) -> Transition:
-    """Transitions with raw observations as agents and reward models read them: normalised, and log π where asked."""
+    """Transitions with raw observations as agents and reward models read them: normalised, and log
+    π where asked.
+    """
 
     def normalised(obs):
         return normalise_observation(spec.observation, learner.normaliser, obs)
@@ -95,12 +101,16 @@ def as_learnt_from(
     return t
 
 
-def adversarial(spec: EnvSpec, policy: Policy, agent: Agent, model: RewardModel, memory: Memory) -> Loop:
-    """The loop's body for `spec`; raw observations and demonstrations come in, and are normalised here.
+def adversarial(
+    spec: EnvSpec, policy: Policy, agent: Agent, model: RewardModel, memory: Memory
+) -> Loop:
+    """The loop's body for `spec`; raw observations and demonstrations come in, and are normalised
+    here.
 
-    The normaliser is shared by expert and policy, fed by both, and changes only after a whole cycle, so
-    that the first surrogate ratio of every cycle is 1. Of the demonstrations a cycle draws as many as the policy has
-    transitions, or takes all where there are fewer, so that its cost does not grow with their number.
+    The normaliser is shared by expert and policy, fed by both, and changes only after a whole
+    cycle, so that the first surrogate ratio of every cycle is 1. Of the demonstrations a cycle
+    draws as many as the policy has transitions, or takes all where there are fewer, so that its
+    cost does not grow with their number.
     """
     space = spec.observation
 
@@ -121,7 +131,9 @@ def adversarial(spec: EnvSpec, policy: Policy, agent: Agent, model: RewardModel,
         )
 
     def prepared(learner, cycle: Cycle, key):
-        """(learner that remembers the rollout, how it sees transitions, `Draw`, both sides as samples)."""
+        """(learner that remembers the rollout, how it sees transitions, `Draw`, both sides as
+        samples).
+        """
 
         def look(t: Transition) -> Transition:
             return as_learnt_from(spec, policy, model.asks, learner, t)
@@ -169,12 +181,16 @@ def adversarial(spec: EnvSpec, policy: Policy, agent: Agent, model: RewardModel,
     def warm_up(learner, cycle: Cycle, key):
         if policy.rebase is None:
             raise ImitaxError(
-                "A policy that starts from a clone must be able to follow the normaliser while it waits, but this "
+                "A policy that starts from a clone must be able to follow the normaliser while it "
+                "waits, but this "
                 "one has no `rebase`: set loop.warm_up=0."
             )
         old = learner.normaliser
         learner, metrics = run(agent.wait, learner, cycle, key)
-        # It knows the observations as they were normalised where it comes from: here the statistics move far.
-        return learner._replace(policy=policy.rebase(learner.policy, old, learner.normaliser)), metrics
+        # It knows the observations as they were normalised where it comes from: here the
+        # statistics move far.
+        return learner._replace(
+            policy=policy.rebase(learner.policy, old, learner.normaliser)
+        ), metrics
 
     return Loop(policy, init, learn, pretrain, warm_up)

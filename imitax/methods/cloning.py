@@ -1,8 +1,9 @@
 """Behaviour cloning: maximum likelihood of the demonstrated actions (Pomerleau 1989).
 
-Validation pairs come from other episodes than training pairs; the parameters with the best validation
-loss are kept, as in Ho & Ermon 2016. A round ends with a look at the validation loss: it is one pass over the training
-pairs, or a part of one where `max_updates` would not suffice for whole passes.
+Validation pairs come from other episodes than training pairs; the parameters with the best
+validation loss are kept, as in Ho & Ermon 2016. A round ends with a look at the validation loss:
+it is one pass over the training pairs, or a part of one where `max_updates` would not suffice for
+whole passes.
 """
 
 from collections.abc import Callable
@@ -45,15 +46,17 @@ class Cloning(NamedTuple):
     """Cloning as pure functions."""
 
     init: Callable[[Key[Array, ""], Sample], Learner]
-    fit: Callable[[Learner, Sample, Sample, Key[Array, ""]], tuple[Learner, Metrics, Int[Array, ""]]]
+    fit: Callable[
+        [Learner, Sample, Sample, Key[Array, ""]], tuple[Learner, Metrics, Int[Array, ""]]
+    ]
 
 
 def cloning(spec: EnvSpec, policy: Policy, config: CloningConfig = CloningConfig()) -> Cloning:
     """Behaviour cloning for policies of the family `policy` in `spec`.
 
-    `fit(learner, train, validation, key)` returns the best policy, the losses of each round [E], and how many
-    rounds it took; the losses of rounds after those are the last ones. A recurrent policy is trained on single
-    pairs, without its memory.
+    `fit(learner, train, validation, key)` returns the best policy, the losses of each round [E],
+    and how many rounds it took; the losses of rounds after those are the last ones. A recurrent
+    policy is trained on single pairs, without its memory.
     """
     optimiser = optax.scale_by_adam()
 
@@ -83,7 +86,10 @@ def cloning(spec: EnvSpec, policy: Policy, config: CloningConfig = CloningConfig
             batch = jax.tree.map(lambda x: x[index], (obs, action))
             error, gradient = jax.value_and_grad(loss)(params, *batch)
             updates, opt = optimiser.update(gradient, opt)
-            return (jax.tree.map(lambda p, u: p - config.learning_rate * u, params, updates), opt), error
+            return (
+                jax.tree.map(lambda p, u: p - config.learning_rate * u, params, updates),
+                opt,
+            ), error
 
         def one_round(carry, key):
             params, opt, best, least = carry
@@ -119,7 +125,9 @@ def schedule(size: int, config: CloningConfig) -> tuple[int, int, int]:
 
 
 def _until_stale(one_round, start, keys, patience: int):
-    """`scan(one_round, start, keys)` until the best loss is `patience` rounds old: (carry, history, rounds)."""
+    """`scan(one_round, start, keys)` until the best loss is `patience` rounds old: (carry,
+    history, rounds).
+    """
     shapes = jax.eval_shape(one_round, start, keys[0])[1]
     empty = jax.tree.map(lambda x: jnp.zeros((len(keys), *x.shape), x.dtype), shapes)
 

@@ -1,4 +1,6 @@
-"""Every method and agent by name. Tests, the command line and `--set` iterate over these tables."""
+"""Every method and agent by name. Tests, the command line and `--set` iterate over these
+tables.
+"""
 
 from collections.abc import Callable
 from enum import Enum
@@ -46,11 +48,14 @@ class Kind(Enum):
 
 
 class MethodEntry(NamedTuple):
-    """A method by its kind: a reward model for the adversarial loop, or one that trains without it."""
+    """A method by its kind: a reward model for the adversarial loop, or one that trains without
+    it.
+    """
 
     info: MethodInfo
     config: type
-    build: Callable | None  # (spec, settings) -> RewardModel or Planning; (spec, policy, settings) -> Cloning
+    # (spec, settings) -> RewardModel or Planning; (spec, policy, settings) -> Cloning
+    build: Callable | None
     kind: Kind
 
     @property
@@ -73,7 +78,9 @@ class MethodEntry(NamedTuple):
 class CustomConfig:
     """Settings of a user's own reward model or agent."""
 
-    hidden: tuple[int, ...] = setting((100, 100), "units per tanh layer of the policy, where none is given")
+    hidden: tuple[int, ...] = setting(
+        (100, 100), "units per tanh layer of the policy, where none is given"
+    )
 
 
 class Parts(NamedTuple):
@@ -102,7 +109,9 @@ METHODS = {
     "rl": MethodEntry(INFO["rl"], TrueRewardConfig, true_reward, Kind.LOOP),
 }
 OWN = MethodEntry(
-    MethodInfo("own reward model", "a reward model of your own", demonstrations=True, reward="learnt"),
+    MethodInfo(
+        "own reward model", "a reward model of your own", demonstrations=True, reward="learnt"
+    ),
     CustomConfig,
     None,
     Kind.LOOP,
@@ -128,7 +137,8 @@ def find_agent(name: str) -> AgentEntry:
 
 
 def default_settings(method: str, agent: str, init: str | None = None) -> Settings:
-    """The groups of settings of a method: its own, or for the loop's methods those of loop, agent and reward.
+    """The groups of settings of a method: its own, or for the loop's methods those of loop, agent
+    and reward.
 
     A policy that starts from a clone (`init`) has the clone's as well.
     """
@@ -145,12 +155,16 @@ def policy_of(method: str, spec: EnvSpec, settings: Settings, parts: Parts = Par
     return parts.policy or mlp_policy(spec, settings[group].hidden)
 
 
-def reward_model_of(method: str, spec: EnvSpec, settings: Settings, parts: Parts = Parts()) -> RewardModel:
+def reward_model_of(
+    method: str, spec: EnvSpec, settings: Settings, parts: Parts = Parts()
+) -> RewardModel:
     """The reward model of a method of the loop; numbers in `settings` may be traced."""
     return parts.reward_model or find_method(method).build(spec, settings["reward"])
 
 
-def build_loop(method: str, agent: str, spec: EnvSpec, settings: Settings, parts: Parts = Parts()) -> Loop:
+def build_loop(
+    method: str, agent: str, spec: EnvSpec, settings: Settings, parts: Parts = Parts()
+) -> Loop:
     """The pure functions of a method of the loop; numbers in `settings` may be traced."""
     policy = policy_of(method, spec, settings, parts)
     model = reward_model_of(method, spec, settings, parts)

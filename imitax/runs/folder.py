@@ -1,14 +1,13 @@
 """Run folders: what a run was made of, what happened, what came out.
 
-config.json          settings, versions, seeds, fingerprint of the demonstrations: enough to repeat it
-metrics.jsonl        one line for each iteration and seed
-checkpoints/         the newest states of training and the best one, from which `resume` continues
-demonstrations.npz   what the method was given, before `trajectories` and `subsample`
-policy.safetensors   the last policy of each seed; policy.json describes it
-reward.safetensors   of mce_irl: the learnt reward [S, A] of each seed, and its parameters
-visits.npz           observations of the policy at a few moments of training, and of the demonstrations
-figures/             learning curves, as PNG and SVG
-summary.json         evaluation on fresh episodes; written last, so a folder without it is incomplete
+config.json          settings, versions, seeds, fingerprint of the demonstrations: enough to repeat
+it metrics.jsonl        one line for each iteration and seed checkpoints/         the newest states
+of training and the best one, from which `resume` continues demonstrations.npz   what the method
+was given, before `trajectories` and `subsample` policy.safetensors   the last policy of each seed;
+policy.json describes it reward.safetensors   of mce_irl: the learnt reward [S, A] of each seed,
+and its parameters visits.npz           observations of the policy at a few moments of training,
+and of the demonstrations figures/             learning curves, as PNG and SVG summary.json
+evaluation on fresh episodes; written last, so a folder without it is incomplete
 """
 
 from collections.abc import Sequence
@@ -138,13 +137,16 @@ def resume(
     callbacks: Sequence[Callback] = (),
     loggers: Sequence[Logger] = (),
 ) -> tuple[Training, dict[str, Any]]:
-    """Resume an interrupted run from its newest whole checkpoint, or take a finished one to `iterations`.
+    """Resume an interrupted run from its newest whole checkpoint, or take a finished one to
+    `iterations`.
 
-    On a native environment the result is the same, bit for bit, as without the interruption. `env` is needed
-    where the environment was made by a function. `loggers` continue from where the checkpoint stands.
+    On a native environment the result is the same, bit for bit, as without the interruption. `env`
+    is needed where the environment was made by a function. `loggers` continue from where the
+    checkpoint stands.
 
     Raises:
-        ImitaxError: there is no such run, it is finished, or a file that it needs is missing or damaged.
+        ImitaxError: there is no such run, it is finished, or a file that it needs is missing or
+            damaged.
     """
     check_parts(path, ("config.json",))
     described = read_run_config(path)
@@ -178,11 +180,15 @@ def _lengthened(path: Path, config: RunConfig, iterations: int | None) -> RunCon
         key = find_method(config.method).kind.length_setting
         before = config_value(config, key)
         if iterations < before:
-            raise ImitaxError(f"Option iterations is {iterations}: expected at least the run's own {before}.")
+            raise ImitaxError(
+                f"Option iterations is {iterations}: expected at least the run's own {before}."
+            )
         finished = finished and iterations == before
         config = replace(config, settings=override(config.settings, key, iterations))
     if finished:
-        raise ImitaxError(f"Run '{path}' is finished: give more iterations to go further (--iterations N).")
+        raise ImitaxError(
+            f"Run '{path}' is finished: give more iterations to go further (--iterations N)."
+        )
     return config
 
 
@@ -190,12 +196,18 @@ def read_run_config(path: Path) -> dict[str, Any]:
     """config.json of a run folder; `ImitaxError` if it is not one."""
     config = read_json(path / "config.json")
     if not isinstance(config, dict) or not isinstance(config.get("run"), dict):
-        raise ImitaxError(f"File '{path / 'config.json'}' is not of a run: it has no settings under 'run'.")
+        raise ImitaxError(
+            f"File '{path / 'config.json'}' is not of a run: it has no settings under 'run'."
+        )
     return config
 
 
 def _check(
-    config: RunConfig, env: Env, demonstrations: Demonstrations | None, path: Path, options: FolderOptions
+    config: RunConfig,
+    env: Env,
+    demonstrations: Demonstrations | None,
+    path: Path,
+    options: FolderOptions,
 ) -> None:
     """`ImitaxError` for what would stop a run."""
     check_episodes(options.episodes)
@@ -218,7 +230,9 @@ def _begin(
     options: FolderOptions,
     callbacks: Sequence[Callback],
 ) -> Recorder:
-    """Make the folder of a run and write what is known beforehand, after all checks that could stop it."""
+    """Make the folder of a run and write what is known beforehand, after all checks that could
+    stop it.
+    """
     _check(config, env, demonstrations, path, options)
     every = options.checkpoint_every
     every = default_interval(config) if every is None else every
@@ -226,7 +240,9 @@ def _begin(
     if demonstrations is not None:
         formats.save(demonstrations, path / "demonstrations.npz")
     described = describe_run(config, demonstrations, options.source)
-    write_json(path / "config.json", described | {"episodes": options.episodes, "checkpoint_every": every})
+    write_json(
+        path / "config.json", described | {"episodes": options.episodes, "checkpoint_every": every}
+    )
     return Recorder(path, config, every, callbacks)
 
 
@@ -242,7 +258,8 @@ def _complete(
     save_policies(training.policies, path / "policy.safetensors")
     if not find_method(training.config.method).loop:
         observations = [
-            record(policy, env, min(episodes, 5)).observations for policy in training.policies[:SEEDS]
+            record(policy, env, min(episodes, 5)).observations
+            for policy in training.policies[:SEEDS]
         ]
         recorder.samples.keep(training.iterations - 1, observations)
     used = None if training.demonstrations is None else training.demonstrations.observations
@@ -262,7 +279,9 @@ def _complete(
 
 def load_run(path: Path) -> Run:
     """Read a run folder; `ImitaxError` names the file that is missing or damaged."""
-    check_parts(path, ("config.json", "metrics.jsonl", "summary.json", "policy.safetensors", "policy.json"))
+    check_parts(
+        path, ("config.json", "metrics.jsonl", "summary.json", "policy.safetensors", "policy.json")
+    )
     config = config_from_dict(read_run_config(path)["run"])
     summary = read_summary(path / "summary.json", config.seeds)
     policies = load_policies(path / "policy.safetensors")

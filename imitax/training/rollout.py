@@ -16,10 +16,11 @@ from imitax.envs.base import HostBatch, NativeEnv
 from imitax.errors import ImitaxError
 from imitax.types import Action, Carry, Metrics, Observation, Step, Transition
 
-# (raw observations [B, …], whether an episode begins [B], carry, key) -> (agent-unit actions [B, …], carry)
+# (raw observations [B, …], whether an episode begins [B], carry, key) -> (agent-unit actions [B,
+# …], carry)
 Act = Callable[[Observation, Bool[Array, "B"], Carry, Key[Array, ""]], tuple[Action, Carry]]
-# The same for hosts, with the keys of all steps and the index of the step: one compiled call picks the key
-# and gives the actions in environment units as well.
+# The same for hosts, with the keys of all steps and the index of the step: one compiled call picks
+# the key and gives the actions in environment units as well.
 HostAct = Callable[..., tuple[Action, Action, Carry]]
 
 
@@ -73,7 +74,9 @@ def collect_native(
             answer.truncated,
             state.step,
         )
-        return EnvState(env_state, answer.obs, jnp.where(ended, 0, state.step + 1), carry), transition
+        return EnvState(
+            env_state, answer.obs, jnp.where(ended, 0, state.step + 1), carry
+        ), transition
 
     keys = (action_keys(key, horizon), jax.random.split(key_env, horizon))
     return jax.lax.scan(one, state, keys)
@@ -86,10 +89,11 @@ def collect_host(
     keys: Key[Array, "T ..."],
     enough: Callable[[Step], bool] = lambda answer: False,
 ) -> tuple[EnvState, Transition]:
-    """One step in every environment for each of `keys` (see `action_keys`), one compiled call per step.
+    """One step in every environment for each of `keys` (see `action_keys`), one compiled call per
+    step.
 
-    Environments may be laid out in any shape [*lead], one seed of many for example; fields are [T, *lead, …].
-    It ends early after a step that is `enough`.
+    Environments may be laid out in any shape [*lead], one seed of many for example; fields are [T,
+    *lead, …]. It ends early after a step that is `enough`.
 
     Raises:
         ImitaxError: an observation or a reward is not finite.
@@ -100,7 +104,9 @@ def collect_host(
     for t in range(len(keys)):
         action, executed, carry = act(obs, step == 0, carry, keys, np.int32(t))
         action, executed = jax.tree.map(np.asarray, (action, executed))
-        answer = batch.step(jax.tree.map(lambda x: x.reshape(step.size, *x.shape[len(lead) :]), executed))
+        answer = batch.step(
+            jax.tree.map(lambda x: x.reshape(step.size, *x.shape[len(lead) :]), executed)
+        )
         _check_finite(answer, step.reshape(-1))
         answer = Step(*_laid_out(tuple(answer), lead))
         ended = answer.terminated | answer.truncated
@@ -119,7 +125,9 @@ def collect_host(
 
 
 def _check_finite(answer: Step, step: np.ndarray) -> None:
-    arrays = [("observed", x) for x in jax.tree.leaves(answer.next_obs)] + [("rewarded", answer.reward)]
+    arrays = [("observed", x) for x in jax.tree.leaves(answer.next_obs)] + [
+        ("rewarded", answer.reward)
+    ]
     for name, values in arrays:
         if np.isfinite(values).all():
             continue
@@ -134,7 +142,8 @@ def _check_finite(answer: Step, step: np.ndarray) -> None:
 def episode_statistics(
     episode_return: Float[Array, "B"], rollout: Transition
 ) -> tuple[Float[Array, "B"], Metrics]:
-    """True return so far of the episodes still running, and means over those that ended in the rollout.
+    """True return so far of the episodes still running, and means over those that ended in the
+    rollout.
 
     Means are NaN where none ended.
     """
@@ -175,7 +184,9 @@ class Episodes(NamedTuple):
         return np.asarray(self.alive).sum(axis=0)
 
 
-def play_native(env: NativeEnv, act: Act, episodes: int, carry: Carry, key: Key[Array, ""]) -> Episodes:
+def play_native(
+    env: NativeEnv, act: Act, episodes: int, carry: Carry, key: Key[Array, ""]
+) -> Episodes:
     """The first episode of each of `episodes` fresh environments (no bias towards short ones)."""
     key_start, key_play = jax.random.split(key)
     state = start_native(env, episodes, carry, key_start)
@@ -185,7 +196,12 @@ def play_native(env: NativeEnv, act: Act, episodes: int, carry: Carry, key: Key[
 
 
 def play_host(
-    batch: HostBatch, act: HostAct, seeds: np.ndarray, time_limit: int, carry: Carry, key: Key[Array, ""]
+    batch: HostBatch,
+    act: HostAct,
+    seeds: np.ndarray,
+    time_limit: int,
+    carry: Carry,
+    key: Key[Array, ""],
 ) -> Episodes:
     """The first episode of each environment of `batch`, one for each of `seeds` [N]."""
     alive = np.ones(len(seeds), bool)
