@@ -7,6 +7,7 @@ whole passes.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -18,7 +19,17 @@ from imitax.core.acting import memoryless_output
 from imitax.core.normaliser import empty_normaliser, merge_observations, normalise_observation
 from imitax.core.sampling import minibatches
 from imitax.core.settings import setting, settings
-from imitax.types import EnvSpec, Learner, Metrics, Policy, Sample
+from imitax.types import (
+    Action,
+    EnvSpec,
+    Learner,
+    Metrics,
+    Observation,
+    Params,
+    Policy,
+    Sample,
+    Scalar,
+)
 
 
 @settings
@@ -58,7 +69,7 @@ def cloning(spec: EnvSpec, policy: Policy, config: CloningConfig = CloningConfig
     and how many rounds it took; the losses of rounds after those are the last ones. A recurrent
     policy is trained on single pairs, without its memory.
     """
-    optimiser = optax.scale_by_adam()
+    optimiser, loss = optax.scale_by_adam(), partial(_loss, policy)
 
     def init(key, expert):
         normaliser = merge_observations(
@@ -66,30 +77,18 @@ def cloning(spec: EnvSpec, policy: Policy, config: CloningConfig = CloningConfig
         )
         return Learner(policy.init(key), (), (), (), normaliser)
 
-    def loss(params, obs, action):
-        output = memoryless_output(policy, params, obs, jax.tree.leaves(action)[0].shape[0])
-        return -jnp.mean(policy.distribution.log_prob(output, action))
-
     def fit(learner, train, validation, key):
-        (obs, action), held_out = (
-            (
-                normalise_observation(spec.observation, learner.normaliser, s.transitions.obs),
-                s.transitions.action,
-            )
-            for s in (train, validation)
-        )
+        pairs, held_out = (_pairs(spec, learner, sample) for sample in (train, validation))
         size = train.transitions.step.size
         count, rounds, steps = schedule(size, config)
 
         def step(carry, index):
             params, opt = carry
-            batch = jax.tree.map(lambda x: x[index], (obs, action))
-            error, gradient = jax.value_and_grad(loss)(params, *batch)
+            batch = jax.tree.map(lambda x: x[index], pairs)
+            error, gradient = jax.value_and_grad(loss)(params, batch)
             updates, opt = optimiser.update(gradient, opt)
-            return (
-                jax.tree.map(lambda p, u: p - config.learning_rate * u, params, updates),
-                opt,
-            ), error
+            params = jax.tree.map(lambda p, u: p - config.learning_rate * u, params, updates)
+            return (params, opt), error
 
         def one_round(carry, key):
             params, opt, best, least = carry
@@ -98,7 +97,7 @@ def cloning(spec: EnvSpec, policy: Policy, config: CloningConfig = CloningConfig
             else:
                 index = jax.random.randint(key, (steps, config.batch_size), 0, size)
             (params, opt), errors = jax.lax.scan(step, (params, opt), index)
-            error = loss(params, *held_out)
+            error = loss(params, held_out)
             best = jax.tree.map(lambda new, old: jnp.where(error < least, new, old), params, best)
             least = jnp.minimum(least, error)
             metrics = {"train_loss": jnp.mean(errors), "validation_loss": error, "best_loss": least}
@@ -106,7 +105,7 @@ def cloning(spec: EnvSpec, policy: Policy, config: CloningConfig = CloningConfig
 
         keys = jax.random.split(key, rounds)
         params = learner.policy
-        start = (params, optimiser.init(params), params, loss(params, *held_out))
+        start = (params, optimiser.init(params), params, loss(params, held_out))
         if config.patience:
             (_, _, best, _), history, taken = _until_stale(one_round, start, keys, config.patience)
         else:
@@ -115,6 +114,19 @@ def cloning(spec: EnvSpec, policy: Policy, config: CloningConfig = CloningConfig
         return learner._replace(policy=best), history, taken
 
     return Cloning(init, fit)
+
+
+def _pairs(spec: EnvSpec, learner: Learner, sample: Sample) -> tuple[Observation, Action]:
+    """(normalised observations, actions) of a sample."""
+    t = sample.transitions
+    return normalise_observation(spec.observation, learner.normaliser, t.obs), t.action
+
+
+def _loss(policy: Policy, params: Params, pairs: tuple[Observation, Action]) -> Scalar:
+    """−mean log π(a | s)."""
+    obs, action = pairs
+    output = memoryless_output(policy, params, obs, jax.tree.leaves(action)[0].shape[0])
+    return -jnp.mean(policy.distribution.log_prob(output, action))
 
 
 def schedule(size: int, config: CloningConfig) -> tuple[int, int, int]:

@@ -159,7 +159,24 @@ def reward_model_of(
     method: str, spec: EnvSpec, settings: Settings, parts: Parts = Parts()
 ) -> RewardModel:
     """The reward model of a method of the loop; numbers in `settings` may be traced."""
-    return parts.reward_model or find_method(method).build(spec, settings["reward"])
+    if parts.reward_model is not None:
+        return parts.reward_model
+    build = find_method(method).build
+    if build is None:  # a name that stands for a value, and none was given
+        raise unknown("method", method, METHODS)
+    return build(spec, settings["reward"])
+
+
+def agent_of(
+    agent: str, spec: EnvSpec, policy: Policy, settings: Settings, parts: Parts = Parts()
+) -> Agent:
+    """The agent of a method of the loop; numbers in `settings` may be traced."""
+    if parts.agent is not None:
+        return parts.agent(spec, policy)
+    build = find_agent(agent).build
+    if build is None:
+        raise unknown("agent", agent, AGENTS)
+    return build(spec, policy, settings["agent"])
 
 
 def build_loop(
@@ -168,10 +185,7 @@ def build_loop(
     """The pure functions of a method of the loop; numbers in `settings` may be traced."""
     policy = policy_of(method, spec, settings, parts)
     model = reward_model_of(method, spec, settings, parts)
-    if parts.agent is not None:
-        optimiser = parts.agent(spec, policy)
-    else:
-        optimiser = find_agent(agent).build(spec, policy, settings["agent"])
+    optimiser = agent_of(agent, spec, policy, settings, parts)
     return adversarial(spec, policy, optimiser, model, parts.memory or last_rollout())
 
 

@@ -23,6 +23,7 @@ from imitax.envs import make
 from imitax.envs.base import Env
 from imitax.errors import ImitaxError
 from imitax.files.read import read_json
+from imitax.files.signals import first_signal
 from imitax.files.write import finite, write_json
 from imitax.methods.registry import find_method
 from imitax.policies.policy import TrainedPolicy, load_policies, save_policies
@@ -97,7 +98,7 @@ def train_to_folder(
         Interrupted: Ctrl-C or SIGTERM came; the run is saved, and `resume` continues it.
     """
     recorder = _begin(config, env, demonstrations, path, options, callbacks)
-    with recorder.recording():
+    with recorder.recording(), first_signal(recorder.stop):
         training = fit(config, env, demonstrations, [recorder], recorder.restore)
     return training, _complete(recorder, training, env, demonstrations, options.episodes)
 
@@ -119,9 +120,15 @@ def train_to_folders(
     for path, config in configs.items():
         own = callbacks if not recorders else ()
         recorders[path] = _begin(config, env, demonstrations, path, options, own)
+
+    def stop(signal: str) -> None:
+        for recorder in recorders.values():
+            recorder.stop(signal)
+
     with ExitStack() as stack:
         for recorder in recorders.values():
             stack.enter_context(recorder.recording())
+        stack.enter_context(first_signal(stop))
         each = [[recorder] for recorder in recorders.values()]
         trainings = fit_side_by_side(list(configs.values()), env, demonstrations, each)
     return {
@@ -166,7 +173,7 @@ def resume(
     with Logging(loggers, config) as log:
         every = described["checkpoint_every"]
         recorder = Recorder(path, config, every, [*callbacks, log])
-        with recorder.recording():
+        with recorder.recording(), first_signal(recorder.stop):
             training = fit(config, env, demonstrations, [recorder], recorder.restore)
         summary = _complete(recorder, training, env, demonstrations, described["episodes"])
         log.evaluation(summary)

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from imitax.errors import ImitaxError, Interrupted
-from imitax.files.signals import first_signal
 from imitax.files.write import finite
 from imitax.policies.tensors import from_tensors, to_tensors
 from imitax.runs import checkpoint
@@ -62,11 +61,13 @@ class Recorder:
 
     @contextmanager
     def recording(self) -> Iterator[None]:
-        """Keeps metrics.jsonl open, and turns Ctrl-C and SIGTERM into a stop after the
-        iteration.
-        """
-        with (self.path / "metrics.jsonl").open("w") as self._file, first_signal(self._ask_to_stop):
+        """Keeps metrics.jsonl open."""
+        with (self.path / "metrics.jsonl").open("w") as self._file:
             yield
+
+    def stop(self, signal: str) -> None:
+        """Ask the run to stop after its iteration, because of `signal`."""
+        self._stop = signal
 
     def __call__(self, moment: Moment) -> None:
         """Record an iteration; `Interrupted` if the run was asked to stop, once its state is
@@ -127,9 +128,6 @@ class Recorder:
             line |= {name: finite(float(values[index])) for name, values in metrics.items()}
             self._file.write(json.dumps(line) + "\n")
         self._file.flush()
-
-    def _ask_to_stop(self, signal: str) -> None:
-        self._stop = signal
 
 
 def _named(tensors: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

@@ -17,7 +17,7 @@ from imitax.core.compiling import Program, jit
 from imitax.core.spaces import blank
 from imitax.demonstrations import Demonstrations
 from imitax.envs.base import Env
-from imitax.errors import ImitaxError
+from imitax.errors import ImitaxError, Interrupted
 from imitax.methods.adversarial import Cycle
 from imitax.methods.registry import Parts, build_loop, policy_of, reward_model_of
 from imitax.training.callbacks import Callback, History, LoopState, Moment, Restore
@@ -142,14 +142,25 @@ def run_loop(
             state, rollout, metrics = training.iterate(state, i, total)
             history.append(check_finite(metrics, config, training.lanes.seeds, i))
             resumable = state if rollouts.resumable else state._replace(envs=None)
-            for callback in callbacks:
-                callback(Moment(i, total, history[-1], rollout, resumable, history))
+            _call_all(callbacks, Moment(i, total, history[-1], rollout, resumable, history))
     finally:
         rollouts.close()
     history = history[config.waiting_iterations :]  # iteration 0 is the first policy update
     columns = {name: np.stack([m[name] for m in history], axis=1) for name in history[0]}
     env_steps = total * config.settings["loop"].env_steps
     return LoopResult(jax.block_until_ready(state.learner), columns, env_steps)
+
+
+def _call_all(callbacks: Sequence[Callback], moment: Moment) -> None:
+    """Call every callback, also where one asks to stop: each of several runs saves its state."""
+    requests = []
+    for callback in callbacks:
+        try:
+            callback(moment)
+        except Interrupted as request:
+            requests.append(str(request))
+    if requests:
+        raise Interrupted(" ".join(requests))
 
 
 class _Training:
