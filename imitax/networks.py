@@ -36,7 +36,7 @@ class MLP(eqx.Module):
 def _affine(
     x: Float[Array | np.ndarray, "*b i"], weight: Float[Array, "i o"], bias: Float[Array, "o"]
 ) -> Float[Array, "*b o"]:
-    return x @ weight + jnp.expand_dims(bias, tuple(range(x.ndim - 1)))
+    return jnp.matmul(x, weight) + jnp.expand_dims(bias, tuple(range(x.ndim - 1)))
 
 
 class GaussianPolicy(eqx.Module):

@@ -12,11 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 Scalar = Float[Array, ""]
 Number = float | Scalar  # a setting: a Python number, or traced
 Metrics = dict[str, Scalar]
+HostOrDevice = Array | np.ndarray  # NumPy's where Python steps the environments
 Observation = Action = Params = Carry = PyTree
 State = Any  # of an agent, a reward model or a memory: a record that each declares
 
@@ -97,9 +99,9 @@ class Step(NamedTuple):
 
     next_obs: Observation  # [B, …]; where the action led, before any reset
     obs: Observation  # [B, …]; where the next action is taken: next_obs, or a fresh start
-    reward: Float[Array, "B"]  # the true reward
-    terminated: Bool[Array, "B"]  # the task ended the episode
-    truncated: Bool[Array, "B"]  # the time limit ended it
+    reward: Float[HostOrDevice, "B"]  # the true reward
+    terminated: Bool[HostOrDevice, "B"]  # the task ended the episode
+    truncated: Bool[HostOrDevice, "B"]  # the time limit ended it
 
 
 class Transition(NamedTuple):
@@ -115,13 +117,13 @@ class Transition(NamedTuple):
     action: Action | None  # None: demonstrations of states alone
     # before any reset; None: demonstrations, unless a reward model asks for it
     next_obs: Observation | None
-    reward: Float[Array, "*n"]  # the true one; NaN in demonstrations
-    terminated: Bool[Array, "*n"]
-    truncated: Bool[Array, "*n"]
+    reward: Float[HostOrDevice, "*n"]  # the true one; NaN in demonstrations
+    terminated: Bool[HostOrDevice, "*n"]
+    truncated: Bool[HostOrDevice, "*n"]
     # index within its episode, from 0; 0 also says: forget what you remember
-    step: Int[Array, "*n"]
+    step: Int[HostOrDevice, "*n"]
     # of the policy as it is now, where a reward model asks for it
-    log_prob: Float[Array, "*n"] | None = None
+    log_prob: Float[HostOrDevice, "*n"] | None = None
     teacher: Action | None = None  # what a teacher would have done here
 
 

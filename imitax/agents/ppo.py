@@ -5,6 +5,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
@@ -95,7 +96,7 @@ def ppo(spec: EnvSpec, policy: Policy, config: PPOConfig = PPOConfig()) -> Agent
 
     def init(params, key):
         critic = init_critic(key, space, config.hidden)
-        return PPOState(critic, optimiser.init((params, critic.network)))
+        return PPOState(critic, optimiser.init((params, eqx.filter(critic.network, eqx.is_array))))
 
     def descend(loss, params, state: PPOState, x: Experience, key):
         data, critic, fit = _prepare(space, policy, config, params, state.critic, x)
@@ -141,7 +142,7 @@ def _prepare(
     old_log_prob = pi.log_prob(output, rollout.action)
     standardised = standardise(advantage, config.advantage_floor)
     columns = (rollout.obs, rollout.action, first, old_log_prob, standardised, target)
-    return Batch(*sequences(policy, columns), x.carry), critic, fit
+    return Batch(*sequences(policy, columns), carry=x.carry), critic, fit
 
 
 def _losses(space: Space, policy: Policy, config: PPOConfig) -> tuple[Callable, Callable]:

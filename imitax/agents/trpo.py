@@ -5,6 +5,7 @@ Ermon.
 from collections.abc import Callable
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
@@ -64,7 +65,7 @@ def trpo(spec: EnvSpec, policy: Policy, config: TRPOConfig = TRPOConfig()) -> Ag
 
     def init(params, key):
         critic = init_critic(key, space, config.hidden)
-        return TRPOState(critic, optimiser.init(critic.network))
+        return TRPOState(critic, optimiser.init(eqx.filter(critic.network, eqx.is_array)))
 
     def descend(network, opt, obs, target, key):
         def step(carry, index):

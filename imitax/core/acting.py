@@ -18,8 +18,8 @@ def act(
     """The distribution's parameters [B, …] for one step, and the carry after it; observations are
     normalised.
     """
-    once = jax.tree.map(lambda x: x[None], (obs, first))
-    output, carry = policy.unroll(params, *once, carry)
+    obs, first = jax.tree.map(lambda x: x[None], (obs, first))
+    output, carry = policy.unroll(params, obs, first, carry)
     return jax.tree.map(lambda x: x[0], output), carry
 
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from imitax.types import Number
+from imitax.types import HostOrDevice, Number
 
 
 def discounted_sum(reward: Float[Array, "T *b"], discount: Number) -> Float[Array, "T *b"]:
@@ -21,8 +21,8 @@ def generalised_advantage(
     reward: Float[Array, "T *b"],
     value: Float[Array, "T *b"],
     next_value: Float[Array, "T *b"],
-    terminated: Bool[Array, "T *b"],
-    truncated: Bool[Array, "T *b"],
+    terminated: Bool[HostOrDevice, "T *b"],
+    truncated: Bool[HostOrDevice, "T *b"],
     discount: Number,
     gae_lambda: Number,
 ) -> Float[Array, "T *b"]:
@@ -46,7 +46,7 @@ def generalised_advantage(
 
 
 def absorbing_mass(
-    terminated: Bool[Array, "*b"], step: Int[Array, "*b"], time_limit: int
+    terminated: Bool[HostOrDevice, "*b"], step: Int[HostOrDevice, "*b"], time_limit: int
 ) -> Float[Array, ""]:
     """Share of the occupancy spent in the absorbing state after termination.
 

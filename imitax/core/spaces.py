@@ -240,15 +240,15 @@ def outside(space: Space, x: np.ndarray) -> Bool[np.ndarray, "N"]:
         case Discrete(n):
             return (x < 0) | (x >= n)
         case MultiDiscrete(n):
-            return ((x < 0) | (x >= np.asarray(n))).any(axis=-1)
+            return np.any((x < 0) | (x >= np.asarray(n)), axis=-1)
         case MultiBinary():
-            return ((x < 0) | (x > 1)).any(axis=-1)
+            return np.any((x < 0) | (x > 1), axis=-1)
         case Box():
             low, high = bounds(space)
             extent = high - low
             slack = BOX_TOLERANCE * np.where(np.isfinite(extent), extent, 1.0)
             beyond = (x < low - slack) | (x > high + slack)
-            return beyond.reshape(len(x), -1).any(axis=1)
+            return np.any(beyond.reshape(len(x), -1), axis=1)
     raise TypeError(f"{type(space).__name__} has parts.")
 
 
@@ -336,7 +336,7 @@ def parse(data: Any) -> Space:
 
 
 def _parse_box(low: Any, high: Any, shape: Any, dtype: Any) -> Box:
-    def bound(value, missing):
+    def bound(value, missing) -> Any:
         if isinstance(value, list):
             return tuple(bound(x, missing) for x in value)
         return missing if value is None else float(value)

@@ -13,7 +13,8 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 def dot(x: PyTree, y: PyTree) -> Float[Array, ""]:
     """Inner product of two pytrees."""
-    return sum(jnp.vdot(a, b) for a, b in zip(jax.tree.leaves(x), jax.tree.leaves(y), strict=True))
+    leaves = zip(jax.tree.leaves(x), jax.tree.leaves(y), strict=True)
+    return sum((jnp.vdot(a, b) for a, b in leaves), jnp.float32(0))
 
 
 def fisher_vector_product(kl: Callable, params: PyTree, vector: PyTree, damping: float) -> PyTree:

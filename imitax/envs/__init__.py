@@ -27,7 +27,7 @@ def make(env: str | Callable, backend: str = "auto", time_limit: int | None = No
     if backend == "native" and env not in in_jax:
         raise unknown("native environment", str(env), in_jax)
     if backend == "envpool" or (backend == "auto" and env in pool.IDS and pool.installed()):
-        return pool.make(env, time_limit)
+        return pool.make(str(env), time_limit)
     if backend != "gymnasium" and env in tabular.IDS:
         return tabular.make(env, time_limit)
     if backend != "gymnasium" and env in native.IDS:

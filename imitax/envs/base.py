@@ -41,12 +41,15 @@ class HostBatch(Protocol):
 
     def reset(self, seeds: Sequence[int] | np.ndarray) -> np.ndarray:
         """Start every environment anew, each with its own seed; observations [B, O]."""
+        ...
 
     def step(self, action: np.ndarray) -> Step:
         """Act in every environment; the arrays may be overwritten by the next call."""
+        ...
 
     def close(self) -> None:
         """Release what the environments hold."""
+        ...
 
 
 class HostEnv(NamedTuple):

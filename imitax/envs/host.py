@@ -86,7 +86,7 @@ class _GymnasiumBatch(HostBatch):
             [make_one] * batch, copy=False, autoreset_mode=AutoresetMode.DISABLED
         )
         self._discrete = hasattr(self._envs.single_action_space, "n")
-        self._shape = self._envs.single_action_space.shape
+        self._shape = self._envs.single_action_space.shape or ()
         # It copies: the vector environment overwrites its buffer on the next step.
         self._encode = encoder(self._envs.single_observation_space)
 
@@ -118,11 +118,10 @@ def _maker(env: str | Callable, time_limit: int | None) -> tuple[str, Callable]:
         if time_limit is None:
             return env_id, env
         return env_id, lambda: TimeLimit(env(), time_limit)
-    options = {} if time_limit is None else {"max_episode_steps": time_limit}
 
     def make_one():
         try:
-            return gymnasium.make(env, **options)
+            return gymnasium.make(env, max_episode_steps=time_limit)
         except gymnasium.error.DependencyNotInstalled as error:
             advice = (
                 "pip install 'imitax[mujoco]'" if "mujoco" in str(error).lower() else str(error)

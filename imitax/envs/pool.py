@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -103,7 +104,8 @@ class _Pool(HostBatch):
     """
 
     def __init__(self, spec: EnvSpec, batch: int):
-        self._spec, self._batch, self._envs = spec, batch, None
+        self._spec, self._batch = spec, batch
+        self._envs: Any = None
 
     def reset(self, seeds: Sequence[int] | np.ndarray) -> np.ndarray:
         self.close()

@@ -5,6 +5,7 @@ from functools import cache, partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy import sparse
 
 from imitax.core.spaces import vector
 from imitax.envs.base import NativeEnv
@@ -74,12 +75,14 @@ def _successors(mdp: TabularMDP) -> tuple[np.ndarray, np.ndarray]:
     Rows are padded with their own state; the last entry that can happen is raised above 1, so that
     rounding never leads beyond it.
     """
-    counts = np.diff(mdp.transition.indptr)
+    transition = mdp.transition
+    assert isinstance(transition, sparse.csr_array)  # an MDP keeps it so
+    counts = np.diff(transition.indptr)
     width = max(1, int(counts.max()))
     following = np.repeat(np.arange(mdp.states), mdp.actions)[:, None].repeat(width, axis=1)
     chance = np.zeros(following.shape)
     filled = np.arange(width) < counts[:, None]
-    following[filled], chance[filled] = mdp.transition.indices, mdp.transition.data
+    following[filled], chance[filled] = transition.indices, transition.data
     cumulative = np.cumsum(chance, axis=1)
     cumulative /= np.maximum(cumulative[:, -1:], 1e-300)
     cumulative[np.arange(width) >= counts[:, None] - 1] = 2.0

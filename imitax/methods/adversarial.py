@@ -189,8 +189,11 @@ def _samples(
     if expert is not None:
         rows = draw_rows(expert.transitions, jax.random.fold_in(key, 1), n)
         expert = Sample(look(rows), expert.absorbing_mass)
-    learner = learner._replace(memory=state)
-    return learner, lambda k, n: look(draw(k, n)), expert, Sample(look(own), mass)
+
+    def redraw(key, n):
+        return look(draw(key, n))
+
+    return learner._replace(memory=state), redraw, expert, Sample(look(own), mass)
 
 
 def _cycle(

@@ -196,4 +196,6 @@ def build_cloning(spec: EnvSpec, policy: Policy, settings: Settings) -> Cloning:
 
 def build_planning(method: str, spec: EnvSpec, settings: Settings) -> Planning:
     """The functions of a method that plans."""
-    return find_method(method).build(spec, settings[method])
+    build = find_method(method).build
+    assert build is not None  # every method that plans has its constructor
+    return build(spec, settings[method])

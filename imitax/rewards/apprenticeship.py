@@ -104,7 +104,8 @@ def _apprenticeship(spec: EnvSpec, config: ApprenticeshipConfig, largest: Callab
         mass = sample.absorbing_mass if config.absorbing else jnp.zeros(())
         return ((1.0 - mass) * live).at[-1].set(mass)
 
-    def update(state: LinearReward, expert: Sample, policy: Sample, key):
+    def update(state: LinearReward, expert: Sample | None, policy: Sample, key):
+        assert expert is not None  # the method learns from demonstrations
         gap = expectation(expert) - expectation(policy)
         best = largest(gap)
         weights = state.weights + config.mix * (best - state.weights)

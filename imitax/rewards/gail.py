@@ -9,6 +9,7 @@ rewarded as such.
 
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
@@ -77,7 +78,8 @@ def gail(spec: EnvSpec, config: GAILConfig = GAILConfig()) -> RewardModel:
         indicator = jnp.zeros((*action.shape[:-1], 1))
         return jnp.concatenate([encode(spec.observation, t.obs), action, indicator], axis=-1)
 
-    def update(state: GAILState, expert: Sample, policy: Sample, key):
+    def update(state: GAILState, expert: Sample | None, policy: Sample, key):
+        assert expert is not None  # the method learns from demonstrations
         sides = features(expert.transitions), features(policy.transitions)
         count = {0: None, -1: len(sides[0])}.get(config.batch_size, config.batch_size)
 
@@ -114,7 +116,7 @@ def gail(spec: EnvSpec, config: GAILConfig = GAILConfig()) -> RewardModel:
 
     def init(key):
         network = scalar_network(key, feature_size, config.hidden)
-        return GAILState(network, optimiser.init(network))
+        return GAILState(network, optimiser.init(eqx.filter(network, eqx.is_array)))
 
     return RewardModel(init, update, reward)
 

@@ -10,6 +10,7 @@ and of the demonstrations figures/             learning curves, as PNG and SVG s
 evaluation on fresh episodes; written last, so a folder without it is incomplete
 """
 
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -138,7 +139,7 @@ def train_to_folders(
 
 
 def resume(
-    path: Path,
+    path: str | os.PathLike,
     iterations: int | None = None,
     env: Env | None = None,
     callbacks: Sequence[Callback] = (),
@@ -155,6 +156,7 @@ def resume(
         ImitaxError: there is no such run, it is finished, or a file that it needs is missing or
             damaged.
     """
+    path = Path(path)
     check_parts(path, ("config.json",))
     described = read_run_config(path)
     config = _lengthened(path, config_from_dict(described["run"]), iterations)
@@ -284,8 +286,9 @@ def _complete(
     return summary
 
 
-def load_run(path: Path) -> Run:
+def load_run(path: str | os.PathLike) -> Run:
     """Read a run folder; `ImitaxError` names the file that is missing or damaged."""
+    path = Path(path)
     check_parts(
         path, ("config.json", "metrics.jsonl", "summary.json", "policy.safetensors", "policy.json")
     )
@@ -297,7 +300,7 @@ def load_run(path: Path) -> Run:
     return Run(path, config, summary, policies)
 
 
-def load_policy(path: str | Path, seed: int = 0) -> TrainedPolicy:
+def load_policy(path: str | os.PathLike, seed: int = 0) -> TrainedPolicy:
     """The policy of one seed of a run folder, or of a policy.safetensors file."""
     path = Path(path)
     policies = load_policies(path) if path.suffix == ".safetensors" else load_run(path).policies

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from imitax.training.rollout import EnvState
-from imitax.types import Learner, Transition
+from imitax.types import HostOrDevice, Learner, Transition
 
 History = list[dict[str, np.ndarray]]  # metrics [S] of every iteration
 
@@ -25,7 +25,7 @@ class LoopState(NamedTuple):
 
     learner: Learner
     envs: EnvState | None  # None where environments cannot be resumed
-    episode_return: np.ndarray  # [S, B]; true reward so far in the episodes that are running
+    episode_return: HostOrDevice  # [S, B]; true reward so far in the episodes that are running
 
 
 class Moment(NamedTuple):

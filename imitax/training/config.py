@@ -213,9 +213,8 @@ def check_config(config: RunConfig) -> None:
     check_init(config.init)
     for group, values in config.settings.items():
         check_ranges(group, values)
-    loop, agent = config.settings.get("loop"), config.settings.get("agent")
-    clone = config.settings.get("bc") if config.init and agent else None
-    if clone is not None and clone.hidden != agent.hidden:
+    loop, agent, clone = map(config.settings.get, ("loop", "agent", "bc"))
+    if config.init and agent is not None and clone is not None and clone.hidden != agent.hidden:
         raise ImitaxError(
             f"Setting 'bc.hidden' is {clone.hidden}, but the policy that starts from the clone "
             "has "

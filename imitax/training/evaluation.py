@@ -184,6 +184,7 @@ def _host_act(spec: EnvSpec, rule: Callable):
 
 def _demonstrations(spec: EnvSpec, played: Episodes) -> Demonstrations:
     rollout, lengths = played.rollout, played.lengths
+    assert rollout.next_obs is not None  # it comes from an environment
     actions = np.asarray(to_environment(spec.action, jnp.asarray(rollout.action)))
     episodes, ends = [], []
     for i, length in enumerate(lengths):

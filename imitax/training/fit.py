@@ -135,8 +135,10 @@ def _fit(
                 configs, env, demonstrations, callbacks, restore, parts
             )
         case Kind.SUPERVISED:
+            assert demonstrations is not None  # `prepare` has seen them
             learner, metrics = clone_policies(configs, env.spec, demonstrations)
         case Kind.PLANNING:
+            assert demonstrations is not None
             learner, metrics, learnt = plan(config, env, demonstrations)
     if kind is not Kind.LOOP:
         rounds = next(iter(metrics.values())).shape[1]

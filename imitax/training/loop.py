@@ -207,6 +207,7 @@ class _Training:
 
     def iterate(self, state: LoopState, i: int, total: int):
         """(state, rollout [S, T, B], metrics [S]) of iteration i."""
+        assert state.envs is not None  # `start` has begun new episodes where there were none
         try:
             envs, rollout = self.rollouts.collect(
                 state.learner, state.envs, fold(self.run_keys, 2 * i + 2)
@@ -257,6 +258,7 @@ class _Training:
         """The learner with the policy, and the normaliser, of behaviour cloning on the same
         demonstrations.
         """
+        assert self.demonstrations is not None  # `prepare` has seen them
         clones = [
             dataclasses.replace(
                 config, method="bc", init=None, settings={"bc": config.settings["bc"]}

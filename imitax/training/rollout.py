@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 from imitax.core.spaces import to_environment
 from imitax.envs.base import HostBatch, NativeEnv
 from imitax.errors import ImitaxError
-from imitax.types import Action, Carry, Metrics, Observation, Step, Transition
+from imitax.types import Action, Carry, HostOrDevice, Metrics, Observation, Step, Transition
 
 # (raw observations [B, …], whether an episode begins [B], carry, key) -> (agent-unit actions [B,
 # …], carry)
@@ -29,7 +29,7 @@ class EnvState(NamedTuple):
 
     env: Any  # of a native environment; None for a host
     obs: Observation  # [B, …]
-    step: Int[Array, "B"]  # steps taken in the current episode
+    step: Int[HostOrDevice, "B"]  # steps taken in the current episode
     carry: Carry  # [B, …] of the policy that acts; () unless it is recurrent
 
 
@@ -131,11 +131,11 @@ def _check_finite(answer: Step, step: np.ndarray) -> None:
     for name, values in arrays:
         if np.isfinite(values).all():
             continue
-        which = tuple(np.argwhere(~np.isfinite(values))[0])
+        which = np.argwhere(~np.isfinite(values))[0]
         part = f" in dimension {which[1]}" if len(which) > 1 else ""
         raise ImitaxError(
-            f"Environment {which[0] + 1} of {len(step)} {name} {values[which]}{part} at step "
-            f"{step[which[0]] + 1} of its episode: expected finite numbers."
+            f"Environment {which[0] + 1} of {len(step)} {name} {values[tuple(which)]}{part} at "
+            f"step {step[which[0]] + 1} of its episode: expected finite numbers."
         )
 
 
@@ -171,7 +171,7 @@ class Episodes(NamedTuple):
     """Complete episodes, one in each column; steps after the end are not `alive`."""
 
     rollout: Transition
-    alive: Bool[Array, "T N"]
+    alive: Bool[HostOrDevice, "T N"]
 
     @property
     def returns(self) -> Float[np.ndarray, "N"]:
