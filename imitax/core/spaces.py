@@ -132,7 +132,7 @@ def encode(space: Space, x: PyTree) -> Float[Array, "*n F"]:
         case MultiBinary():
             return jnp.asarray(x, jnp.float32)
         case Box():
-            x = jnp.asarray(x, jnp.float32) / 255.0 if is_image(space) else x
+            x = jnp.asarray(x, jnp.float32) / 255.0 if is_image(space) else jnp.asarray(x)
             return x.reshape(*x.shape[: x.ndim - len(space.shape)], math.prod(space.shape))
         case Dict(parts):
             return jnp.concatenate([encode(part, x[name]) for name, part in parts], axis=-1)

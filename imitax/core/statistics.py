@@ -13,8 +13,9 @@ class Moments(NamedTuple):
     """Count, mean and population variance of what was seen so far."""
 
     count: Float[Array, ""]
-    mean: Float[Array, "*d"]
-    variance: Float[Array, "*d"]
+    # one shape for both; no name for it, as the Moments of a normaliser differ in theirs
+    mean: Float[Array, "..."]
+    variance: Float[Array, "..."]
 
 
 def empty_moments(shape: tuple[int, ...] = ()) -> Moments:
@@ -51,12 +52,12 @@ def scale(moments: Moments) -> Float[Array, "*d"]:
 
 
 def normalise(
-    moments: Moments, x: Float[Array | np.ndarray, "*b d"], limit: float = LIMIT
-) -> Float[Array, "*b d"]:
+    moments: Moments, x: Float[Array | np.ndarray, "*n"], limit: float = LIMIT
+) -> Float[Array, "*n"]:
     """(x − mean) / standard deviation, clipped to ±limit; a dimension that never varied is only
     centred.
     """
     mean, std = (
-        jnp.expand_dims(m, tuple(range(x.ndim - 1))) for m in (moments.mean, scale(moments))
+        jnp.expand_dims(m, tuple(range(x.ndim - m.ndim))) for m in (moments.mean, scale(moments))
     )
     return jnp.clip((x - mean) / std, -limit, limit)

@@ -131,9 +131,9 @@ def leaves_of(config):
     """Names of the settings that are leaves of the pytree."""
     return [
         name
-        for name in typing.get_type_hints(type(config))
-        if jax.tree.leaves(config) != jax.tree.leaves(dataclasses.replace(config, **{name: 0.37}))
-        and typing.get_type_hints(type(config))[name] is float
+        for name, kind in typing.get_type_hints(type(config)).items()
+        if kind is float
+        and jax.tree.leaves(config) != jax.tree.leaves(dataclasses.replace(config, **{name: 0.37}))
     ]
 
 
@@ -196,7 +196,7 @@ def program_of(method, agent):
         if METHODS[method].kind is Kind.SUPERVISED:
             clone = build_cloning(SPEC, policy, groups)
             return clone.fit(clone.init(key, expert), expert, expert, key)
-        loop = build_loop(method, agent, SPEC, policy, groups)
+        loop = build_loop(method, agent, SPEC, groups)
         return loop.learn(loop.init(key, expert), cycle, key)
 
     rollout = blank(SPEC, (T, B))

@@ -34,7 +34,11 @@ from imitax.errors import ImitaxError
 from imitax.types import Box, Dict, Discrete, EnvSpec, MultiBinary, MultiDiscrete, Tuple
 
 # A Box [A] is added to actions [B, A]. Remove this once the bounds are reshaped.
-pytestmark = pytest.mark.rank_promotion
+pytestmark = [
+    pytest.mark.rank_promotion,
+    # Where strategies make spaces, the type checker looks at a random entry of their tuples.
+    pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies"),
+]
 
 BOX = Box(low=(-1.0, 0.0, -5.0), high=(3.0, 0.5, -1.0))  # no dimension is symmetric about 0
 
