@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
+from imitax.types import Number
+
 
 def dot(x: PyTree, y: PyTree) -> Float[Array, ""]:
     """Inner product of two pytrees."""
@@ -17,7 +19,7 @@ def dot(x: PyTree, y: PyTree) -> Float[Array, ""]:
     return sum((jnp.vdot(a, b) for a, b in leaves), jnp.float32(0))
 
 
-def fisher_vector_product(kl: Callable, params: PyTree, vector: PyTree, damping: float) -> PyTree:
+def fisher_vector_product(kl: Callable, params: PyTree, vector: PyTree, damping: Number) -> PyTree:
     """(∇² KL + damping I) vector, at the parameters where KL is 0, by forward over reverse
     mode.
     """
@@ -60,7 +62,7 @@ class Search(NamedTuple):
 
 
 def line_search(
-    objective: Callable, kl: Callable, params: PyTree, step: PyTree, max_kl: float, tries: int
+    objective: Callable, kl: Callable, params: PyTree, step: PyTree, max_kl: Number, tries: int
 ) -> Search:
     """The longest of step, step/2, step/4, … that improves the objective (higher is better) within
     max_kl.
@@ -97,7 +99,7 @@ def line_search(
 
 
 def natural_step(
-    kl: Callable, params: PyTree, gradient: PyTree, max_kl: float, damping: float, iterations: int
+    kl: Callable, params: PyTree, gradient: PyTree, max_kl: Number, damping: Number, iterations: int
 ) -> PyTree:
     """The step along F⁻¹g whose quadratic model of the KL is max_kl: sqrt(2 max_kl / xᵀFx) x."""
 
