@@ -203,7 +203,7 @@ def uniform(space: Space, key: Key[Array, ""], batch: int) -> PyTree:
         case Discrete(n):
             return jax.random.randint(key, (batch,), 0, n)
         case MultiDiscrete(n):
-            return jax.random.randint(key, (batch, len(n)), 0, np.asarray(n))
+            return jax.random.randint(key, (batch, len(n)), 0, np.asarray(n)[None])
         case MultiBinary(n):
             return jax.random.randint(key, (batch, n), 0, 2)
         case Box():

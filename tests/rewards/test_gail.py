@@ -177,7 +177,7 @@ def plain_loss(network, expert, rollout, entropy_weight):
     """The loss by the book: D as a probability, the masses counted out."""
 
     def d(obs, action):
-        one_hot = (action[:, None] == jnp.arange(2)).astype(jnp.float32)
+        one_hot = (action[:, None] == jnp.arange(2)[None]).astype(jnp.float32)
         x = jnp.concatenate([obs, one_hot, jnp.zeros((len(obs), 1))], -1)
         return 1 / (1 + jnp.exp(-network(x)[:, 0]))
 
