@@ -9,7 +9,7 @@ carries are pytrees as their space or policy says; where an annotation names O o
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
@@ -131,6 +131,7 @@ class Sample(NamedTuple):
     absorbing_mass: Scalar
 
 
+@runtime_checkable
 class Draw(Protocol):
     """Draws remembered transitions."""
 

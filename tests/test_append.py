@@ -12,13 +12,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from imitax.core.spaces import vector
 from imitax.demonstrations import Demonstrations
 from imitax.errors import ImitaxError
 from imitax.files import write
 from imitax.formats import append, load, load_to_append, save
 from imitax.types import Box, Discrete, EnvSpec
 
-SPEC = EnvSpec("Thing-v1", 2, Discrete(3), 2000)
+SPEC = EnvSpec("Thing-v1", vector(2), Discrete(3), 2000)
 
 # Adds episodes without end, and says so of each.
 ADDER = """

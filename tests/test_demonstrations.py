@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imitax.core.spaces import vector
 from imitax.demonstrations import Demonstrations
 from imitax.errors import ImitaxError
 from imitax.types import Box, Discrete, EnvSpec
 
-DISCRETE = EnvSpec("Acrobot-v1", 2, Discrete(3), 500)
-BOX = EnvSpec("Pendulum-v1", 2, Box((-2.0, 0.0), (2.0, 1.0)), 500)
+DISCRETE = EnvSpec("Acrobot-v1", vector(2), Discrete(3), 500)
+BOX = EnvSpec("Pendulum-v1", vector(2), Box((-2.0, 0.0), (2.0, 1.0)), 500)
 
 
 def make(lengths=(3, 1, 4), spec=DISCRETE, **changes):

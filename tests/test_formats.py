@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from imitax.core.spaces import vector
 from imitax import envs
 from imitax.demonstrations import Demonstrations
 from imitax.errors import ImitaxError
 from imitax.formats import load, save
 from imitax.types import Box, Discrete, EnvSpec
 
-SPEC = EnvSpec("Acrobot-v1", 2, Discrete(3), 10)
+SPEC = EnvSpec("Acrobot-v1", vector(2), Discrete(3), 10)
 PATHS = ("demos.npz", "demos.json", "demos")  # one per format
 
 
@@ -125,7 +126,7 @@ def test_nothing_is_written_over_and_nothing_left_behind(tmp_path, name):
     assert load(path).fingerprint() == before
     assert [entry.name for entry in path.parent.iterdir()] == [name]
     with pytest.raises(ImitaxError, match="0 … 1, but pair"):
-        save(small(), tmp_path / f"bad{name}", spec=EnvSpec("X-v0", 2, Discrete(2), 10))
+        save(small(), tmp_path / f"bad{name}", spec=EnvSpec("X-v0", vector(2), Discrete(2), 10))
     assert not (tmp_path / f"bad{name}").exists()
 
 
@@ -407,7 +408,7 @@ def test_what_is_no_demonstrations_file(tmp_path):
 def test_the_environment_is_checked_on_loading(tmp_path, name):
     save(small(), tmp_path / name)
     load(tmp_path / name, SPEC)
-    refused(tmp_path / name, "CartPole-v1 have size 4, found", EnvSpec("CartPole-v1", 4, Discrete(2), 500))
+    refused(tmp_path / name, "CartPole-v1 have size 4, found", EnvSpec("CartPole-v1", vector(4), Discrete(2), 500))
 
 
 @pytest.mark.parametrize("name", ["demos.npz", "demos.json"])

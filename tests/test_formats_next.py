@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imitax.core.spaces import vector
 from imitax.demonstrations import Demonstrations
 from imitax.errors import ImitaxError
 from imitax.formats import append, load, save
 from imitax.types import Discrete, EnvSpec
 
 PATHS = ("demos.npz", "demos.json", "demos")  # one per format
-SPEC = EnvSpec("Acrobot-v1", 2, Discrete(3), 10)
+SPEC = EnvSpec("Acrobot-v1", vector(2), Discrete(3), 10)
 
 
 def three_episodes(known=(True, False, True), actions=True, seed=0):

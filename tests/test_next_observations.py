@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imitax.core.spaces import vector
 from imitax.demonstrations import Demonstrations
 from imitax.errors import ImitaxError
 from imitax.types import Discrete, EnvSpec
@@ -183,9 +184,9 @@ def test_states_alone():
     demos = Demonstrations.from_episodes([(observations, None)] * 2, terminated=False, env_id="Acrobot-v1")
     assert demos.actions is None and demos.pairs == 6 and demos.lengths.tolist() == [3, 3]
     assert demos.next_observations()[1].all()
-    demos.validate(EnvSpec("Acrobot-v1", 2, Discrete(3), 3))
+    demos.validate(EnvSpec("Acrobot-v1", vector(2), Discrete(3), 3))
     with pytest.raises(ImitaxError, match="have size 4, found size 2"):
-        demos.validate(EnvSpec("Acrobot-v1", 4, Discrete(3), 3))
+        demos.validate(EnvSpec("Acrobot-v1", vector(4), Discrete(3), 3))
     described = demos.describe()
     assert described["actions"] is None and described["next_observations"] == {"known": 6}
     with pytest.raises(ImitaxError) as caught:

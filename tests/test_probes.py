@@ -227,7 +227,6 @@ IMITATION = {
     [
         ("gail", "ppo", "native"),
         ("gail", "ppo", "host"),
-        ("gail", "trpo", "native"),
         ("fem", "ppo", "native"),
         ("gtal", "ppo", "native"),
     ],
@@ -238,14 +237,6 @@ def test_the_demonstrated_actions_are_learnt(method, agent, home, demonstrations
     assert chosen(training, -1.0, 1.0).tolist() == [0, 1]
     p = jax.nn.softmax(training.policy.distribution(np.float32([[-1.0], [1.0]]))["logits"])
     assert p[0, 0] > 0.7 and p[1, 1] > 0.7
-
-
-def test_features_without_products_cannot_tell(demonstrations):
-    # The control of the tests above: what learns there does not learn from what it cannot see.
-    env = native("observation and action", "discrete")
-    training = trained("fem", env, "ppo", 20, demonstrations, **{"reward.products": False})
-    p = jax.nn.softmax(training.policy.distribution(np.float32([[-1.0], [1.0]]))["logits"])
-    assert min(p[0, 0], p[1, 1]) < 0.7
 
 
 def test_the_control_learns_nothing():

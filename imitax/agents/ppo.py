@@ -1,5 +1,6 @@
 """Proximal policy optimisation with a clipped surrogate (Schulman et al. 2017, arXiv 1707.06347)."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -19,7 +20,18 @@ from imitax.core.acting import sequences
 from imitax.core.losses import clipped_surrogate, standardise
 from imitax.core.sampling import minibatches
 from imitax.core.settings import is_on, setting, settings
-from imitax.types import Action, Agent, Carry, EnvSpec, Experience, Observation, Policy
+from imitax.types import (
+    Action,
+    Agent,
+    Carry,
+    EnvSpec,
+    Experience,
+    Observation,
+    Params,
+    Policy,
+    Scalar,
+    Space,
+)
 
 
 @settings
@@ -70,55 +82,18 @@ class Batch(NamedTuple):
 
 def ppo(spec: EnvSpec, policy: Policy, config: PPOConfig = PPOConfig()) -> Agent:
     """PPO for policies of the family `policy` in `spec`."""
-    pi, space = policy.distribution, spec.observation
+    space = spec.observation
     optimiser = optax.chain(
         optax.clip_by_global_norm(config.max_gradient_norm), optax.scale_by_adam(eps=1e-5)
     )
+    loss, value_only = _losses(space, policy, config)
 
     def init(params, key):
         critic = init_critic(key, space, config.hidden)
         return PPOState(critic, optimiser.init((params, critic.network)))
 
-    def loss(networks, batch: Batch):
-        params, value = networks
-        output, _ = policy.unroll(params, batch.obs, batch.first, batch.carry)
-        ratio = jnp.exp(pi.log_prob(output, batch.action) - batch.old_log_prob)
-        surrogate = clipped_surrogate(ratio, batch.advantage, config.clip)
-        entropy = jnp.mean(pi.entropy(output))
-        error = value_loss(value, space, batch.obs, batch.target)
-        metrics = {
-            "policy_loss": surrogate,
-            "value_loss": error,
-            "entropy": entropy,
-            "kl": jnp.mean(
-                ratio - 1.0 - jnp.log(ratio)
-            ),  # unbiased estimate of KL(old ‖ new), never negative
-            "clip_fraction": jnp.mean(jnp.abs(ratio - 1.0) > config.clip, dtype=jnp.float32),
-            "ratio_deviation": jnp.max(jnp.abs(ratio - 1.0)),
-        }
-        total = surrogate + error
-        if is_on(config.entropy_coef):
-            total = total - config.entropy_coef * entropy
-        return total, metrics
-
-    def value_only(networks, batch: Batch):
-        error = value_loss(networks[1], space, batch.obs, batch.target)
-        return error, {"value_loss": error}
-
-    def prepared(params, critic, x: Experience):
-        advantage, target, critic = advantages_and_targets(
-            critic, space, x.rollout, x.reward(x.rollout), config.discount, config.gae_lambda
-        )
-        fit = explained_variance(normalised_value(critic.network, space, x.rollout.obs), target)
-        first = x.rollout.step == 0
-        output, _ = policy.unroll(params, x.rollout.obs, first, x.carry)
-        old_log_prob = pi.log_prob(output, x.rollout.action)
-        standardised = standardise(advantage, config.advantage_floor)
-        columns = (x.rollout.obs, x.rollout.action, first, old_log_prob, standardised, target)
-        return Batch(*sequences(policy, columns), x.carry), critic, fit
-
     def descend(loss, params, state: PPOState, x: Experience, key):
-        data, critic, fit = prepared(params, state.critic, x)
+        data, critic, fit = _prepare(space, policy, config, params, state.critic, x)
         rate = config.learning_rate * (1.0 - (1.0 - config.final_lr_fraction) * x.progress)
 
         def step(carry, index):
@@ -143,6 +118,55 @@ def ppo(spec: EnvSpec, policy: Policy, config: PPOConfig = PPOConfig()) -> Agent
         return descend(value_only, params, state, x, key)[:3]
 
     return Agent(init, update, wait)
+
+
+def _prepare(
+    space: Space, policy: Policy, config: PPOConfig, params: Params, critic: Critic, x: Experience
+) -> tuple[Batch, Critic, Scalar]:
+    """(the experience as one batch of sequences, the critic with new moments, how well it had predicted)."""
+    pi, rollout = policy.distribution, x.rollout
+    advantage, target, critic = advantages_and_targets(
+        critic, space, rollout, x.reward(rollout), config.discount, config.gae_lambda
+    )
+    fit = explained_variance(normalised_value(critic.network, space, rollout.obs), target)
+    first = rollout.step == 0
+    output, _ = policy.unroll(params, rollout.obs, first, x.carry)
+    old_log_prob = pi.log_prob(output, rollout.action)
+    standardised = standardise(advantage, config.advantage_floor)
+    columns = (rollout.obs, rollout.action, first, old_log_prob, standardised, target)
+    return Batch(*sequences(policy, columns), x.carry), critic, fit
+
+
+def _losses(space: Space, policy: Policy, config: PPOConfig) -> tuple[Callable, Callable]:
+    """(loss, loss of the value network alone): ((policy parameters, value network), batch) -> (loss, metrics)."""
+    pi = policy.distribution
+
+    def loss(networks, batch: Batch):
+        params, value = networks
+        output, _ = policy.unroll(params, batch.obs, batch.first, batch.carry)
+        ratio = jnp.exp(pi.log_prob(output, batch.action) - batch.old_log_prob)
+        surrogate = clipped_surrogate(ratio, batch.advantage, config.clip)
+        entropy = jnp.mean(pi.entropy(output))
+        error = value_loss(value, space, batch.obs, batch.target)
+        metrics = {
+            "policy_loss": surrogate,
+            "value_loss": error,
+            "entropy": entropy,
+            # Unbiased estimate of KL(old ‖ new), never negative.
+            "kl": jnp.mean(ratio - 1.0 - jnp.log(ratio)),
+            "clip_fraction": jnp.mean(jnp.abs(ratio - 1.0) > config.clip, dtype=jnp.float32),
+            "ratio_deviation": jnp.max(jnp.abs(ratio - 1.0)),
+        }
+        total = surrogate + error
+        if is_on(config.entropy_coef):
+            total = total - config.entropy_coef * entropy
+        return total, metrics
+
+    def value_only(networks, batch: Batch):
+        error = value_loss(networks[1], space, batch.obs, batch.target)
+        return error, {"value_loss": error}
+
+    return loss, value_only
 
 
 def _take(batch: Batch, index: Int[Array, "m"]) -> Batch:

@@ -2,7 +2,7 @@
 
 import json
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from imitax import formats
 from imitax.benchmark import raw
@@ -196,9 +197,9 @@ def _line(
     seed: int,
     options: Options,
     *,
-    deterministic: Iterable[float] = (),
-    sampled: Iterable[float] = (),
-    curve: Iterable[float] = (),
+    deterministic: ArrayLike = (),
+    sampled: ArrayLike = (),
+    curve: ArrayLike = (),
     env_steps: int = 0,
     seconds: float = 0.0,
     demonstrations: Demonstrations | None = None,

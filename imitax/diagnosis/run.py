@@ -142,7 +142,7 @@ def collapsed(run: RunData) -> Finding | None:
         "problem",
         "The policy has collapsed",
         f"its entropy fell from {start:.2f} to {last:.3f} nats.",
-        "a smaller agent.learning_rate, agent.entropy=0.01, more agent.minibatches.",
+        "a smaller agent.learning_rate, agent.entropy_coef=0.01, more agent.minibatches.",
     )
 
 

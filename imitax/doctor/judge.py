@@ -107,7 +107,7 @@ def _cores(facts: Facts) -> Iterator[Finding]:
 def _memory(facts: Facts) -> Iterator[Finding]:
     free = facts["machine"]["memory_free"]
     if free is not None and free < _LITTLE_MEMORY:
-        yield Finding("warning", "memory", f"{size(free)} free", "use fewer --seeds, or --set loop.envs=16")
+        yield Finding("warning", "memory", f"{size(free)} free", "use fewer --seeds, or --set loop.max_envs=16")
 
 
 def _shared_memory(facts: Facts) -> Iterator[Finding]:

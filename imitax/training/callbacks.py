@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -38,6 +38,7 @@ class Moment(NamedTuple):
 Callback = Callable[[Moment], None]  # may raise to stop the run
 
 
+@runtime_checkable
 class Bar(Protocol):
     """Shows the progress of runs."""
 

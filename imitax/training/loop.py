@@ -24,7 +24,7 @@ from imitax.training.callbacks import Callback, History, LoopState, Moment, Rest
 from imitax.training.collecting import fold, source
 from imitax.training.config import RunConfig
 from imitax.training.data import expert_sample
-from imitax.training.lanes import lanes_of
+from imitax.training.lanes import lanes_of, over_lanes
 from imitax.training.rollout import episode_statistics
 from imitax.training.supervised import clone_policies
 from imitax.types import EnvSpec, Learner, Transition
@@ -54,13 +54,13 @@ def _programs(method: str, agent: str, spec: EnvSpec, structure: Any, parts: Par
             metrics = episodes | metrics | {"nonfinite": nonfinite(learner, rollout)}
             return learner, episode_return, metrics
 
-        return Program(jax.vmap(one, in_axes=(0, 0, None, 0, 0, 0, None, 0)), donate_argnums=1)
+        return Program(over_lanes(one, (0, 0, None, 0, 0, 0, None, 0)), donate_argnums=1)
 
-    def start(leaves, key, expert):
+    def init(leaves, key, expert):
         return built(leaves).init(key, expert)
 
-    init = jit(jax.vmap(start, in_axes=(0, 0, None)), seldom=True)
-    return Programs(init, update("learn"), update("pretrain"), update("warm_up"))
+    start = jit(over_lanes(init, (0, 0, None)), seldom=True)
+    return Programs(start, update("learn"), update("pretrain"), update("warm_up"))
 
 
 WATCHED = ("observations", "rewards", "policy", "critic or optimiser", "reward model", "normaliser")

@@ -12,7 +12,7 @@ from imitax.methods.registry import build_cloning, policy_of
 from imitax.training.collecting import fold
 from imitax.training.config import RunConfig
 from imitax.training.data import expert_sample, hold_out
-from imitax.training.lanes import lanes_of
+from imitax.training.lanes import lanes_of, over_lanes
 from imitax.types import EnvSpec, Learner, Policy
 
 
@@ -26,7 +26,7 @@ def _program(spec: EnvSpec, policy: Policy, structure):
         settings = jax.tree.unflatten(structure, leaves)
         return build_cloning(spec, policy, settings).fit(learner, train, validation, key)
 
-    return jit(jax.vmap(init, in_axes=(0, 0, None))), jit(jax.vmap(fit, in_axes=(0, 0, None, None, 0)))
+    return jit(over_lanes(init, (0, 0, None))), jit(over_lanes(fit, (0, 0, None, None, 0)))
 
 
 def clone_policies(

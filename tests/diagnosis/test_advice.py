@@ -51,7 +51,7 @@ def accepts(key, value, method, env, agent):
 
 def test_there_is_advice_to_check():
     settings = {setting for _, setting, _ in ADVISED}
-    assert {"reward.steps", "agent.damping", "bc.hidden", "loop.envs"} <= settings and len(settings) > 10
+    assert {"reward.updates", "agent.damping", "bc.hidden", "loop.max_envs"} <= settings and len(settings) > 10
 
 
 @pytest.mark.parametrize("source, setting, value", ADVISED)

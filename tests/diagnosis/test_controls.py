@@ -10,7 +10,7 @@ from imitax.experts.demonstrate import load_demonstrations
 from imitax.runs import folder as runs
 from imitax.training.config import make_config
 
-TINY = {"loop.iterations": 2, "loop.steps": 64, "loop.envs": 4, "agent.hidden": (8,)}
+TINY = {"loop.iterations": 2, "loop.env_steps": 64, "loop.max_envs": 4, "agent.hidden": (8,)}
 
 
 def trained(path, method="gail", **settings):

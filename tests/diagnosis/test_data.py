@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from imitax.core.spaces import vector
 from imitax.demonstrations import Demonstrations
 from imitax.diagnosis.data import check_data, findings
 from imitax.diagnosis.dynamics import order, steps_of
@@ -17,7 +18,7 @@ from imitax.findings import Finding, worst_first
 from imitax.training.evaluation import record_random
 from imitax.types import Box, Discrete, EnvSpec
 
-SPEC = EnvSpec("Task-v0", 3, Discrete(2), 20)
+SPEC = EnvSpec("Task-v0", vector(3), Discrete(2), 20)
 
 
 def episodes(count=6, steps=10, terminated=True, returns=1.0, spec=SPEC, change=lambda obs: obs, seed=0):
@@ -64,7 +65,7 @@ def test_offset():
 
 
 def test_ranges_of_many_dimensions_are_listed_in_part():
-    spec = EnvSpec("Task-v0", 6, Discrete(2), 20)
+    spec = EnvSpec("Task-v0", vector(6), Discrete(2), 20)
     obs = np.arange(60.0).reshape(10, 6) * 0.01
     near = Demonstrations.from_episodes([(obs, np.arange(10) % 2)] * 3, terminated=True, returns=[0.0] * 3)
     far = replace(near, observations=near.observations + 100, returns=near.returns + 1)
@@ -112,8 +113,8 @@ def test_problems_come_first():
     assert [f.severity for f in worst_first(reversed(found_in(mixed)))] == ["problem", "warning"]
 
 
-BOX = EnvSpec("Task-v0", 3, Box((-1.0,), (1.0,)), 20)
-THREE = EnvSpec("Task-v0", 3, Discrete(3), 20)
+BOX = EnvSpec("Task-v0", vector(3), Box((-1.0,), (1.0,)), 20)
+THREE = EnvSpec("Task-v0", vector(3), Discrete(3), 20)
 CASES = {
     "duplicates": (
         Demonstrations.concatenate([episodes(1), episodes(1), episodes(3, seed=2)]),

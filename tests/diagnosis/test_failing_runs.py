@@ -18,7 +18,7 @@ def findings_of(path, settings):
     source = Path(__file__).parents[2] / "docs/results/classic/demonstrations/CartPole-v1-native.npz"
     demonstrations = load_demonstrations(source, env.spec).choose(4)
     config = make_config(
-        "gail", "CartPole-v1", overrides={"loop.iterations": 12, "loop.steps": 1280} | settings
+        "gail", "CartPole-v1", overrides={"loop.iterations": 12, "loop.env_steps": 1280} | settings
     )
     train_to_folder(config, env, demonstrations, path, 5)
     return [(f.severity, f.title) for f in diagnose(read_run(path))]
@@ -39,7 +39,7 @@ def test_an_absurd_learning_rate_is_found(tmp_path):
 
 def test_an_overwhelming_discriminator_is_found(tmp_path):
     findings = findings_of(
-        tmp_path / "run", {"reward.steps": 100, "reward.learning_rate": 0.03, "agent.learning_rate": 1e-6}
+        tmp_path / "run", {"reward.updates": 100, "reward.learning_rate": 0.03, "agent.learning_rate": 1e-6}
     )
     assert ("problem", "The discriminator has won") in findings
 

@@ -54,7 +54,7 @@ def falling(start, last):
 
 UNIT = np.random.default_rng(0).uniform(-1, 1, (400, 2))
 RAW = "the same units, order and normalisation in both: raw observations, as the environment returns them."
-COLLAPSE = "a smaller agent.learning_rate, agent.entropy=0.01, more agent.minibatches."
+COLLAPSE = "a smaller agent.learning_rate, agent.entropy_coef=0.01, more agent.minibatches."
 LENGTH = "reward.absorbing=true (the default); and `imitax control`: a constant reward may do as well."
 STEPS = "a smaller agent.learning_rate, fewer agent.epochs."
 CASES = {
@@ -75,7 +75,7 @@ CASES = {
             "The discriminator has won",
             "it classifies 99% of the pairs correctly at the end, and the mean logits of expert and policy "
             "are 6.5 apart.",
-            "fewer reward.steps, a smaller reward.learning_rate, reward.gradient_penalty=1, more "
+            "fewer reward.updates, a smaller reward.learning_rate, reward.gradient_penalty=1, more "
             "demonstrations, more environment steps per iteration; if it wins at once, check the units and "
             "the order of the observations.",
         ),
@@ -86,7 +86,7 @@ CASES = {
             "problem",
             "The discriminator has learnt nothing",
             "its accuracy was never above 0.50, no better than guessing.",
-            "more reward.steps or a larger reward.learning_rate; reward.entropy=0.",
+            "more reward.updates or a larger reward.learning_rate; reward.entropy_coef=0.",
         ),
     ),
     "overfits": (
@@ -96,7 +96,7 @@ CASES = {
             "The reward overfits its demonstrations",
             "in 80% of comparisons a pair that it was trained on is rewarded more than one of the 3 held-out "
             "demonstrated episodes; 50% would be right.",
-            "more demonstrations, reward.gradient_penalty=1, fewer reward.steps, a smaller discriminator "
+            "more demonstrations, reward.gradient_penalty=1, fewer reward.updates, a smaller discriminator "
             "(reward.hidden=32).",
         ),
     ),

@@ -64,7 +64,7 @@ TRAPS = [
     ),
     (
         {"machine": {"memory_free": 1e9}},
-        Finding("warning", "memory", "1.0 GB free", "use fewer --seeds, or --set loop.envs=16"),
+        Finding("warning", "memory", "1.0 GB free", "use fewer --seeds, or --set loop.max_envs=16"),
     ),
     (
         {"machine": {"shared_memory": 64e6}},

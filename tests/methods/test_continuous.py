@@ -7,7 +7,7 @@ import pytest
 from gymnasium import spaces
 
 from imitax import Demonstrations, evaluate, make, train
-from imitax.core.spaces import encode, to_environment
+from imitax.core.spaces import encode, executed, to_environment
 from imitax.core.statistics import normalise
 from imitax.training.data import expert_sample
 
@@ -53,7 +53,7 @@ def trained(shown):
     from imitax.training.config import make_config
     from imitax.training.fit import fit
 
-    env, rollouts, executed = make(Recorder, time_limit=LENGTH), [], []
+    env, rollouts, actions = make(Recorder, time_limit=LENGTH), [], []
     sizes = {
         "loop.iterations": 3,
         "loop.env_steps": 40,
@@ -65,21 +65,22 @@ def trained(shown):
 
     def note(moment):
         rollouts.append(jax.tree.map(np.asarray, moment.rollout))
-        executed.append(np.stack(Recorder.executed).reshape(10, 4, 2))
+        actions.append(np.stack(Recorder.executed).reshape(10, 4, 2))
         Recorder.executed.clear()
 
     Recorder.executed.clear()
-    return env, fit(config, env, shown, [note]), rollouts, executed
+    return env, fit(config, env, shown, [note]), rollouts, actions
 
 
 def test_the_discriminator_sees_the_action_that_was_executed_on_the_experts_scale(trained, shown):
-    env, _, rollouts, executed = trained
+    env, _, rollouts, actions = trained
     space, clipped = env.spec.action, 0
-    for rollout, done in zip(rollouts, executed, strict=True):
+    for rollout, done in zip(rollouts, actions, strict=True):
         sampled = rollout.action[0]  # of the first seed
         np.testing.assert_array_equal(to_environment(space, sampled), done)
         # (executed − low) / (high − low) · 2 − 1, by hand
-        np.testing.assert_allclose(encode(space, sampled), (done - LOW) / (HIGH - LOW) * 2 - 1, atol=1e-6)
+        features = encode(space, executed(space, sampled))
+        np.testing.assert_allclose(features, (done - LOW) / (HIGH - LOW) * 2 - 1, atol=1e-6)
         clipped += (np.abs(sampled) > 1).sum()
     assert clipped > 10  # or there would be nothing to tell apart
     expert = expert_sample(shown, env.spec).transitions

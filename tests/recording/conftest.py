@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from imitax.core.spaces import vector
 from imitax.recording.keys import Binding, KeyMap
 from imitax.recording.link import Link
 from imitax.recording.server import LOOPBACK, Server
@@ -26,7 +27,7 @@ class Counter:
 
     def __init__(self, length=3, space=None, on_start=None, on_end=None):
         space = Discrete(3) if space is None else space
-        self.spec = EnvSpec("Counter-v0", 3, space, length)
+        self.spec = EnvSpec("Counter-v0", vector(3), space, length)
         self.taken = []
         self._step = 0
         self._on_start, self._on_end = on_start, on_end

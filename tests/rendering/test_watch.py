@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from imitax.core.spaces import vector
 from imitax.errors import ImitaxError
 from imitax.rendering import offscreen
 from imitax.rendering.watch import watch
@@ -15,7 +16,7 @@ from imitax.types import Box, Discrete, EnvSpec
 class Rule:
     """A policy that pushes the cart to one side, and calls `before` with the number of each action."""
 
-    spec = EnvSpec("CartPole-v1", 4, Discrete(2), 500)
+    spec = EnvSpec("CartPole-v1", vector(4), Discrete(2), 500)
 
     def __init__(self, before=lambda n: None):
         self.before, self.calls = before, 0
@@ -113,7 +114,7 @@ def test_nothing_is_left_of_a_film_that_was_interrupted(tmp_path):
 class Still:
     """A policy of Hopper that does nothing."""
 
-    spec = EnvSpec("Hopper-v5", 11, Box((-1.0,) * 3, (1.0,) * 3), 9)
+    spec = EnvSpec("Hopper-v5", vector(11), Box((-1.0,) * 3, (1.0,) * 3), 9)
 
     def __call__(self, observation):
         return np.zeros(3, np.float32)

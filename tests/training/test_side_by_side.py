@@ -63,6 +63,17 @@ def test_each_result_is_what_it_is_alone_bit_for_bit(shown, caplog):
     assert len({str(bits(training)) for training in together}) == 4
 
 
+def test_a_seed_is_what_it_is_alone_bit_for_bit(shown):
+    config, env = make_config("gail", ENV, seeds=SEEDS, seed=5, overrides=sizes()), make(ENV)
+    beside, alone = fit(config, env, shown), fit(dataclasses.replace(config, seed=6, seeds=1), env, shown)
+    row = dataclasses.replace(
+        beside,
+        learner=jax.tree.map(lambda x: x[1:], beside.learner),
+        metrics={name: values[1:] for name, values in beside.metrics.items()},
+    )
+    assert bits(row) == bits(alone)
+
+
 @pytest.mark.parametrize(
     "method, options, overrides",
     [
