@@ -32,8 +32,8 @@ def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stdout + result.stderr
     return folder
 
 
@@ -47,7 +47,7 @@ def test_no_page_asks_for_anything_from_elsewhere(site):
 
 
 @pytest.mark.parametrize(
-    ("found", "tag"),
+    ("fetches", "tag"),
     [
         (True, '<script async src="https://example.org/x.js"></script>'),
         (True, "<link rel=stylesheet href=//example.org/x.css>"),
@@ -56,8 +56,8 @@ def test_no_page_asks_for_anything_from_elsewhere(site):
         (False, '<img alt="see https://example.org" src="x.png">'),
     ],
 )
-def test_what_counts_as_asking(found, tag):
-    assert bool(FETCHED.search(tag)) == found
+def test_what_counts_as_asking(fetches, tag):
+    assert bool(FETCHED.search(tag)) == fetches
 
 
 def test_every_page_is_in_the_navigation():

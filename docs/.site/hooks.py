@@ -45,10 +45,10 @@ def on_files(files, config):
 
 
 def on_page_markdown(markdown, page, config, files):
-    """Fills in settings and BibTeX, draws formulas, and sets links right; code blocks stay as they are."""
+    """Fills in settings and BibTeX, draws formulas, and corrects links; code blocks stay as they are."""
     uri = page.file.src_uri
     if page.is_homepage:
-        page.meta["hide"] = ["navigation"]  # it says itself where to go
+        page.meta["hide"] = ["navigation"]  # it has a table of them
     if uri.startswith(sources.FOLDER):
         return markdown
     parts = FENCED.split(markdown)
@@ -71,14 +71,14 @@ def _link(link: re.Match, uri: str) -> str:
     text, target, anchor = link[1], link[2], link[3] or ""
     path = _in_repository(target, uri)
     if path in PAGE_OF:
-        found = PAGE_OF[path]
+        page = PAGE_OF[path]
     elif path.startswith("docs/"):
-        found = path.removeprefix("docs/")
+        page = path.removeprefix("docs/")
     elif sources.is_source(ROOT / path):
-        found, anchor = sources.uri(path), anchor or sources.anchor(ROOT / path, text)
+        page, anchor = sources.uri(path), anchor or sources.anchor(ROOT / path, text)
     else:
         return link[0]  # the strict build says that there is no such page
-    return f"[{text}]({posixpath.relpath(found, posixpath.dirname(uri) or '.')}{anchor})"
+    return f"[{text}]({posixpath.relpath(page, posixpath.dirname(uri) or '.')}{anchor})"
 
 
 def _filled_in(markdown: str) -> str:
@@ -88,10 +88,10 @@ def _filled_in(markdown: str) -> str:
 
 def _settings(name: str) -> str:
     """The settings of a method, of an agent or of the loop as a table."""
-    found = next(entry for title, entry in _methods().items() if title.split()[-1] == name)
+    method = next(entry for title, entry in _methods().items() if title.split()[-1] == name)
     rows = [
-        f"| `{key}` | {_shown(setting['default'])} | {setting['meaning']} |"
-        for key, setting in found["settings"].items()
+        f"| `{key}` | {_value_text(setting['default'])} | {setting['meaning']} |"
+        for key, setting in method["settings"].items()
     ]
     return "\n".join(["| setting | default | meaning |", "|---|---|---|", *rows])
 
@@ -103,7 +103,7 @@ def _methods() -> dict:
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def _shown(value) -> str:
+def _value_text(value) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else f"{value}"
 
 

@@ -50,15 +50,15 @@ def _definitions(path: Path) -> list[tuple[str, int]]:
     if path.suffix != ".py":
         return []
     text = path.read_text(encoding="utf-8")
-    lines, found = text.splitlines(), []
+    lines, definitions = text.splitlines(), []
     for node in ast.parse(text).body:
         name, start = _name(node), min([node.lineno, *_decorators(node)]) - 1
-        if not name or name in dict(found):
+        if not name or name in dict(definitions):
             continue
         while start and lines[start - 1].startswith("#"):  # a comment above belongs to what it is about
             start -= 1
-        found.append((name, start))
-    return found
+        definitions.append((name, start))
+    return definitions
 
 
 def _name(node: ast.stmt) -> str | None:
