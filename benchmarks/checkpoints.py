@@ -13,8 +13,12 @@ from imitax.training.fit import fit
 
 
 def share(seeds: int, iterations: int) -> tuple[float, float, int]:
-    """(seconds of training, seconds of them spent on checkpoints, checkpoints) of GAIL on Acrobot-v1."""
-    config = make_config("gail", "Acrobot-v1", seeds=seeds, overrides={"loop.iterations": iterations})
+    """(seconds of training, seconds of them spent on checkpoints, checkpoints) of GAIL on
+    Acrobot-v1.
+    """
+    config = make_config(
+        "gail", "Acrobot-v1", seeds=seeds, overrides={"loop.iterations": iterations}
+    )
     env, demonstrations = make("Acrobot-v1"), load_demonstrations("Acrobot-v1/7")
     with tempfile.TemporaryDirectory() as folder:
         one = recorder.Recorder(Path(folder), config, recorder.default_interval(config))
@@ -34,7 +38,7 @@ def share(seeds: int, iterations: int) -> tuple[float, float, int]:
 
         one._keep, checkpoint.save = timed, counted
         with one.recording():
-            fit(config, env, shown, [one])
+            fit(config, env, demonstrations, [one])
         checkpoint.save = save
         return time.perf_counter() - begun, spent, count
 
@@ -44,7 +48,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--iterations", type=int, default=200)
     options = parser.parse_args()
-    print("| seeds | seconds of training | checkpoints | writing them | share |\n|---|---|---|---|---|")
+    print(
+        "| seeds | seconds of training | checkpoints | writing them | share "
+        "|\n|---|---|---|---|---|"
+    )
     for seeds in (1, 5):
         total, spent, count = share(seeds, max(2, options.iterations // seeds))
         print(f"| {seeds} | {total:.1f} | {count} | {spent:.2f} s | {100 * spent / total:.1f} % |")

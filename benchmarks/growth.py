@@ -4,10 +4,10 @@
     python benchmarks/growth.py --only seeds envs --seconds 60 --gigabytes 4
     python benchmarks/growth.py --quick                # does it run? its figures mean little
 
-The learner is GAIL with PPO; environment and demonstrations are made up. Every row runs in a process of its
-own, which is ended when it exceeds the limits; larger values of that size are then left out. An exponent is
-the power by which a cost grew from the row above: 1 where it doubled as the size doubled. Rows above 1.2
-are flagged.
+The learner is GAIL with PPO; environment and demonstrations are made up. Every row runs in a
+process of its own, which is ended when it exceeds the limits; larger values of that size are then
+left out. An exponent is the power by which a cost grew from the row above: 1 where it doubled as
+the size doubled. Rows above 1.2 are flagged.
 """
 
 import argparse
@@ -126,10 +126,16 @@ def line(texts: list[str]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=SIZES, default=list(SIZES), help="measure only these")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "--only", nargs="+", choices=SIZES, default=list(SIZES), help="measure only these"
+    )
     parser.add_argument("--seconds", type=float, default=120.0, help="end a row after this time")
-    parser.add_argument("--gigabytes", type=float, default=16.0, help="end a row that needs more memory")
+    parser.add_argument(
+        "--gigabytes", type=float, default=16.0, help="end a row that needs more memory"
+    )
     parser.add_argument("--quick", action="store_true", help="two small values of each size")
     options = parser.parse_args()
     sizes = {size: (QUICK if options.quick else SIZES)[size] for size in options.only}

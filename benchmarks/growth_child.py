@@ -2,8 +2,8 @@
 
     python benchmarks/growth_child.py --pairs 1000 --seeds 1 --envs 8 --observations 4
 
-Prints a line of JSON: seconds of the quickest iteration after the first, and the bytes of memory that
-training needed at most, beyond those of libraries and demonstrations.
+Prints a line of JSON: seconds of the quickest iteration after the first, and the bytes of memory
+that training needed at most, beyond those of libraries and demonstrations.
 """
 
 import argparse
@@ -67,7 +67,9 @@ def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def measure(pairs: int, seeds: int, envs: int, observations: int, iterations: int) -> dict[str, float]:
+def measure(
+    pairs: int, seeds: int, envs: int, observations: int, iterations: int
+) -> dict[str, float]:
     """Seconds of an iteration, bytes of all."""
     env, shown = drift(observations), demonstrations(pairs, observations)
     imported, ends = peak_bytes(), []
@@ -85,8 +87,16 @@ def measure(pairs: int, seeds: int, envs: int, observations: int, iterations: in
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    for name, default in (("pairs", 1000), ("seeds", 1), ("envs", 8), ("observations", 4), ("iterations", 4)):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    for name, default in (
+        ("pairs", 1000),
+        ("seeds", 1),
+        ("envs", 8),
+        ("observations", 4),
+        ("iterations", 4),
+    ):
         parser.add_argument(f"--{name}", type=int, default=default)
     print(json.dumps(measure(**vars(parser.parse_args()))))
 

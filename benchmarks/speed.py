@@ -23,7 +23,8 @@ from speed_report import profile_tables, rounded, table
 COMPILE = ("--demos", "Acrobot-v1/7", "--iterations", 4, "--disc-steps", 5, "--episodes", 0)
 EXPERT = ("--demos", "Acrobot-v1/1", "--disc-steps", 5)
 EXPERT_ITERATIONS = 25
-EXPERT_LEVEL = 0.97  # normalised score: 0 is the random policy, 1 the mean of the ten shipped demonstrations
+# normalised score: 0 is the random policy, 1 the mean of the ten shipped demonstrations
+EXPERT_LEVEL = 0.97
 PROFILED_STEPS = 5  # of the discriminator
 
 
@@ -53,7 +54,12 @@ def throughput(args) -> dict:
             samples[name][index] = loop.iteration_seconds(run)
         for name, options in peers(args).items():
             seconds, reports[name] = run_peer(
-                args.peer_python, demonstrations, loop.ENVS, loop.HORIZON, 2 if quick else 5, *options
+                args.peer_python,
+                demonstrations,
+                loop.ENVS,
+                loop.HORIZON,
+                2 if quick else 5,
+                *options,
             )
             if seconds:
                 samples.setdefault(name, [[] for _ in range(rounds)])[index] = seconds
@@ -67,7 +73,8 @@ def peers(args) -> dict[str, list[str]]:
         return {}
     single = ["--threads", "1"]
     options = {"imitation, 5 discriminator steps, 1 thread": single}
-    if not args.quick:  # a busy machine slows its threads more than ours: the better of both counts
+    # a busy machine slows its threads more than ours: the better of both counts
+    if not args.quick:
         options["imitation, the same, torch's own threads"] = []
         options["imitation, 1 thread, discriminator batch 2 × 512"] = [
             "--threads",
@@ -79,7 +86,9 @@ def peers(args) -> dict[str, list[str]]:
 
 
 def report_throughput(samples: dict[str, list[list[float]]], steps: dict[str, int]) -> dict:
-    """Medians over all iterations; ratios to the first variant within each round, so that load cancels."""
+    """Medians over all iterations; ratios to the first variant within each round, so that load
+    cancels.
+    """
     first = next(iter(samples))
     rows, result = [], {}
     for name, by_round in samples.items():
@@ -90,14 +99,22 @@ def report_throughput(samples: dict[str, list[list[float]]], steps: dict[str, in
         result[name] = dict(zip(("median", "mean", "best"), map(rounded, figures), strict=True))
         result[name] |= {"ratio_to_first": rounded(ratio), "iterations": len(pooled)}
         rows.append([name, *(f"{x:,.0f}" for x in figures), f"{ratio:.3g}", len(pooled)])
-    columns = ["GAIL, updates included", "steps/s, median", "mean", "best", "ratio to first", "iterations"]
+    columns = [
+        "GAIL, updates included",
+        "steps/s, median",
+        "mean",
+        "best",
+        "ratio to first",
+        "iterations",
+    ]
     table("Environment steps per second, 5,120 per iteration and seed", columns, rows)
     return result
 
 
 def compile_time(args) -> dict:
     """Seconds before training runs at full speed, without the imports."""
-    shared = (*EXPERT, "--iterations", 3, "--seed", 0)  # a quick run has these figures from `expert_level`
+    # a quick run has these figures from `expert_level`
+    shared = (*EXPERT, "--iterations", 3, "--seed", 0)
     options = shared if args.quick else COMPILE
     runs = [cold_and_warm(index, *options) for index in range(1 if args.quick else args.rounds)]
     result, rows = {}, []
@@ -126,13 +143,17 @@ def expert_level(args) -> dict:
         seconds = [run[kind]["evaluated"] for run in runs]
         reached = sum(score >= EXPERT_LEVEL for score in scores)
         result[kind] = {"seconds": [*map(rounded, seconds)], "scores": [*map(rounded, scores)]}
-        spans = [median(run[kind][name] for run in runs) for name in ("imported", "compile", "trained")]
+        spans = [
+            median(run[kind][name] for run in runs) for name in ("imported", "compile", "trained")
+        ]
         figures = (median(seconds), max(seconds), *spans)
         text = ", ".join(f"{score:.3f}" for score in scores)
         rows.append([kind, *(f"{x:.1f}" for x in figures), f"{reached} of {len(runs)}", text])
     columns = ["cache", "median", "worst", "imported at", "compile takes", "trained at"]
     columns += [f"reached {EXPERT_LEVEL}", "scores"]
-    title = f"Process start to evaluated policy, one demonstration, {iterations} iterations, seconds"
+    title = (
+        f"Process start to evaluated policy, one demonstration, {iterations} iterations, seconds"
+    )
     table(title, columns, rows)
     return result
 
@@ -147,17 +168,31 @@ def long_run(args) -> dict:
         with tempfile.TemporaryDirectory() as folder:
             times = run_child(Path(folder), *options, "--disc-steps", disc_steps)
         loop = times["trained"] - times["iteration"]
-        figures = {"trained_at": times["trained"], "imports": times["imported"], "compile": times["compile"]}
+        figures = {
+            "trained_at": times["trained"],
+            "imports": times["imported"],
+            "compile": times["compile"],
+        }
         figures["loop"] = loop
-        result[f"{disc_steps} discriminator steps"] = {name: rounded(x) for name, x in figures.items()}
+        result[f"{disc_steps} discriminator steps"] = {
+            name: rounded(x) for name, x in figures.items()
+        }
         rows.append([disc_steps, *(f"{x:.1f}" for x in figures.values())])
-    columns = ["discriminator steps", "process start to trained", "imports", "compile", "the other 299"]
+    columns = [
+        "discriminator steps",
+        "process start to trained",
+        "imports",
+        "compile",
+        "the other 299",
+    ]
     table("300 iterations × 5,000 steps, cold, seconds", columns, rows)
     return result
 
 
 def profile(args) -> dict:
-    """Where an iteration's time goes, and how far its matrix products are from the machine's rate."""
+    """Where an iteration's time goes, and how far its matrix products are from the machine's
+    rate.
+    """
     import speed_loop as loop
     from speed_flops import gail_iteration
 
@@ -174,7 +209,9 @@ def profile(args) -> dict:
 
 
 def host(args) -> dict:
-    """EnvPool's rate with random actions, and the shares of it that collection and all of GAIL reach."""
+    """EnvPool's rate with random actions, and the shares of it that collection and all of GAIL
+    reach.
+    """
     if find_spec("envpool") is None:
         print("\nhost: EnvPool is not installed; pip install 'imitax[mujoco,envpool]'")
         return {}
@@ -189,9 +226,21 @@ def host(args) -> dict:
         result[env_id] = {"steps_per_second": rounded(steps / taken["raw"])}
         result[env_id] |= {name: rounded(x) for name, x in shares.items()}
         result[env_id]["milliseconds"] = {name: rounded(1e3 * x) for name, x in taken.items()}
-        figures = [f"{steps / taken['raw']:,.0f}", *(f"{100 * share:.0f} %" for share in shares.values())]
-        rows.append([env_id, *figures, *(f"{1e3 * x:.0f}" for name, x in taken.items() if name != "raw")])
-    columns = ["environment", "EnvPool alone, steps/s", "collecting", "GAIL", "ms: collect", "learn"]
+        figures = [
+            f"{steps / taken['raw']:,.0f}",
+            *(f"{100 * share:.0f} %" for share in shares.values()),
+        ]
+        rows.append(
+            [env_id, *figures, *(f"{1e3 * x:.0f}" for name, x in taken.items() if name != "raw")]
+        )
+    columns = [
+        "environment",
+        "EnvPool alone, steps/s",
+        "collecting",
+        "GAIL",
+        "ms: collect",
+        "learn",
+    ]
     columns += ["of which discriminator", "policy and value"]
     table("The host path: shares of EnvPool's rate with random actions", columns, rows)
     return result
@@ -211,11 +260,19 @@ def options() -> argparse.Namespace:
     """The command line."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
-    parser.add_argument("--peer-python", metavar="PATH", help="python of an environment with `imitation`")
-    parser.add_argument("--only", nargs="+", choices=MEASURES, default=list(MEASURES), help="default: all")
+    parser.add_argument(
+        "--peer-python", metavar="PATH", help="python of an environment with `imitation`"
+    )
+    parser.add_argument(
+        "--only", nargs="+", choices=MEASURES, default=list(MEASURES), help="default: all"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there as JSON")
-    parser.add_argument("--quick", action="store_true", help="a smoke run, without the measure 'long'")
-    parser.add_argument("--rounds", type=int, default=3, help="repetitions of everything; default 3")
+    parser.add_argument(
+        "--quick", action="store_true", help="a smoke run, without the measure 'long'"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="repetitions of everything; default 3"
+    )
     parser.add_argument("--seeds", type=int, default=3, help="seeds of 'expert'; default 3")
     parser.add_argument(
         "--expert-iterations",

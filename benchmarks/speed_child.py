@@ -2,9 +2,9 @@
 
     python speed_child.py --demos Acrobot-v1/1 --iterations 40 --seed 0
 
-It prints a JSON line at each event: "imported", "iteration" (the end of the first one, when all of training
-is compiled), "trained", "evaluated" (deterministic episodes, with their mean return). The clock of `speed.py`
-starts before this process.
+It prints a JSON line at each event: "imported", "iteration" (the end of the first one, when all of
+training is compiled), "trained", "evaluated" (deterministic episodes, with their mean return). The
+clock of `speed.py` starts before this process.
 """
 
 import argparse
@@ -25,7 +25,9 @@ def main() -> None:
     parser.add_argument("--demos", default="Acrobot-v1/1", help="file or shipped set")
     parser.add_argument("--iterations", type=int, default=40)
     parser.add_argument("--steps", type=int, default=5120, help="environment steps per iteration")
-    parser.add_argument("--disc-steps", type=int, help="of the discriminator; default: the package's")
+    parser.add_argument(
+        "--disc-steps", type=int, help="of the discriminator; default: the package's"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--episodes", type=int, default=100, help="of the evaluation; 0: none")
     args = parser.parse_args()

@@ -23,7 +23,9 @@ from typing import NamedTuple
 
 
 class Work(NamedTuple):
-    """Operations in matrix products, those of gradients by weights among them, and evaluations of tanh."""
+    """Operations in matrix products, those of gradients by weights among them, and evaluations of
+    tanh.
+    """
 
     flop: int
     by_weights: int
@@ -65,7 +67,9 @@ def gail_iteration(
     epoch = gradient(steps, policy) + gradient(steps, value)
     return {
         "collect": forward(steps, policy),
-        "discriminator": gradient(expert_pairs + steps + 1, discriminator).times(discriminator_steps),
+        "discriminator": gradient(expert_pairs + steps + 1, discriminator).times(
+            discriminator_steps
+        ),
         "reward": forward(steps + 1, discriminator),
         "policy": forward(steps, policy) + forward(steps, value).times(2) + epoch.times(epochs),
     }

@@ -23,12 +23,18 @@ BATCH = 64
 
 
 def raw(env_id: str, steps: int):
-    """A function that takes `steps` steps with random actions drawn beforehand; EnvPool resets by itself."""
+    """A function that takes `steps` steps with random actions drawn beforehand; EnvPool resets by
+    itself.
+    """
     import envpool
 
-    pool = envpool.make_gymnasium(env_id, num_envs=BATCH, num_threads=len(os.sched_getaffinity(0)), seed=0)
+    pool = envpool.make_gymnasium(
+        env_id, num_envs=BATCH, num_threads=len(os.sched_getaffinity(0)), seed=0
+    )
     space = pool.action_space
-    actions = np.random.default_rng(0).uniform(space.low, space.high, (steps // BATCH, BATCH, *space.shape))
+    actions = np.random.default_rng(0).uniform(
+        space.low, space.high, (steps // BATCH, BATCH, *space.shape)
+    )
     pool.reset()
 
     def play():
@@ -41,7 +47,9 @@ def raw(env_id: str, steps: int):
 def parts(env_id: str, steps: int) -> dict:
     """Functions without arguments that run each part of an iteration and wait for it."""
     env = envs.make(env_id, "envpool")
-    config = make_config("gail", env_id, overrides={"loop.env_steps": steps, "loop.max_envs": BATCH})
+    config = make_config(
+        "gail", env_id, overrides={"loop.env_steps": steps, "loop.max_envs": BATCH}
+    )
     policy, lanes = policy_of("gail", env.spec, config.settings), lanes_of([config])
     program = loop._programs("gail", "ppo", env.spec, lanes.structure, Parts())
     shown = record_random(env, 4).subsample(20, np.random.default_rng(0))

@@ -1,4 +1,6 @@
-"""The measures of `speed.py` inside its own process: iterations, their parts, the machine's rates."""
+"""The measures of `speed.py` inside its own process: iterations, their parts, the machine's
+rates.
+"""
 
 import time
 from collections.abc import Callable
@@ -97,7 +99,9 @@ def parts(disc_steps: int) -> dict[str, Callable[[], object]]:
     update = jit(jax.vmap(model.update))
     reward, policy = jit(jax.vmap(model.reward)), jit(jax.vmap(improve))
     learn = jit(
-        jax.vmap(lambda learner, raw, key: method.learn(learner, Cycle(expert, raw, (), progress), key))
+        jax.vmap(
+            lambda learner, raw, key: method.learn(learner, Cycle(expert, raw, (), progress), key)
+        )
     )
     order = jit(jax.vmap(shuffle))
     return {
@@ -136,7 +140,10 @@ def rates(repeats: int = 16) -> dict[str, tuple[Callable[[], object], float]]:
     return {
         "matmul 2048×2048×2048": (lambda: product(big, big), 2.0 * 2048**3),
         f"layer {rows}×{width}×{width}": (lambda: forward(batches[0]), flop),
-        f"its weight gradient {width}×{rows}×{width}": (lambda: by_weights(batches[0], batches), flop),
+        f"its weight gradient {width}×{rows}×{width}": (
+            lambda: by_weights(batches[0], batches),
+            flop,
+        ),
         f"tanh of {rows}×{width}": (lambda: tanh(batches[0]), float(repeats * rows * width)),
     }
 

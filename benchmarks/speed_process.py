@@ -32,7 +32,8 @@ def machine() -> dict:
 
 
 def run_child(cache: Path, *options) -> dict[str, float]:
-    """Run `speed_child.py` with its compilation cache in `cache`; event -> seconds since before its start.
+    """Run `speed_child.py` with its compilation cache in `cache`; event -> seconds since before
+    its start.
 
     "compile" is the time of the first iteration beyond a later one: tracing, compiling or loading,
     starting.
@@ -68,20 +69,38 @@ def cold_and_warm(repetition: int, *options) -> dict[str, dict[str, float]]:
 def run_peer(
     python: str, demonstrations, envs: int, horizon: int, rounds: int, *options: str
 ) -> tuple[list[float], dict]:
-    """Seconds of each round of `imitation` after the first, and its facts or the reason of a failure."""
+    """Seconds of each round of `imitation` after the first, and its facts or the reason of a
+    failure.
+    """
     ends = np.zeros(demonstrations.pairs, bool)
     ends[np.cumsum(demonstrations.lengths) - 1] = True
     obs = demonstrations.observations
-    successors = np.where(ends[:, None], obs, np.roll(obs, -1, axis=0))  # this discriminator ignores them
+    # this discriminator ignores them
+    successors = np.where(ends[:, None], obs, np.roll(obs, -1, axis=0))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pairs.npz"
-        np.savez(path, obs=obs, acts=np.asarray(demonstrations.actions), next_obs=successors, dones=ends)
+        np.savez(
+            path, obs=obs, acts=np.asarray(demonstrations.actions), next_obs=successors, dones=ends
+        )
         command = [python, str(HERE / "peers" / "imitation_gail.py"), "--demos", str(path)]
-        command += ["--envs", str(envs), "--horizon", str(horizon), "--rounds", str(rounds), *options]
+        command += [
+            "--envs",
+            str(envs),
+            "--horizon",
+            str(horizon),
+            "--rounds",
+            str(rounds),
+            *options,
+        ]
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
         try:
             process = subprocess.run(
-                command, capture_output=True, text=True, timeout=PEER_SECONDS, check=True, env=environment
+                command,
+                capture_output=True,
+                text=True,
+                timeout=PEER_SECONDS,
+                check=True,
+                env=environment,
             )
         except (subprocess.SubprocessError, OSError) as error:
             text = getattr(error, "stderr", None) or str(error)

@@ -18,8 +18,11 @@ def table(title: str, columns: list[str], rows: list[list]) -> None:
     print("\n".join(["", title, "", lines[0], "|" + "|".join(rule) + "|", *lines[1:]]))
 
 
-def profile_tables(seconds: dict[str, float], rate: dict[str, float], work: dict[str, Work]) -> dict:
-    """Three tables: the parts of an iteration, the machine's rates, and the iteration explained by both.
+def profile_tables(
+    seconds: dict[str, float], rate: dict[str, float], work: dict[str, Work]
+) -> dict:
+    """Three tables: the parts of an iteration, the machine's rates, and the iteration explained by
+    both.
 
     `seconds` of the parts, `rate` of the machine (operations or elements per second, in the order
     of `speed_loop.rates`), `work` of the parts.
@@ -48,10 +51,14 @@ def profile_tables(seconds: dict[str, float], rate: dict[str, float], work: dict
         "shuffling minibatches": seconds["shuffle"],
         "environment and random numbers": max(stepping, 0.0),
     }
-    spent["the rest: gradients of tanh, losses, optimisers, copies"] = iteration - sum(spent.values())
+    spent["the rest: gradients of tanh, losses, optimisers, copies"] = iteration - sum(
+        spent.values()
+    )
     spent["all: collect + learn"] = iteration
     spent["(matrix products, at the 2048 rate)"] = total.flop / big
-    explained = [[name, f"{1e3 * s:.1f}", f"{100 * s / iteration:.0f} %"] for name, s in spent.items()]
+    explained = [
+        [name, f"{1e3 * s:.1f}", f"{100 * s / iteration:.0f} %"] for name, s in spent.items()
+    ]
     table("What that time is made of, amount ÷ rate", ["", "ms", "share"], explained)
     return {
         "milliseconds": {name: rounded(1e3 * s) for name, s in seconds.items()},

@@ -20,13 +20,19 @@ def main() -> None:
     """Print a Markdown table."""
     rng = np.random.default_rng(0)
     print("| problem | solver, values to 1e-6 | seconds | iterations |\n|---|---|---|---|")
-    for mdp in (random_mdp(10_000, 5, rng, discount=0.95), random_mdp(10_000, 5, rng, discount=0.99)):
+    for mdp in (
+        random_mdp(10_000, 5, rng, discount=0.95),
+        random_mdp(10_000, 5, rng, discount=0.99),
+    ):
         name = f"random, 10,000 states × 5 actions, discount {mdp.discount}"
         seconds, solution = timed(soft_value_iteration, mdp, tolerance=1e-6)
         print(f"| {name} | value iteration | {seconds:.2f} | {solution.iterations} |")
         rewards = rng.normal(size=(8, *mdp.reward.shape))
         seconds, solution = timed(soft_value_iteration, mdp, rewards, tolerance=1e-6)
-        print(f"| {name} | value iteration, 8 rewards at once | {seconds:.2f} | {solution.iterations} |")
+        print(
+            f"| {name} | value iteration, 8 rewards at once | {seconds:.2f} | "
+            f"{solution.iterations} |"
+        )
     car = mountain_car()
     name = f"{car.name}, discount {car.discount}"
     seconds, solution = timed(soft_value_iteration, car, tolerance=1e-6)

@@ -77,7 +77,8 @@ __all__ = [
     "train",
 ]
 
-if not TYPE_CHECKING:  # where a type checker saw this function, it would take any misspelt name for public
+# where a type checker saw this function, it would take any misspelt name for public
+if not TYPE_CHECKING:
 
     def __getattr__(name: str):
         if name == "__version__":

@@ -1,4 +1,6 @@
-"""What each method is called and what it learns from; the registry builds on it. Never imports JAX."""
+"""What each method is called and what it learns from; the registry builds on it. Never imports
+JAX.
+"""
 
 from typing import Literal, NamedTuple
 
@@ -9,12 +11,15 @@ class MethodInfo(NamedTuple):
     title: str  # in tables and figures; {agent} stands for its agent
     summary: str  # one line
     demonstrations: bool  # whether it learns from them
-    reward: Literal["learnt", "true", "constant"] | None  # what its policy is rewarded with; None: cloning
+    # what its policy is rewarded with; None: cloning
+    reward: Literal["learnt", "true", "constant"] | None
     exact: bool = False  # plans instead of sampling, so that seeds hardly differ
 
     @property
     def learns_reward(self) -> bool:
-        """Whether it is one of the methods that a report leads with; the others stand beside them."""
+        """Whether it is one of the methods that a report leads with; the others stand beside
+        them.
+        """
         return self.reward == "learnt"
 
 

@@ -26,7 +26,9 @@ def brief_text(text: object) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """What an exception says: one printable line of at most 200 characters, without a full stop."""
+    """What an exception says: one printable line of at most 200 characters, without a full
+    stop.
+    """
     line = " ".join(str(error).split())[:200] or type(error).__name__
     return _printable(line).rstrip(".")
 
@@ -37,7 +39,9 @@ def _printable(text: str) -> str:
 
 def missing(what: str, extra: str) -> ImitaxError:
     """An `ImitaxError` for something that needs an extra of this package."""
-    return ImitaxError(f"{what} needs a package that is not installed: pip install 'imitax[{extra}]'.")
+    return ImitaxError(
+        f"{what} needs a package that is not installed: pip install 'imitax[{extra}]'."
+    )
 
 
 def unknown(kind: str, name: object, names: Iterable[str]) -> ImitaxError:

@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from typing import Literal, NamedTuple, get_args
 
-Severity = Literal["problem", "warning", "note", "ok"]  # the worst first; "ok": checked, and in order
+Severity = Literal[
+    "problem", "warning", "note", "ok"
+]  # the worst first; "ok": checked, and in order
 
 
 class Finding(NamedTuple):

@@ -1,4 +1,6 @@
-"""Policy, value and discriminator networks: multilayer perceptrons with tanh, as Equinox modules."""
+"""Policy, value and discriminator networks: multilayer perceptrons with tanh, as Equinox
+modules.
+"""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -15,7 +17,8 @@ from imitax.core.spaces import distribution, encode, is_box, is_image, size
 from imitax.core.statistics import Moments, scale
 from imitax.types import Distribution, EnvSpec, Observation, Params, Policy
 
-LOG_STD_FLOOR = -4.0  # a Gaussian keeps at least e⁻⁴ ≈ 2 % of half the action range as standard deviation
+# a Gaussian keeps at least e⁻⁴ ≈ 2 % of half the action range as standard deviation
+LOG_STD_FLOOR = -4.0
 
 
 class MLP(eqx.Module):
@@ -33,7 +36,7 @@ class MLP(eqx.Module):
 def _affine(
     x: Float[Array | np.ndarray, "*b i"], weight: Float[Array, "i o"], bias: Float[Array, "o"]
 ) -> Float[Array, "*b o"]:
-    return x @ weight + jnp.expand_dims(bias, tuple(range(x.ndim - 1)))
+    return jnp.matmul(x, weight) + jnp.expand_dims(bias, tuple(range(x.ndim - 1)))
 
 
 class GaussianPolicy(eqx.Module):
@@ -42,13 +45,16 @@ class GaussianPolicy(eqx.Module):
     mean: MLP
     log_std: Float[Array, "A"]
 
-    def __call__(self, obs: Float[Array, "*b O"]) -> tuple[Float[Array, "*b A"], Float[Array, "*b A"]]:
+    def __call__(
+        self, obs: Float[Array, "*b O"]
+    ) -> tuple[Float[Array, "*b A"], Float[Array, "*b A"]]:
         mean = self.mean(obs)
         return mean, jnp.broadcast_to(jnp.maximum(self.log_std, LOG_STD_FLOOR), mean.shape)
 
 
 def mlp(key: Key[Array, ""], sizes: tuple[int, ...], output_scale: float) -> MLP:
-    """Columns of every weight matrix are random directions of length 1 (of `output_scale` in the last).
+    """Columns of every weight matrix are random directions of length 1 (of `output_scale` in the
+    last).
 
     The initialiser of the paper's own code. It needs no QR, unlike an orthogonal one.
     """
@@ -70,11 +76,16 @@ def feedforward(
 ) -> Policy:
     """A policy without memory from a network.
 
-    `init(key)` makes its parameters, a pytree of arrays; `apply(params, obs)` maps observations [*n, …], normalised
-    and structured as their space, to the parameters [*n, …] of the distribution `pi`.
+    `init(key)` makes its parameters, a pytree of arrays; `apply(params, obs)` maps observations
+    [*n, …], normalised and structured as their space, to the parameters [*n, …] of the
+    distribution `pi`.
     """
     return Policy(
-        pi, init, lambda batch: (), lambda params, obs, first, carry: (apply(params, obs), carry), rebase
+        pi,
+        init,
+        lambda batch: (),
+        lambda params, obs, first, carry: (apply(params, obs), carry),
+        rebase,
     )
 
 
@@ -82,10 +93,10 @@ def feedforward(
 def mlp_policy(spec: EnvSpec, hidden: tuple[int, ...]) -> Policy:
     """The policy whose network is a multilayer perceptron on encoded observations.
 
-    It starts exactly uniform over whole numbers, and in the middle of a Box with standard deviation e^−0.5. (With
-    small random outputs instead, the most likely actions of a policy that learnt nothing would be an
-    arbitrary feedback rule, which swings up an Acrobot in some seeds.) Equal arguments give the same object, so
-    that methods share the programs that act.
+    It starts exactly uniform over whole numbers, and in the middle of a Box with standard
+    deviation e^−0.5. (With small random outputs instead, the most likely actions of a policy that
+    learnt nothing would be an arbitrary feedback rule, which swings up an Acrobot in some seeds.)
+    Equal arguments give the same object, so that methods share the programs that act.
     """
     pi = distribution(spec.action)
     inputs, outputs = size(spec.observation), size(spec.action)
@@ -100,16 +111,21 @@ def mlp_policy(spec: EnvSpec, hidden: tuple[int, ...]) -> Policy:
         return params(encode(spec.observation, obs))
 
     return feedforward(
-        pi, init, apply, _rebased if is_box(spec.observation) and not is_image(spec.observation) else None
+        pi,
+        init,
+        apply,
+        _rebased if is_box(spec.observation) and not is_image(spec.observation) else None,
     )
 
 
 def _rebased(
     policy: MLP | GaussianPolicy, old: PyTree[Moments], new: PyTree[Moments]
 ) -> MLP | GaussianPolicy:
-    """The policy that does with observations normalised by `new` what `policy` does with those by `old`.
+    """The policy that does with observations normalised by `new` what `policy` does with those by
+    `old`.
 
-    W' = diag(σ'/σ) W and b' = b + ((μ' − μ)/σ) W in the first layer; exact where nothing is clipped.
+    W' = diag(σ'/σ) W and b' = b + ((μ' − μ)/σ) W in the first layer; exact where nothing is
+    clipped.
     """
     network = policy.mean if isinstance(policy, GaussianPolicy) else policy
     (weight, *weights), (bias, *biases) = network.weights, network.biases
@@ -120,13 +136,17 @@ def _rebased(
 
 
 def table_network(policy: Float[np.ndarray, "S A"]) -> MLP:
-    """The network without hidden layers whose logits at a one-hot state are log π(a | s), at least −30."""
+    """The network without hidden layers whose logits at a one-hot state are log π(a | s), at least
+    −30.
+    """
     logits = jnp.float32(np.log(np.maximum(policy, np.exp(-30.0))))
     return MLP((logits,), (jnp.zeros(policy.shape[1]),))
 
 
 def scalar_network(key: Key[Array, ""], input_size: int, hidden: tuple[int, ...]) -> MLP:
-    """A network to one number that is exactly 0 everywhere at the start (value, discriminator logit)."""
+    """A network to one number that is exactly 0 everywhere at the start (value, discriminator
+    logit).
+    """
     return mlp(key, (input_size, *hidden, 1), 0.0)
 
 

@@ -14,19 +14,23 @@ import pytest
 from beartype import BeartypeConf, beartype
 from jaxtyping import install_import_hook
 
-# Every call of a function of the package checks the types and shapes that it declares; compiled ones were
-# checked when they were traced. An int may stand where a float is declared, as PEP 484 has it.
+# Every call of a function of the package checks the types and shapes that it declares; compiled
+# ones were checked when they were traced. An int may stand where a float is declared, as PEP 484
+# has it.
 typechecked = beartype(conf=BeartypeConf(is_pep484_tower=True))
 install_import_hook("imitax", f"{__name__}.typechecked")
 
 
 def pytest_configure(config):
     config.addinivalue_line(
-        "markers", "rank_promotion: the code under test broadcasts arrays of different rank, so let it"
+        "markers",
+        "rank_promotion: the code under test broadcasts arrays of different rank, so let it",
     )
     # One folder of compiled programs for all workers, which inherit it; gone with the session.
     if "IMITAX_CACHE" not in os.environ:
-        config.compilation_cache = os.environ["IMITAX_CACHE"] = tempfile.mkdtemp(prefix="imitax-tests-")
+        config.compilation_cache = os.environ["IMITAX_CACHE"] = tempfile.mkdtemp(
+            prefix="imitax-tests-"
+        )
 
 
 def pytest_unconfigure(config):
@@ -71,7 +75,13 @@ def key():
 LOOP_METRICS = ("episode_return", "episode_length", "reward_mean", "reward_std", "entropy", "kl")
 METRICS = {
     "bc": ("train_loss", "validation_loss", "best_loss"),
-    "gail": (*LOOP_METRICS, "expert_score", "policy_score", "discriminator_loss", "absorbing_logit"),
+    "gail": (
+        *LOOP_METRICS,
+        "expert_score",
+        "policy_score",
+        "discriminator_loss",
+        "absorbing_logit",
+    ),
     "constant": LOOP_METRICS,
     "rl": LOOP_METRICS,
 }
@@ -87,7 +97,11 @@ def write_run(
     rng = np.random.default_rng(len(method) + seeds)
     path.mkdir(parents=True)
     config = make_config(method, "CartPole-v1", seeds=seeds, seed=5).as_dict() | {"env": env}
-    source = {"source": "shown.npz", "fingerprint": "ab" * 32, "trajectories": 4} if demonstrations else None
+    source = (
+        {"source": "shown.npz", "fingerprint": "ab" * 32, "trajectories": 4}
+        if demonstrations
+        else None
+    )
     versions = {"python": "3.12.0", "imitax": "0.1.0"}
     content = {
         "run": config,
@@ -110,7 +124,12 @@ def write_run(
         "deterministic": level + rng.normal(size=(seeds, 10)),
         "sampled": level - 50 + rng.normal(size=(seeds, 10)),
     }
-    summary = {"method": method, "env": env, "seconds": 12.5, "env_steps_per_seed": 5120 * iterations}
+    summary = {
+        "method": method,
+        "env": env,
+        "seconds": 12.5,
+        "env_steps_per_seed": 5120 * iterations,
+    }
     summary |= {name: describe_returns(x) for name, x in returns.items()}
     if not demonstrations:
         summary["expert"] = None
@@ -156,7 +175,9 @@ def write_four(folder):
 @pytest.fixture
 def make_run(tmp_path):
     """Builds a run folder below `tmp_path`; see `write_run` for the options."""
-    return lambda name="run", *arguments, **options: write_run(tmp_path / name, *arguments, **options)
+    return lambda name="run", *arguments, **options: write_run(
+        tmp_path / name, *arguments, **options
+    )
 
 
 @pytest.fixture

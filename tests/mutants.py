@@ -3,8 +3,9 @@
     python tests/mutants.py                     # every mutation of tests/mutants.toml
     python tests/mutants.py absorbing clip      # those whose reason holds one of these words
 
-Each mutation is made in a copy of the repository, and only the test files that its row names are run, until
-the first failure. Prints one line for each; exits 1 if a mutation survives or its tests fail without it.
+Each mutation is made in a copy of the repository, and only the test files that its row names are
+run, until the first failure. Prints one line for each; exits 1 if a mutation survives or its tests
+fail without it.
 """
 
 import argparse
@@ -34,11 +35,15 @@ class Mutant(NamedTuple):
     tests: tuple[str, ...]  # files or folders that must fail
 
     def apply(self, root: Path) -> str:
-        """Change the file below `root`; returns what it was. ValueError unless `old` occurs once."""
+        """Change the file below `root`; returns what it was. ValueError unless `old` occurs
+        once.
+        """
         path = root / self.file
         source = path.read_text(encoding="utf-8")
         if (count := source.count(self.old)) != 1:
-            raise ValueError(f"'{self.why}': its text occurs {count} times in {self.file}, not once.")
+            raise ValueError(
+                f"'{self.why}': its text occurs {count} times in {self.file}, not once."
+            )
         path.write_text(source.replace(self.old, self.new), encoding="utf-8")
         return source
 
@@ -93,9 +98,15 @@ def verdict(mutant: Mutant, root: Path, cache: Path) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the chosen mutations; the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("words", nargs="*", help="run only mutations whose reason holds one of these")
-    parser.add_argument("--table", type=Path, default=TABLE, help="read the mutations from this file")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "words", nargs="*", help="run only mutations whose reason holds one of these"
+    )
+    parser.add_argument(
+        "--table", type=Path, default=TABLE, help="read the mutations from this file"
+    )
     parser.add_argument("--trust", action="store_true", help="skip the tests of the unchanged code")
     options = parser.parse_args(arguments)
     mutants = chosen(read_table(options.table), options.words)
@@ -107,7 +118,10 @@ def main(arguments: list[str] | None = None) -> int:
         if not options.trust:
             files = tuple(sorted({test for mutant in mutants for test in mutant.tests}))
             if (outcome := run_tests(root, cache, files)) != "passed":
-                print(f"The tests of the unchanged code: {outcome}. They must pass first: {' '.join(files)}")
+                print(
+                    f"The tests of the unchanged code: {outcome}. They must pass first: "
+                    f"{' '.join(files)}"
+                )
                 return 1
         return report(mutants, root, cache)
 
@@ -119,7 +133,10 @@ def report(mutants: list[Mutant], root: Path, cache: Path) -> int:
         start = time.monotonic()
         outcome = verdict(mutant, root, cache)
         killed += outcome == "killed"
-        print(f"{outcome:<9}{time.monotonic() - start:5.0f} s  {mutant.file}: {mutant.why}", flush=True)
+        print(
+            f"{outcome:<9}{time.monotonic() - start:5.0f} s  {mutant.file}: {mutant.why}",
+            flush=True,
+        )
     print(f"{killed} of {len(mutants)} mutations killed")
     return 0 if killed == len(mutants) else 1
 

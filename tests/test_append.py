@@ -1,4 +1,6 @@
-"""Adding episodes to a file: whole or not at all, whoever else does the same, however the process ends."""
+"""Adding episodes to a file: whole or not at all, whoever else does the same, however the process
+ends.
+"""
 
 import os
 import random
@@ -71,10 +73,18 @@ def test_links_and_permissions_stay(tmp_path):
 @pytest.mark.parametrize(
     "name, spec, told",
     [
-        ("mine.npz", replace(SPEC, id="Other-v0"), "found demonstrations of Thing-v1; expected Other-v0"),
+        (
+            "mine.npz",
+            replace(SPEC, id="Other-v0"),
+            "found demonstrations of Thing-v1; expected Other-v0",
+        ),
         ("mine.npz", replace(SPEC, observation_size=4), "have size 4, found size 2"),
         ("mine.npz", replace(SPEC, action_space=Discrete(2)), "must lie in 0 … 1"),
-        ("mine.npz", replace(SPEC, action_space=Box((0.0,), (1.0,))), "are floats [N, 1], found integers"),
+        (
+            "mine.npz",
+            replace(SPEC, action_space=Box((0.0,), (1.0,))),
+            "are floats [N, 1], found integers",
+        ),
         ("mine.npz", replace(SPEC, time_limit=2), "exceed the time limit of 2"),
         ("mine.json", SPEC, "suffix '.json'; expected .npz"),
         ("folder.npz", SPEC, "folder.npz"),
@@ -86,7 +96,10 @@ def test_what_does_not_fit_is_refused_and_stays_as_it_was(tmp_path, name, spec, 
     (tmp_path / "folder.npz").mkdir()
     (tmp_path / "damaged.npz").write_bytes((tmp_path / "mine.npz").read_bytes()[:-30])
     before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
-    for act in (lambda path: append(episode(), path, spec), lambda path: load_to_append(path, spec)):
+    for act in (
+        lambda path: append(episode(), path, spec),
+        lambda path: load_to_append(path, spec),
+    ):
         with pytest.raises(ImitaxError) as error:
             act(tmp_path / name)
         text = str(error.value)

@@ -1,4 +1,6 @@
-"""The catalogue and the registry name the same methods, and what the one says of them holds in the other."""
+"""The catalogue and the registry name the same methods, and what the one says of them holds in the
+other.
+"""
 
 import pytest
 

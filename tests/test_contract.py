@@ -1,8 +1,9 @@
-"""The contract carries all kinds of observations, actions, policies, reward models, agents and memories.
+"""The contract carries all kinds of observations, actions, policies, reward models, agents and
+memories.
 
-Recurrent policies and the learners that this package does not have (yet) are toys written here, from the
-records of `imitax.types` alone. Most combinations are only type-checked: the loop must give back a `Learner`
-of the types that it was given. Some are run.
+Recurrent policies and the learners that this package does not have (yet) are toys written here,
+from the records of `imitax.types` alone. Most combinations are only type-checked: the loop must
+give back a `Learner` of the types that it was given. Some are run.
 """
 
 import itertools
@@ -24,7 +25,17 @@ from imitax.networks import mlp, mlp_policy, scalar_network
 from imitax.rewards.apprenticeship import ApprenticeshipConfig, fem
 from imitax.rewards.gail import GAILConfig, gail
 from imitax.rewards.true_reward import true_reward
-from imitax.types import Agent, Box, Dict, Discrete, EnvSpec, MultiDiscrete, Policy, RewardModel, Sample
+from imitax.types import (
+    Agent,
+    Box,
+    Dict,
+    Discrete,
+    EnvSpec,
+    MultiDiscrete,
+    Policy,
+    RewardModel,
+    Sample,
+)
 
 T, B, N, CAPACITY = 5, 4, 12, 64
 OBSERVATIONS = {
@@ -38,12 +49,15 @@ SPECS = {
 }
 
 
-# Toys ---------------------------------------------------------------------------------------------------
+# Toys
+# ---------------------------------------------------------------------------------------------------
 
 
 @cache
 def recurrent(spec, width=4):
-    """h = tanh(W [encoded observation, h]), forgotten where an episode begins; a linear head on h."""
+    """h = tanh(W [encoded observation, h]), forgotten where an episode begins; a linear head on
+    h.
+    """
     pi, inputs, outputs = distribution(spec.action), size(spec.observation), size(spec.action)
 
     def init(key):
@@ -79,7 +93,9 @@ def discriminator(init, logit, asks):
             return jnp.mean(jax.nn.softplus(-own)) + jnp.mean(jax.nn.softplus(other))
 
         value, gradient = jax.value_and_grad(loss)(state)
-        return jax.tree.map(lambda p, g: p - 0.1 * g, state, gradient), {"discriminator_loss": value}
+        return jax.tree.map(lambda p, g: p - 0.1 * g, state, gradient), {
+            "discriminator_loss": value
+        }
 
     return RewardModel(init, update, logit, frozenset(asks))
 
@@ -113,7 +129,9 @@ def airl_like(spec):
 
         action = encode(spec.action, executed(spec.action, t.action))
         g = networks[0](jnp.concatenate([encode(spec.observation, t.obs), action], axis=-1))[..., 0]
-        return g + 0.99 * (1.0 - t.terminated) * potential(t.next_obs) - potential(t.obs) - t.log_prob
+        return (
+            g + 0.99 * (1.0 - t.terminated) * potential(t.next_obs) - potential(t.obs) - t.log_prob
+        )
 
     return discriminator(init, logit, {"log_prob", "next_obs"})
 
@@ -123,7 +141,9 @@ def descend(params, gradient):
 
 
 def soft_q(spec, policy, batch=8):
-    """The policy's logits are soft Q values, learnt from what is remembered at what is rewarded now."""
+    """The policy's logits are soft Q values, learnt from what is remembered at what is rewarded
+    now.
+    """
 
     def values(params, obs, n):
         return memoryless_output(policy, params, obs, n)
@@ -180,9 +200,13 @@ MODELS = {
     "airl-like": airl_like,
 }
 AGENTS = {
-    "ppo": lambda spec, policy: ppo(spec, policy, PPOConfig(hidden=(8,), minibatches=2, entropy_coef=0.01)),
+    "ppo": lambda spec, policy: ppo(
+        spec, policy, PPOConfig(hidden=(8,), minibatches=2, entropy_coef=0.01)
+    ),
     "trpo": lambda spec, policy: trpo(
-        spec, policy, TRPOConfig(hidden=(8,), value_minibatches=2, fisher_every=2, entropy_coef=0.01)
+        spec,
+        policy,
+        TRPOConfig(hidden=(8,), value_minibatches=2, fisher_every=2, entropy_coef=0.01),
     ),
     "soft_q": soft_q,
     "dagger": dagger,
@@ -190,7 +214,8 @@ AGENTS = {
 MEMORIES = {"last_rollout": last_rollout(), "replay": replay(CAPACITY)}
 
 
-# Data ---------------------------------------------------------------------------------------------------
+# Data
+# ---------------------------------------------------------------------------------------------------
 
 
 def filled(spec, lead, key):
@@ -222,7 +247,9 @@ def filled(spec, lead, key):
 
 
 def data(spec, policy, model, agent, key):
-    """A cycle with what the model and the agent ask for, and nothing else that demonstrations may lack."""
+    """A cycle with what the model and the agent ask for, and nothing else that demonstrations may
+    lack.
+    """
     keys = jax.random.split(key)
     rollout, pairs = filled(spec, (T, B), keys[0]), filled(spec, (N,), keys[1])
     if agent == "dagger":
@@ -245,7 +272,10 @@ def combined(spec, policy, model, agent, memory):
 
 
 def types(tree):
-    return [(jax.tree_util.keystr(path), x.shape, x.dtype) for path, x in jax.tree.leaves_with_path(tree)]
+    return [
+        (jax.tree_util.keystr(path), x.shape, x.dtype)
+        for path, x in jax.tree.leaves_with_path(tree)
+    ]
 
 
 def combinations():
@@ -266,12 +296,15 @@ COMBINATIONS = list(combinations())
 
 
 def test_the_combinations_leave_out_no_pair():
-    # Every two parts of different kinds meet, but soft Q values those actions that have no logit each.
+    # Every two parts of different kinds meet, but soft Q values those actions that have no logit
+    # each.
     every = (SPECS, POLICIES, MODELS, AGENTS, MEMORIES)
     for one, other in itertools.combinations(range(5), 2):
         pairs = {(c[one], c[other]) for c in COMBINATIONS}
         missing = set(itertools.product(every[one], every[other])) - pairs
-        assert all("soft_q" in pair and not pair[0].endswith("discrete") for pair in missing), missing
+        assert all("soft_q" in pair and not pair[0].endswith("discrete") for pair in missing), (
+            missing
+        )
 
 
 @pytest.mark.parametrize("combination", COMBINATIONS, ids=", ".join)
@@ -291,7 +324,8 @@ def test_a_learner_keeps_its_types(combination):
     assert all(value.shape == () and value.dtype == jnp.float32 for value in metrics.values())
 
 
-# Some that are run --------------------------------------------------------------------------------------
+# Some that are run
+# --------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -305,7 +339,8 @@ def quick_compilation():
 
 def moved(one, other):
     return any(
-        not np.array_equal(a, b) for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+        not np.array_equal(a, b)
+        for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
     )
 
 
@@ -342,7 +377,9 @@ def test_the_first_discriminator_loss_is_2_ln_2(combination, key, quick_compilat
         assert last.memory.count == 2 * T * B
 
 
-@pytest.mark.parametrize("spec", ["image+vector discrete", "image+vector several", "image+vector box"])
+@pytest.mark.parametrize(
+    "spec", ["image+vector discrete", "image+vector several", "image+vector box"]
+)
 def test_the_linear_models_see_images(spec, key):
     # Bytes as fractions of 255 are features as the rest: expert's all white, policy's all black.
     loop, make_cycle = combined(SPECS[spec], "mlp", "fem", "ppo", "last_rollout")
@@ -375,7 +412,9 @@ def spy(asks):
             present |= means
         return state, present
 
-    return RewardModel(lambda key: (), update, lambda state, t: jnp.zeros_like(t.reward), frozenset(asks))
+    return RewardModel(
+        lambda key: (), update, lambda state, t: jnp.zeros_like(t.reward), frozenset(asks)
+    )
 
 
 @pytest.mark.parametrize("family", POLICIES)
@@ -389,12 +428,17 @@ def test_log_prob_is_that_of_the_present_policy_on_both_sides(family, key, quick
     learn = jax.jit(loop.learn)
 
     def expected(learner, t):
-        # By the textbook: observations normalised by what the learner has seen, one step of memory.
-        obs = (t.obs.reshape(-1, 3) - learner.normaliser.mean) / jnp.sqrt(learner.normaliser.variance)
+        # By the textbook: observations normalised by what the learner has seen, one step of
+        # memory.
+        obs = (t.obs.reshape(-1, 3) - learner.normaliser.mean) / jnp.sqrt(
+            learner.normaliser.variance
+        )
         logits, _ = policy.unroll(
             learner.policy, obs[None], jnp.ones((1, len(obs)), bool), policy.carry(len(obs))
         )
-        return jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits[0]), t.action.reshape(-1, 1), 1))
+        return jnp.mean(
+            jnp.take_along_axis(jax.nn.log_softmax(logits[0]), t.action.reshape(-1, 1), 1)
+        )
 
     for i in range(2):
         after, metrics = learn(learner, cycle, jax.random.fold_in(key, i))
@@ -409,7 +453,9 @@ def test_nothing_is_filled_in_unasked(key):
     loop = adversarial(spec, policy, AGENTS["ppo"](spec, policy), model, last_rollout())
     cycle = data(spec, policy, model, "ppo", key)
     _, metrics = jax.jit(lambda key: loop.learn(loop.init(key, cycle.expert), cycle, key))(key)
-    shown = {name for name, value in metrics.items() if name.endswith(("log_prob", "next_obs")) and value}
+    shown = {
+        name for name, value in metrics.items() if name.endswith(("log_prob", "next_obs")) and value
+    }
     assert shown == {"policy_next_obs"}  # what an environment hands out anyway
 
 
@@ -421,14 +467,17 @@ def test_a_dagger_like_agent_learns_what_the_teacher_does(key, quick_compilation
     for i in range(60):
         rollout = filled(spec, (T, B), jax.random.fold_in(key, i))
         rollout = rollout._replace(teacher=jnp.argmax(rollout.obs, axis=-1).astype(jnp.int32))
-        learner, metrics = learn(learner, cycle._replace(rollout=rollout), jax.random.fold_in(key, i))
+        learner, metrics = learn(
+            learner, cycle._replace(rollout=rollout), jax.random.fold_in(key, i)
+        )
     assert learner.memory.count == CAPACITY
     assert metrics["teacher_loss"] < 0.6  # from ln 3 = 1.1
 
 
 def test_carried_policies_begin_every_update_at_ratio_1(key, quick_compilation):
-    # The rollout begins in the middle of episodes, and minibatches are environments with their own carry. One
-    # that took another's carry would find other log-probabilities than those of the whole rollout.
+    # The rollout begins in the middle of episodes, and minibatches are environments with their own
+    # carry. One that took another's carry would find other log-probabilities than those of the
+    # whole rollout.
     spec = SPECS["vector discrete"]
     loop, make_cycle = combined(spec, "recurrent", "true_reward", "ppo", "last_rollout")
     cycle = make_cycle(key)
@@ -443,13 +492,19 @@ def test_carried_policies_begin_every_update_at_ratio_1(key, quick_compilation):
 
 
 def test_fewer_environments_than_minibatches(key):
-    # A carry makes minibatches of whole environments; here there is one of them for four minibatches.
+    # A carry makes minibatches of whole environments; here there is one of them for four
+    # minibatches.
     spec = SPECS["vector discrete"]
     policy = recurrent(spec)
-    for agent in (ppo(spec, policy, PPOConfig(hidden=(8,))), trpo(spec, policy, TRPOConfig(hidden=(8,)))):
+    for agent in (
+        ppo(spec, policy, PPOConfig(hidden=(8,))),
+        trpo(spec, policy, TRPOConfig(hidden=(8,))),
+    ):
         loop = adversarial(spec, policy, agent, true_reward(spec), last_rollout())
         cycle = data(spec, policy, true_reward(spec), "ppo", key)
-        cycle = cycle._replace(carry=policy.carry(1), rollout=jax.tree.map(lambda x: x[:, :1], cycle.rollout))
+        cycle = cycle._replace(
+            carry=policy.carry(1), rollout=jax.tree.map(lambda x: x[:, :1], cycle.rollout)
+        )
         learner = loop.init(key, cycle.expert)
         after, metrics = jax.jit(loop.learn)(learner, cycle, key)
         assert all(np.isfinite(x) for x in metrics.values())
@@ -458,7 +513,9 @@ def test_fewer_environments_than_minibatches(key):
 
 
 def test_a_policy_without_rebase_cannot_wait_for_its_value(key):
-    loop, make_cycle = combined(SPECS["vector discrete"], "recurrent", "gail", "ppo", "last_rollout")
+    loop, make_cycle = combined(
+        SPECS["vector discrete"], "recurrent", "gail", "ppo", "last_rollout"
+    )
     cycle = make_cycle(key)
     with pytest.raises(ImitaxError, match=r"this one has no `rebase`: set loop.warm_up=0\."):
         jax.eval_shape(lambda key: loop.warm_up(loop.init(key, cycle.expert), cycle, key), key)

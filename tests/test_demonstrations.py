@@ -36,7 +36,10 @@ def make(lengths=(3, 1, 4), spec=DISCRETE, **changes):
 
 def origins(demonstrations):
     """The traced pair indices, one list per episode."""
-    return [demonstrations.observations[pairs, 0].astype(int).tolist() for pairs in demonstrations.episodes()]
+    return [
+        demonstrations.observations[pairs, 0].astype(int).tolist()
+        for pairs in demonstrations.episodes()
+    ]
 
 
 def test_types_are_converted_and_arrays_are_frozen():
@@ -55,23 +58,44 @@ def test_types_are_converted_and_arrays_are_frozen():
 
 NAN = np.array([[0, 0], [1, np.nan], [2, 2], [3, np.nan]])
 BAD = {
-    "object observations": (dict(observations=np.array([[{}]] * 4)), "observations must be numbers.*object"),
-    "text observations": (dict(observations=np.array([["1", "2"]] * 4)), "observations must be numbers"),
-    "boolean observations": (dict(observations=np.ones((4, 2), bool)), "observations must be numbers.*bool"),
+    "object observations": (
+        dict(observations=np.array([[{}]] * 4)),
+        "observations must be numbers.*object",
+    ),
+    "text observations": (
+        dict(observations=np.array([["1", "2"]] * 4)),
+        "observations must be numbers",
+    ),
+    "boolean observations": (
+        dict(observations=np.ones((4, 2), bool)),
+        "observations must be numbers.*bool",
+    ),
     "flat observations": (dict(observations=np.zeros(4)), r"\[N, O\], found float64 \[4\]"),
     "NaN": (dict(observations=NAN), "finite float32 numbers, but pair 1 has nan in dimension 1"),
-    "beyond float32": (dict(observations=np.full((4, 2), 1e300)), "pair 0 has 1e.300 in dimension 0"),
+    "beyond float32": (
+        dict(observations=np.full((4, 2), 1e300)),
+        "pair 0 has 1e.300 in dimension 0",
+    ),
     "no pairs": (dict(observations=np.zeros((0, 2))), "at least one pair"),
-    "float indices": (dict(actions=np.zeros(4)), r"integers \[N\] \(Discrete\) or floats .*found float64"),
+    "float indices": (
+        dict(actions=np.zeros(4)),
+        r"integers \[N\] \(Discrete\) or floats .*found float64",
+    ),
     "integer vectors": (dict(actions=np.zeros((4, 1), int)), r"found int64 \[4, 1\]"),
     "too few actions": (dict(actions=np.zeros(3, int)), r"\[4\] or \[4, A\], found int64 \[3\]"),
     "negative action": (dict(actions=np.array([0, 1, -1, 0])), "pair 2 has -1"),
     "huge action": (dict(actions=np.full(4, 2**63, np.uint64)), "fit int64"),
     "infinite action": (dict(actions=np.full((4, 1), np.inf)), "actions must be finite .*pair 0"),
     "length zero": (dict(lengths=np.array([4, 0])), "episode 1 has 0"),
-    "lengths that overflow": (dict(lengths=np.full(4, 2**62 + 1)), "add up to the number of observations, 4"),
+    "lengths that overflow": (
+        dict(lengths=np.full(4, 2**62 + 1)),
+        "add up to the number of observations, 4",
+    ),
     "float lengths": (dict(lengths=np.array([1.0, 3.0])), "lengths must be integers"),
-    "steps below pairs": (dict(episode_steps=np.array([1, 2])), "episode 1 took 2 steps and stores 3 pairs"),
+    "steps below pairs": (
+        dict(episode_steps=np.array([1, 2])),
+        "episode 1 took 2 steps and stores 3 pairs",
+    ),
     "integer ends": (dict(terminated=np.array([1, 0])), "terminated must be booleans"),
     "too many ends": (dict(terminated=np.ones(3, bool)), r"terminated .*\[2\], found bool \[3\]"),
     "infinite return": (dict(returns=np.array([0.0, -np.inf])), "episode 1 has -inf"),
@@ -134,12 +158,16 @@ def test_choose():
     for seed in range(40):
         chosen = demos.choose(3, np.random.default_rng(seed))
         lengths = chosen.lengths.tolist()
-        assert lengths == sorted(set(lengths)) and origins(chosen) == [origins(demos)[n - 1] for n in lengths]
+        assert lengths == sorted(set(lengths)) and origins(chosen) == [
+            origins(demos)[n - 1] for n in lengths
+        ]
         assert chosen.returns.tolist() == [-n for n in lengths]
         seen.add(tuple(lengths))
     assert len(seen) == 10  # all (5 choose 3)
     for k in (0, 6):
-        with pytest.raises(ImitaxError, match=f"choose {k} trajectories, but these demonstrations hold 5"):
+        with pytest.raises(
+            ImitaxError, match=f"choose {k} trajectories, but these demonstrations hold 5"
+        ):
             demos.choose(k)
 
 
@@ -167,7 +195,9 @@ def test_subsampling_offsets_are_random_per_trajectory():
 
 
 @settings(deadline=None)
-@given(st.lists(st.integers(1, 9), min_size=2, max_size=9), st.floats(0.01, 0.99), st.integers(0, 99))
+@given(
+    st.lists(st.integers(1, 9), min_size=2, max_size=9), st.floats(0.01, 0.99), st.integers(0, 99)
+)
 def test_split_keeps_episodes_whole(lengths, fraction, seed):
     demos = make(tuple(lengths))
     train, validation = demos.split(fraction, np.random.default_rng(seed))
@@ -235,7 +265,12 @@ def test_validate_names_what_does_not_fit(demos, spec, message):
 def test_describe_is_json_and_true():
     demos = make(returns=np.array([-1.0, np.nan, -3.0]))
     told = json.loads(json.dumps(demos.describe(), allow_nan=False))
-    assert (told["env_id"], told["episodes"], told["pairs"], told["terminated"]) == ("Acrobot-v1", 3, 8, 2)
+    assert (told["env_id"], told["episodes"], told["pairs"], told["terminated"]) == (
+        "Acrobot-v1",
+        3,
+        8,
+        2,
+    )
     assert told["observations"] == {"size": 2, "min": [0, -7], "max": [7, 0], "mean": [3.5, -3.5]}
     assert told["actions"] == {"kind": "Discrete", "counts": {"0": 3, "1": 3, "2": 2}}
     assert told["episode_steps"] == {"min": 1, "max": 4, "mean": 8 / 3}

@@ -1,4 +1,6 @@
-"""Files: what is written is what is read, and whatever is wrong with a file is one `ImitaxError`."""
+"""Files: what is written is what is read, and whatever is wrong with a file is one
+`ImitaxError`.
+"""
 
 import io
 import json
@@ -11,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from imitax.core.spaces import vector
 from imitax import envs
+from imitax.core.spaces import vector
 from imitax.demonstrations import Demonstrations
 from imitax.errors import ImitaxError
 from imitax.formats import load, save
@@ -38,7 +40,9 @@ def original(lengths=(2, 3)):
     steps = sum(lengths)
     ends = np.cumsum(lengths) - 1
     return {
-        "state": [{"__ndarray__": [0.1 * i, -1.0], "dtype": "float64", "shape": [2]} for i in range(steps)],
+        "state": [
+            {"__ndarray__": [0.1 * i, -1.0], "dtype": "float64", "shape": [2]} for i in range(steps)
+        ],
         "action": [{"__ndarray__": i % 3, "dtype": "int64", "shape": []} for i in range(steps)],
         "done": [i in ends for i in range(steps)],
     }
@@ -78,7 +82,9 @@ def build(content):
         space = Discrete(3)
     else:
         space = Box((-2.0,) * demos.actions.shape[1], (2.0,) * demos.actions.shape[1])
-    return demos, EnvSpec("Any-v0", demos.observations.shape[1], space, int(demos.episode_steps.max()))
+    return demos, EnvSpec(
+        "Any-v0", demos.observations.shape[1], space, int(demos.episode_steps.max())
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -107,7 +113,8 @@ def test_a_return_of_minus_zero_is_zero_in_every_format(tmp_path, name):
     )
     save(one, tmp_path / name)
     assert load(tmp_path / name).fingerprint() == one.fingerprint() == other.fingerprint()
-    assert np.signbit(load(tmp_path / name).observations[0, 0])  # of an observation every bit counts
+    # of an observation every bit counts
+    assert np.signbit(load(tmp_path / name).observations[0, 0])
 
 
 def test_same_content_same_npz_bytes(tmp_path):
@@ -158,19 +165,25 @@ def test_json_of_the_original_system(tmp_path):
     demos = load(path)
     assert demos.lengths.tolist() == demos.episode_steps.tolist() == [2, 10]
     assert demos.terminated.tolist() == [True, True] and np.isnan(demos.returns).all()
-    np.testing.assert_array_equal(demos.observations[:, 0], (0.1 * np.arange(12)).astype(np.float32))
+    np.testing.assert_array_equal(
+        demos.observations[:, 0], (0.1 * np.arange(12)).astype(np.float32)
+    )
     assert demos.actions.tolist() == [i % 3 for i in range(12)]
     # The time limit, 10, tells the episode that the task ended from the one that ran out of time.
     assert load(path, SPEC).terminated.tolist() == [True, False]
 
 
 def test_json_is_written_as_the_original_system_expects(tmp_path):
-    demos = Demonstrations.from_episodes([([[0.5, 1.0]] * 2, [2, 0]), ([[1.0, 2.0]], [1])], terminated=True)
+    demos = Demonstrations.from_episodes(
+        [([[0.5, 1.0]] * 2, [2, 0]), ([[1.0, 2.0]], [1])], terminated=True
+    )
     save(demos, tmp_path / "demos.json")
     content = json.loads((tmp_path / "demos.json").read_text())
     assert list(content) == ["state", "action", "done", "imitax"]
     assert content["state"][0] == {"__ndarray__": [0.5, 1.0], "dtype": "float64", "shape": [2]}
-    assert content["action"] == [{"__ndarray__": a, "dtype": "int64", "shape": []} for a in (2, 0, 1)]
+    assert content["action"] == [
+        {"__ndarray__": a, "dtype": "int64", "shape": []} for a in (2, 0, 1)
+    ]
     assert content["done"] == [False, True, True]
 
 
@@ -187,7 +200,10 @@ def entry(data, dtype, shape):
 BAD_JSON = {
     "cut off": (json.dumps(original())[:-9], "damaged data.*JSONDecodeError"),
     "a list": ([1], "expected an object"),
-    "no action": ({k: v for k, v in original().items() if k != "action"}, "expected action as well"),
+    "no action": (
+        {k: v for k, v in original().items() if k != "action"},
+        "expected action as well",
+    ),
     "empty lists": ({"state": [], "action": [], "done": []}, r"found state = \[\]"),
     "nested": ({**original(), "done": [[False] * 5]}, "5 states, 5 actions and 1 done"),
     "NaN": (changed("state", 1, entry([0.0, math.nan], "float64", [2])), "pair 1 has nan"),
@@ -201,12 +217,18 @@ BAD_JSON = {
     "bare state": (changed("state", 0, [0.0, 1.0]), r"state\[0\]"),
     "float action": (changed("action", 0, entry(0.5, "int64", [])), r"action\[0\]"),
     "mixed actions": (changed("action", 4, entry([0.5], "float32", [1])), r"action\[4\]"),
-    "object to build": (changed("action", 0, {"__instance_type__": ["os", "system"]}), r"action\[0\]"),
+    "object to build": (
+        changed("action", 0, {"__instance_type__": ["os", "system"]}),
+        r"action\[0\]",
+    ),
     "integer done": (changed("done", 0, 0), r"done\[0\] = 0; expected true or false"),
     "open end": (changed("done", 4, False), "false at the end of done"),
     "bad extras": ({**original(), "imitax": {"env_id": "x"}}, "found imitax"),
     "extras of another length": (
-        {**original(), "imitax": dict(episode_steps=[2], terminated=[True], returns=[None], env_id="")},
+        {
+            **original(),
+            "imitax": dict(episode_steps=[2], terminated=[True], returns=[None], env_id=""),
+        },
         "episode_steps",
     ),
     "deep": ("[" * 100_000, "nested too deeply"),
@@ -229,7 +251,9 @@ def refused(path, message, spec=None):
 
 
 def npz(path, **changes):
-    """An npz file of `small()` with some members changed; None leaves one out, bytes are put in raw."""
+    """An npz file of `small()` with some members changed; None leaves one out, bytes are put in
+    raw.
+    """
     save(small(), path)
     with np.load(path) as file:
         members = {**file, **changes}
@@ -245,16 +269,27 @@ def npz(path, **changes):
 
 def header(shape):
     buffer = io.BytesIO()
-    np.lib.format.write_array_header_1_0(buffer, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    np.lib.format.write_array_header_1_0(
+        buffer, {"descr": "<f4", "fortran_order": False, "shape": shape}
+    )
     return buffer.getvalue()
 
 
 BAD_NPZ = {
     "missing key": (dict(lengths=None), "expected lengths as well"),
     "newer version": (dict(format_version=np.int64(2)), "expected 1"),
-    "pickled objects": (dict(observations=np.array([[print]], object)), "pickled objects in observations"),
-    "a claim of 4 TiB": (dict(observations=header((1 << 40,)) + bytes(64)), "bytes claimed by observations"),
-    "zeros of 1 GiB in 1 MB": (dict(actions=header((1 << 28,)) + bytes(1 << 20)), "bytes claimed by actions"),
+    "pickled objects": (
+        dict(observations=np.array([[print]], object)),
+        "pickled objects in observations",
+    ),
+    "a claim of 4 TiB": (
+        dict(observations=header((1 << 40,)) + bytes(64)),
+        "bytes claimed by observations",
+    ),
+    "zeros of 1 GiB in 1 MB": (
+        dict(actions=header((1 << 28,)) + bytes(1 << 20)),
+        "bytes claimed by actions",
+    ),
     "no header": (dict(actions=b"nonsense"), "damaged data"),
     "non-finite": (dict(observations=np.full((small().pairs, 2), np.inf)), "pair 0 has inf"),
     "structured": (dict(lengths=np.zeros(3, "i8,i8")), "lengths must be integers"),
@@ -305,10 +340,14 @@ def test_minari_dataset_of_others(tmp_path, monkeypatch):
     refused(tmp_path / "test", "without metadata.json")
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning:minari")  # of metadata that a published dataset has
-@pytest.mark.filterwarnings("ignore:Implicitly cleaning up:ResourceWarning")  # Minari's own temporary folder
+# of metadata that a published dataset has
+@pytest.mark.filterwarnings("ignore::UserWarning:minari")
+# Minari's own temporary folder
+@pytest.mark.filterwarnings("ignore:Implicitly cleaning up:ResourceWarning")
 def test_minari_dataset_of_mujoco(tmp_path, monkeypatch):
-    """As Minari's collector records Hopper-v5: every episode against what the environment answered."""
+    """As Minari's collector records Hopper-v5: every episode against what the environment
+    answered.
+    """
     import gymnasium
     import minari
 
@@ -333,7 +372,9 @@ def test_minari_dataset_of_mujoco(tmp_path, monkeypatch):
     assert demos.env_id == "Hopper-v5" and demos.terminated.all()
     np.testing.assert_allclose(demos.returns, [total for _, total in episodes], rtol=1e-6)
     for found, (pairs, _) in zip(demos.episodes(), episodes, strict=True):
-        np.testing.assert_array_equal(demos.observations[found], np.float32([obs for obs, _ in pairs]))
+        np.testing.assert_array_equal(
+            demos.observations[found], np.float32([obs for obs, _ in pairs])
+        )
         np.testing.assert_array_equal(demos.actions[found], [action for _, action in pairs])
 
 
@@ -357,11 +398,29 @@ def test_minari_spaces_that_are_not_supported_are_named(tmp_path):
 
     vector, two, image = Box(-1, 1, (2,)), np.zeros((3, 2)), Box(0, 1, (4, 4, 3))
     cases = {
-        "dict": (Dict({"x": vector}), Discrete(2), {"x": two}, np.zeros(2, int), "observations Dict"),
+        "dict": (
+            Dict({"x": vector}),
+            Discrete(2),
+            {"x": two},
+            np.zeros(2, int),
+            "observations Dict",
+        ),
         "image": (image, Discrete(2), np.zeros((3, 4, 4, 3)), np.zeros(2, int), "observations Box"),
-        "many": (vector, MultiDiscrete([2, 2]), two, np.zeros((2, 2), int), "actions MultiDiscrete"),
+        "many": (
+            vector,
+            MultiDiscrete([2, 2]),
+            two,
+            np.zeros((2, 2), int),
+            "actions MultiDiscrete",
+        ),
         "from 1": (vector, Discrete(2, start=1), two, np.ones(2, int), "actions Discrete.*start=1"),
-        "no last": (vector, Discrete(2), two[:2], np.zeros(2, int), r"found \(2, 2, 2, 2\) observations"),
+        "no last": (
+            vector,
+            Discrete(2),
+            two[:2],
+            np.zeros(2, int),
+            r"found \(2, 2, 2, 2\) observations",
+        ),
     }
     for name, (*content, message) in cases.items():
         dataset(tmp_path / name, *content)
@@ -408,7 +467,11 @@ def test_what_is_no_demonstrations_file(tmp_path):
 def test_the_environment_is_checked_on_loading(tmp_path, name):
     save(small(), tmp_path / name)
     load(tmp_path / name, SPEC)
-    refused(tmp_path / name, "CartPole-v1 have size 4, found", EnvSpec("CartPole-v1", vector(4), Discrete(2), 500))
+    refused(
+        tmp_path / name,
+        "CartPole-v1 have size 4, found",
+        EnvSpec("CartPole-v1", vector(4), Discrete(2), 500),
+    )
 
 
 @pytest.mark.parametrize("name", ["demos.npz", "demos.json"])

@@ -46,7 +46,9 @@ def test_round_trips_are_exact(tmp_path, name):
         assert loaded.fingerprint() == demos.fingerprint()
         for field in ("steps", "pair_terminated", "pair_truncated"):
             np.testing.assert_array_equal(getattr(loaded, field), getattr(demos, field))
-        for actual, expected in zip(loaded.next_observations(), demos.next_observations(), strict=True):
+        for actual, expected in zip(
+            loaded.next_observations(), demos.next_observations(), strict=True
+        ):
             np.testing.assert_array_equal(actual, expected)
 
 
@@ -69,7 +71,9 @@ def test_states_alone_go_to_npz_only(tmp_path):
         assert load(tmp_path / f"{index}.npz", SPEC).fingerprint() == demos.fingerprint()
         assert load(tmp_path / f"{index}.npz").actions is None
     for name, what in (("demos.json", "The JSON format"), ("demos", "Minari")):
-        with pytest.raises(ImitaxError, match=f"^{what} needs actions, but these demonstrations hold states"):
+        with pytest.raises(
+            ImitaxError, match=f"^{what} needs actions, but these demonstrations hold states"
+        ):
             save(demos, tmp_path / name)
         assert not (tmp_path / name).exists()
 
@@ -88,7 +92,10 @@ PLAIN = {"lengths", "episode_steps", "terminated", "returns", "env_id"}
 
 
 def test_episodes_with_and_without_a_last_observation_are_appended(tmp_path):
-    known, unknown = three_episodes((True, True, True)), three_episodes((False, False, False), seed=1)
+    known, unknown = (
+        three_episodes((True, True, True)),
+        three_episodes((False, False, False), seed=1),
+    )
     append(unknown, tmp_path / "mine.npz", SPEC)
     append(known, tmp_path / "mine.npz", SPEC)
     loaded = load(tmp_path / "mine.npz", SPEC)
@@ -120,7 +127,9 @@ def test_minari_holds_the_true_last_observation(tmp_path):
         opened.iterate_episodes(), demos.episodes(), demos.last_observations, strict=True
     ):
         unknown = demos.observations[pairs][-1]
-        np.testing.assert_array_equal(episode.observations[-1], unknown if np.isnan(last).any() else last)
+        np.testing.assert_array_equal(
+            episode.observations[-1], unknown if np.isnan(last).any() else last
+        )
 
 
 def test_minari_of_version_0_1_0_does_not_know_the_last_observation(tmp_path):
@@ -141,7 +150,11 @@ def test_minari_of_version_0_1_0_does_not_know_the_last_observation(tmp_path):
     metadata_of(tmp_path / "new", last_known=None)
     assert load(tmp_path / "new").last_observations is None
     metadata_of(tmp_path / "new", last_known=[False, True, False])
-    assert np.isnan(load(tmp_path / "new").last_observations).any(axis=1).tolist() == [True, False, True]
+    assert np.isnan(load(tmp_path / "new").last_observations).any(axis=1).tolist() == [
+        True,
+        False,
+        True,
+    ]
 
 
 @pytest.mark.parametrize("last", [np.nan, np.inf, -1e300])
@@ -155,7 +168,11 @@ def test_minari_datasets_that_end_in_no_observation(tmp_path, last):
     path = tmp_path / "demos"
     path.mkdir()
     storage = MinariStorage.new(path, Box(-np.inf, np.inf, (2,), np.float64), Numbers(3))
-    content = {"actions": np.array([2, 0]), "rewards": np.ones(2), "truncations": np.array([False, True])}
+    content = {
+        "actions": np.array([2, 0]),
+        "rewards": np.ones(2),
+        "truncations": np.array([False, True]),
+    }
     observations = np.array([[0.0, 1], [2, 3], [0, last]])
     storage.update_episodes(
         [EpisodeBuffer(observations=observations, terminations=np.zeros(2, bool), **content)]
@@ -174,7 +191,11 @@ def test_damaged_metadata_of_minari(tmp_path):
         ("third", dict(last_observations=7), "found last_observations = 7; expected a list"),
         ("third", dict(last_observations=[[1, 2], None]), "last_observations must be numbers"),
         ("third", dict(stored_steps=[0, 1]), "stored_steps must be integers"),
-        ("third", dict(stored_steps=[0] * variants(three_episodes())[1].pairs), "stored_steps must increase"),
+        (
+            "third",
+            dict(stored_steps=[0] * variants(three_episodes())[1].pairs),
+            "stored_steps must increase",
+        ),
     ]
     for index, (kind, changes, message) in enumerate(cases):
         folder = tmp_path / str(index)

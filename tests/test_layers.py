@@ -7,7 +7,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# The house, from the ground up: a layer may import itself, `errors`, and the layers of the rows above.
+# The house, from the ground up: a layer may import itself, `errors`, and the layers of the rows
+# above.
 HOUSE = (
     ("errors",),
     ("types", "findings", "catalogue", "files", "stats", "presets", "data"),
@@ -71,7 +72,8 @@ MAY_USE = {
     "recording.game": ("gymnasium",),  # pictures
     "recording.window": ("pygame",),
     "tabular.worlds": ("gymnasium",),  # the toy texts' tables
-    "formats.minari": ("minari", "gymnasium"),  # spaces, and the registered spec that a dataset names
+    # spaces, and the registered spec that a dataset names
+    "formats.minari": ("minari", "gymnasium"),
     "formats.minari_list": ("minari",),
     "runs.loggers": ("tensorboardX", "wandb"),
     "policies.onnx": ("onnx", "onnxruntime"),
@@ -91,7 +93,9 @@ JAX = ("jax", "jaxlib", "equinox", "optax")
 
 
 def sources(root):
-    """Name -> path of every module below root/imitax; 'core.losses', and '' for the package itself."""
+    """Name -> path of every module below root/imitax; 'core.losses', and '' for the package
+    itself.
+    """
     found = {}
     for path in sorted((root / "imitax").rglob("*.py")):
         parts = path.relative_to(root / "imitax").with_suffix("").parts
@@ -100,7 +104,8 @@ def sources(root):
 
 
 def imports(name, path, known):
-    """(line, dotted name) of everything that a module imports, at its top, in functions or by a string.
+    """(line, dotted name) of everything that a module imports, at its top, in functions or by a
+    string.
 
     `from a import b` is the module a.b if there is one, or if `a` lies outside; otherwise it is a.
     """
@@ -117,9 +122,16 @@ def imports(name, path, known):
             for alias in node.names:
                 full = f"{base}.{alias.name}"
                 inside = base.split(".")[0] == "imitax"
-                yield node.lineno, full if not inside or full.removeprefix("imitax.") in known else base
+                yield (
+                    node.lineno,
+                    full if not inside or full.removeprefix("imitax.") in known else base,
+                )
         elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            called = (
+                node.func.attr
+                if isinstance(node.func, ast.Attribute)
+                else getattr(node.func, "id", "")
+            )
             if called in ("import_module", "__import__"):
                 yield node.lineno, str(node.args[0].value)
 
@@ -163,7 +175,11 @@ def test_imports_stay_within_the_layers(name):
 
 @pytest.mark.parametrize(
     "name",
-    [n for n in KNOWN if any(within(n, [room]) and n not in but for room, but in WITHOUT_JAX.items())],
+    [
+        n
+        for n in KNOWN
+        if any(within(n, [room]) and n not in but for room, but in WITHOUT_JAX.items())
+    ],
 )
 def test_rooms_without_jax(name):
     assert [x for x in reached(name, KNOWN, set()) if within(x[2], JAX)] == []
@@ -175,7 +191,8 @@ def circles(known):
         name: {
             target.removeprefix("imitax.")
             for _, target in imports(name, path, known)
-            if target.removeprefix("imitax.") in known and target.split(".")[1:2] == name.split(".")[:1]
+            if target.removeprefix("imitax.") in known
+            and target.split(".")[1:2] == name.split(".")[:1]
         }
         - {name}
         for name, path in known.items()
@@ -267,7 +284,10 @@ def test_crossing_is_seen(tmp_path, module, source):
         ("envs/host.py", "import gymnasium\nfrom gymnasium import spaces"),
         ("envs/pool.py", "import envpool"),
         ("rendering/watch.py", "import gymnasium"),
-        ("formats/minari.py", "import minari\nfrom minari.a import b\nfrom gymnasium import spaces"),
+        (
+            "formats/minari.py",
+            "import minari\nfrom minari.a import b\nfrom gymnasium import spaces",
+        ),
         ("formats/__init__.py", "from imitax.formats import minari\nfrom . import minari"),
         ("__init__.py", "from imitax.core.losses import f"),
         ("core/x.py", "import gymnasium_robotics"),  # another library that only begins alike

@@ -1,4 +1,5 @@
-"""The whole loop on CartPole: it learns from reward, it learns from demonstrations, and not from nothing.
+"""The whole loop on CartPole: it learns from reward, it learns from demonstrations, and not from
+nothing.
 
 A random policy keeps the pole up for about 20 steps; the limit is 500.
 """
@@ -40,7 +41,9 @@ def episode_lengths(method, iterations, demonstrations=None, **settings):
     """Mean length of the episodes that ended, per seed and iteration; NaN where none did."""
     sizes = {"loop.iterations": iterations, "loop.env_steps": 2048, "loop.max_envs": 32}
     agent = {"agent.hidden": "32", "agent.learning_rate": 3e-3}
-    config = make_config(method, "CartPole-v1", agent="ppo", seeds=SEEDS, overrides=sizes | agent | settings)
+    config = make_config(
+        method, "CartPole-v1", agent="ppo", seeds=SEEDS, overrides=sizes | agent | settings
+    )
     lengths = fit(config, make("CartPole-v1"), demonstrations).metrics["episode_length"]
     assert lengths.shape == (SEEDS, iterations)
     assert (lengths[:, 0] < 40).all()
@@ -52,7 +55,9 @@ def test_it_learns_from_the_true_reward():
 
 
 def test_gail_learns_from_demonstrations(demonstrations):
-    lengths = episode_lengths("gail", 20, demonstrations, **{"reward.hidden": "32", "reward.updates": 5})
+    lengths = episode_lengths(
+        "gail", 20, demonstrations, **{"reward.hidden": "32", "reward.updates": 5}
+    )
     assert (np.nanmean(lengths[:, -8:], axis=1) > 150).all()
 
 

@@ -27,7 +27,9 @@ def make(name, observation_space=VECTOR, action_space=None, env_spec=None, episo
     action_space = action_space or spaces.Discrete(2)
     path = get_dataset_path(name) / "data"
     path.mkdir(parents=True)
-    storage = MinariStorage.new(path, observation_space, action_space, env_spec=env_spec, data_format="hdf5")
+    storage = MinariStorage.new(
+        path, observation_space, action_space, env_spec=env_spec, data_format="hdf5"
+    )
     storage.update_episodes(
         [
             EpisodeBuffer(
@@ -69,13 +71,16 @@ def test_local_datasets_and_what_is_wrong_with_them(folder):
     found = {dataset.id: dataset for dataset in local_datasets()}
     good = found["tests/good-v0"]
     assert (good.env, good.episodes, good.steps, good.problem) == ("CartPole-v1", 2, 8, None)
-    stored = sum(file.stat().st_size for file in (folder / "tests/good-v0").rglob("*") if file.is_file())
+    stored = sum(
+        file.stat().st_size for file in (folder / "tests/good-v0").rglob("*") if file.is_file()
+    )
     assert good.bytes == stored > 0
     assert found["plain-v1"][1:4] == (None, 3, 12) and found["plain-v1"].problem is None
     problems = {name: dataset.problem for name, dataset in found.items() if dataset.problem}
     assert list(problems) == ["tests/image-v0", "tests/many-v0", "tests/mute-v0", "tests/cut-v0"]
     assert (
-        problems["tests/image-v0"].startswith("observations") and "MultiDiscrete" in problems["tests/many-v0"]
+        problems["tests/image-v0"].startswith("observations")
+        and "MultiDiscrete" in problems["tests/many-v0"]
     )
     assert problems["tests/mute-v0"] == "spaces that are not stated"
     assert problems["tests/cut-v0"].startswith("damaged metadata")

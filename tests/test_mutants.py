@@ -1,4 +1,6 @@
-"""The table of mutations fits the code, and `mutants.py` tells a test that notices from one that does not."""
+"""The table of mutations fits the code, and `mutants.py` tells a test that notices from one that
+does not.
+"""
 
 import ast
 import importlib.util

@@ -1,4 +1,6 @@
-"""Where actions led: what is known of it stays with its pair, whatever is chosen, cut or joined."""
+"""Where actions led: what is known of it stays with its pair, whatever is chosen, cut or
+joined.
+"""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -82,7 +84,8 @@ whole_episodes = st.tuples(
     st.booleans(),
 )
 operations = st.lists(
-    st.sampled_from(["choose", "last", "subsample", "split", "swap", "join", "add", "before"]), max_size=5
+    st.sampled_from(["choose", "last", "subsample", "split", "swap", "join", "add", "before"]),
+    max_size=5,
 )
 
 
@@ -112,7 +115,9 @@ def test_pairs_keep_what_is_known_of_them(drawn, chain, seed):
             others = pairs
         elif operation == "swap":
             demos, other, pairs, others = other, demos, others, pairs
-        elif operation == "join" and not {p.observation for p in pairs} & {p.observation for p in others}:
+        elif operation == "join" and not {p.observation for p in pairs} & {
+            p.observation for p in others
+        }:
             demos, pairs = Demonstrations.concatenate([demos, other]), pairs + others
         elif operation == "add":
             new, added = more()
@@ -147,10 +152,16 @@ def test_only_the_last_observation_of_each_stretch_is_stored():
 
 def test_fingerprints_of_version_0_1_0_and_of_what_is_new():
     before = Demonstrations.from_episodes(
-        [([[0.0, 1.0], [2.0, 3.0]], [0, 2]), ([[4.0, 5.0]], [1])], terminated=True, returns=[1.0, np.nan]
+        [([[0.0, 1.0], [2.0, 3.0]], [0, 2]), ([[4.0, 5.0]], [1])],
+        terminated=True,
+        returns=[1.0, np.nan],
     )
-    assert before.fingerprint() == "5ec43cdb7f403e7b6ee955a8d6ac118accc82f2caf5659ec455c7bd1c8ad55b8"
-    box = Demonstrations.from_episodes([([[0.0], [1.0]], [[0.5], [1.0]])], terminated=False, env_id="A-v0")
+    assert (
+        before.fingerprint() == "5ec43cdb7f403e7b6ee955a8d6ac118accc82f2caf5659ec455c7bd1c8ad55b8"
+    )
+    box = Demonstrations.from_episodes(
+        [([[0.0], [1.0]], [[0.5], [1.0]])], terminated=False, env_id="A-v0"
+    )
     assert box.fingerprint() == "23c33ca8dc3e6033bd50423f50f641650a91425e2e90880c2fa45d2195dec4aa"
     known = replace(before, last_observations=np.array([[6.0, 7.0], [8.0, 9.0]]))
     different = [
@@ -159,7 +170,11 @@ def test_fingerprints_of_version_0_1_0_and_of_what_is_new():
         replace(known, last_observations=known.last_observations + 1),
         replace(known, last_observations=np.array([[6.0, 7.0], [np.nan, np.nan]])),
         replace(known, actions=None),
-        *(part for seed in range(9) for part in known.choose(1).split(0.5, np.random.default_rng(seed))),
+        *(
+            part
+            for seed in range(9)
+            for part in known.choose(1).split(0.5, np.random.default_rng(seed))
+        ),
     ]
     assert len({demos.fingerprint() for demos in different}) == 5 + 2
     negative = replace(known, last_observations=np.array([[6.0, 7.0], [np.nan, -np.nan]]))
@@ -181,7 +196,9 @@ def test_from_episodes_takes_one_observation_more_than_actions():
 
 def test_states_alone():
     observations = np.arange(8.0).reshape(4, 2)
-    demos = Demonstrations.from_episodes([(observations, None)] * 2, terminated=False, env_id="Acrobot-v1")
+    demos = Demonstrations.from_episodes(
+        [(observations, None)] * 2, terminated=False, env_id="Acrobot-v1"
+    )
     assert demos.actions is None and demos.pairs == 6 and demos.lengths.tolist() == [3, 3]
     assert demos.next_observations()[1].all()
     demos.validate(EnvSpec("Acrobot-v1", vector(2), Discrete(3), 3))
@@ -197,7 +214,9 @@ def test_states_alone():
     )
     acted = Demonstrations.from_episodes([(observations, [0, 1, 2])], terminated=False)
     np.testing.assert_array_equal(acted.require_actions("Method 'bc'"), [0, 1, 2])
-    with pytest.raises(ImitaxError, match="everywhere or nowhere, but the first has none, unlike part 1"):
+    with pytest.raises(
+        ImitaxError, match="everywhere or nowhere, but the first has none, unlike part 1"
+    ):
         Demonstrations.concatenate([demos, acted])
     alone = Demonstrations.from_episodes([(observations, None)], terminated=False)
     assert replace(acted, actions=None).fingerprint() == alone.fingerprint()
@@ -206,9 +225,18 @@ def test_states_alone():
 @pytest.mark.parametrize(
     "parts, message",
     [
-        ([([[0.0], [1.0]], None), ([[0.0], [1.0]], [0])], "but the first has none, unlike episode 1"),
-        ([([[0.0], [1.0]], [0]), ([[0.0], [1.0]], None)], "but episode 1 has none, unlike the first"),
-        ([([[0.0]], None)], "In episode 0: observations without actions must be at least two, found one"),
+        (
+            [([[0.0], [1.0]], None), ([[0.0], [1.0]], [0])],
+            "but the first has none, unlike episode 1",
+        ),
+        (
+            [([[0.0], [1.0]], [0]), ([[0.0], [1.0]], None)],
+            "but episode 1 has none, unlike the first",
+        ),
+        (
+            [([[0.0]], None)],
+            "In episode 0: observations without actions must be at least two, found one",
+        ),
         ([([[0.0]], [])], "In episode 0: .*at least one pair"),
         ([([[0.0], [1.0], [2.0]], [0])], "one fewer, found 1 actions and 3 observations"),
         ([([[0.0], [np.nan]], [0])], "In episode 0: observations must be finite .*pair 1 has nan"),
@@ -231,7 +259,10 @@ BAD = {
     "text": (dict(last_observations=[["a", "b"]] * 2), "last_observations must be numbers"),
     "float steps": (dict(GAPS, stored_steps=[0.0, 1, 0, 1]), "stored_steps must be integers"),
     "too few steps": (dict(GAPS, stored_steps=[0, 1, 0]), r"stored_steps must be integers \[4\]"),
-    "back in time": (dict(GAPS, stored_steps=[3, 2, 0, 1]), "stored_steps must increase .*pair 1 has 2"),
+    "back in time": (
+        dict(GAPS, stored_steps=[3, 2, 0, 1]),
+        "stored_steps must increase .*pair 1 has 2",
+    ),
     "twice": (dict(GAPS, stored_steps=[3, 3, 0, 1]), "pair 1 has 3"),
     "beyond the end": (dict(GAPS, stored_steps=[3, 5, 0, 1]), "pair 1 has 5"),
     "half unknown": (dict(GAPS, stored_steps=[-1, 4, 0, 1]), "pair 1 has 4"),
@@ -253,6 +284,11 @@ def test_bad_content_is_refused_in_one_sentence(changes, message):
 def test_steps_that_are_given_are_kept():
     demos, _ = episodes((2, 2), (False, False), (True, True))
     gaps = replace(demos, **GAPS, stored_steps=[1, 4, 0, 1])
-    assert gaps.steps.tolist() == [1, 4, 0, 1] and gaps.pair_terminated.tolist() == [False, True, False, True]
+    assert gaps.steps.tolist() == [1, 4, 0, 1] and gaps.pair_terminated.tolist() == [
+        False,
+        True,
+        False,
+        True,
+    ]
     assert replace(demos, **GAPS).steps.tolist() == [-1, -1, 0, 1]
     assert replace(demos, stored_steps=[0, 1, 0, 1]).fingerprint() == demos.fingerprint()

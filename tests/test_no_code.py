@@ -1,4 +1,6 @@
-"""Data cannot run code: what is pickled under any name is refused, and nothing here could unpickle it."""
+"""Data cannot run code: what is pickled under any name is refused, and nothing here could unpickle
+it.
+"""
 
 import ast
 import io
@@ -18,7 +20,17 @@ sys.path.insert(0, str(ROOT / "tests" / "fuzz"))
 import fuzz  # noqa: E402  the readers and what they read
 
 FORBIDDEN = (
-    *("pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "jsonpickle"),
+    *(
+        "pickle",
+        "cPickle",
+        "_pickle",
+        "marshal",
+        "shelve",
+        "dill",
+        "cloudpickle",
+        "joblib",
+        "jsonpickle",
+    ),
     *("torch", "yaml", "code", "runpy"),
 )
 CALLS = ("eval", "exec", "compile", "__import__", "execfile")
@@ -36,19 +48,27 @@ class Payload:
 
 
 def disguises(payload: Payload) -> dict[str, bytes]:
-    """Files that hold a pickle: bare, as arrays of objects, in archives as PyTorch and NumPy write them."""
+    """Files that hold a pickle: bare, as arrays of objects, in archives as PyTorch and NumPy write
+    them.
+    """
     bare = pickle.dumps(payload)
     objects, archive, torch = io.BytesIO(), io.BytesIO(), io.BytesIO()
     np.save(objects, np.array([payload], object), allow_pickle=True)
     with zipfile.ZipFile(archive, "w") as file:
-        for name in ("observations", "iterations", "policy", "returns", "format_version", "env_id", "x"):
+        for name in (
+            "observations",
+            "iterations",
+            "policy",
+            "returns",
+            "format_version",
+            "env_id",
+            "x",
+        ):
             file.writestr(f"{name}.npy", objects.getvalue())
     with zipfile.ZipFile(torch, "w") as file:
         file.writestr("archive/data.pkl", bare)
         file.writestr("archive/version", "3")
-    header = (
-        b'{"__metadata__":{"iteration":"3","sha256":"x"},"a":{"dtype":"O","shape":[1],"data_offsets":[0,%d]}}'
-    )
+    header = b'{"__metadata__":{"iteration":"3","sha256":"x"},"a":{"dtype":"O","shape":[1],"data_offsets":[0,%d]}}'
     header %= len(bare)
     return {
         "bare": bare,
@@ -80,7 +100,8 @@ def test_disguised_pickles_do_not_run(tmp_path, reader, monkeypatch):
             whole = (folder / name).read_bytes()
             for kind, data in disguises(Payload(marker)).items():
                 (folder / name).write_bytes(data)
-                # Listings tell what is wrong with a dataset; raw results without a whole line are empty.
+                # Listings tell what is wrong with a dataset; raw results without a whole line are
+                # empty.
                 lenient = reader in ("datasets", "raw")
                 with suppress(ImitaxError) if lenient else pytest.raises(ImitaxError):
                     fuzz.READERS[reader](folder)
@@ -140,9 +161,12 @@ def _fixed(call: ast.Call) -> bool:
     return bool(call.args) and isinstance(call.args[0], ast.Constant | ast.Subscript)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "imitax").rglob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "imitax").rglob("*.py")), ids=lambda path: path.stem
+)
 def test_no_module_could_run_data(path):
-    # The one exception is asked for by name: --policy python:module:function runs the user's own module.
+    # The one exception is asked for by name: --policy python:module:function runs the user's own
+    # module.
     allowed = ["import_module"] if path.stem == "external" else []
     assert dangers(path.read_text(encoding="utf-8")) == allowed
 

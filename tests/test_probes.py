@@ -1,8 +1,9 @@
-"""Probe environments, in which theory says what must be learnt: the smallest that tell which part is broken.
+"""Probe environments, in which theory says what must be learnt: the smallest that tell which part
+is broken.
 
-Episodes of one or two steps, γ = ½. If only the probe of two steps fails, it is discounting or bootstrapping;
-if only the one of observation and action, it is credit to actions; and so on. All probes share one
-description, so each method compiles one program for all of them.
+Episodes of one or two steps, γ = ½. If only the probe of two steps fails, it is discounting or
+bootstrapping; if only the one of observation and action, it is credit to actions; and so on. All
+probes share one description, so each method compiles one program for all of them.
 """
 
 from collections.abc import Callable
@@ -27,7 +28,9 @@ SPECS = {name: EnvSpec(f"Probe {name}", vector(1), space, 10) for name, space in
 
 
 class Probe(NamedTuple):
-    """Observations are −1 or 1 at random where `varied`, else the step within the episode, 0 or 1."""
+    """Observations are −1 or 1 at random where `varied`, else the step within the episode, 0 or
+    1.
+    """
 
     varied: bool
     length: int  # steps, after which it terminates
@@ -45,7 +48,9 @@ PROBES = {
 
 
 def rewarded(probe, obs, step, action):
-    """How good `action` is: 1 for the best and −1 for the other, or less by the squared distance."""
+    """How good `action` is: 1 for the best and −1 for the other, or less by the squared
+    distance.
+    """
     best = probe.target(obs)
     if action.ndim == 1:
         match = 1.0 - 2.0 * (action != (best > 0))
@@ -127,7 +132,13 @@ AGENTS = {
 def trained(method, env, agent, iterations=15, demonstrations=None, init=None, **settings):
     settings = SIZES | AGENTS[agent] | settings
     return imitax.train(
-        method, env, demonstrations, agent=agent, init=init, iterations=iterations, settings=settings
+        method,
+        env,
+        demonstrations,
+        agent=agent,
+        init=init,
+        iterations=iterations,
+        settings=settings,
     )
 
 
@@ -187,7 +198,8 @@ def test_the_rewarded_action_is_chosen(home, agent, actions):
     training = trained("rl", HOMES[home]("action", actions), agent)
     if actions == "discrete":
         assert chosen(training, 0.0) == [1]
-        np.testing.assert_allclose(values(training, 0.0), [1.0], atol=0.2)  # the other one is hardly tried
+        # the other one is hardly tried
+        np.testing.assert_allclose(values(training, 0.0), [1.0], atol=0.2)
     else:
         np.testing.assert_allclose(chosen(training, 0.0), [0.5], atol=0.15)
 
@@ -203,7 +215,8 @@ def test_the_action_that_the_observation_asks_for_is_chosen(home, agent, actions
         np.testing.assert_allclose(chosen(training, -1.0, 1.0), [-0.5, 0.5], atol=0.2)
 
 
-# Imitation ----------------------------------------------------------------------------------------------
+# Imitation
+# ----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +229,8 @@ def demonstrations():
 
 IMITATION = {
     "gail": {"reward.hidden": "8", "reward.learning_rate": 0.03},
-    # Observation and action are only told by their products: on average each alone is as the expert's.
+    # Observation and action are only told by their products: on average each alone is as the
+    # expert's.
     "fem": {"reward.products": True},
     "gtal": {"reward.products": True},
 }
@@ -240,7 +254,8 @@ def test_the_demonstrated_actions_are_learnt(method, agent, home, demonstrations
 
 
 def test_the_control_learns_nothing():
-    # Its reward is exactly 0, so is every advantage, and the policy stays the uniform one that it was.
+    # Its reward is exactly 0, so is every advantage, and the policy stays the uniform one that it
+    # was.
     training = trained("constant", native("observation and action", "discrete"), "ppo", 5)
     logits = training.policy.distribution(np.float32([[-1.0], [1.0]]))["logits"]
     np.testing.assert_array_equal(logits, np.zeros((2, 2)))
@@ -256,7 +271,8 @@ def test_a_clone_does_what_was_demonstrated(demonstrations):
 
 
 def test_a_policy_can_start_from_a_clone(demonstrations):
-    # One iteration that moves nothing: what the policy does it has from the clone, and waiting kept it.
+    # One iteration that moves nothing: what the policy does it has from the clone, and waiting
+    # kept it.
     still = {"agent.learning_rate": 0.0, "loop.warm_up": 2} | IMITATION["gail"]
     env = native("observation and action", "discrete")
     training = trained("gail", env, "ppo", 1, demonstrations, "bc", **still, **CLONING)

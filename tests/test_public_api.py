@@ -24,7 +24,9 @@ def pyright(*paths: Path) -> list[tuple[str, int]]:
     """(rule, line from 1) of every error."""
     # Files on the command line take the place of those that pyproject.toml includes.
     command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable]
-    answer = subprocess.run([*command, *map(str, paths)], cwd=HERE.parent, capture_output=True, text=True)
+    answer = subprocess.run(
+        [*command, *map(str, paths)], cwd=HERE.parent, capture_output=True, text=True
+    )
     report = json.loads(answer.stdout)
     assert report["summary"]["filesAnalyzed"] == len(paths), answer.stderr
     return [
@@ -51,7 +53,9 @@ def test_a_type_checker_sees_misuse(tmp_path):
 def declared() -> set[str]:
     """The names that the package imports for type checkers only."""
     tree = ast.parse(Path(imitax.__file__).read_text(encoding="utf-8"))
-    block = next(node for node in tree.body if isinstance(node, ast.If) and node.test.id == "TYPE_CHECKING")
+    block = next(
+        node for node in tree.body if isinstance(node, ast.If) and node.test.id == "TYPE_CHECKING"
+    )
     imported = (node for node in block.body if isinstance(node, ast.ImportFrom))
     return {alias.asname or alias.name for node in imported for alias in node.names}
 
@@ -76,5 +80,7 @@ def test_type_checkers_are_told_that_the_package_is_typed():
 
 
 def test_import_is_quick():
-    script = "import sys, imitax; print([m for m in ('jax', 'numpy', 'matplotlib') if m in sys.modules])"
+    script = (
+        "import sys, imitax; print([m for m in ('jax', 'numpy', 'matplotlib') if m in sys.modules])"
+    )
     assert subprocess.check_output([sys.executable, "-c", script], text=True) == "[]\n"

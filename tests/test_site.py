@@ -1,4 +1,6 @@
-"""The documentation site is built strictly, is whole, opens from disk, and needs nothing from elsewhere."""
+"""The documentation site is built strictly, is whole, opens from disk, and needs nothing from
+elsewhere.
+"""
 
 import os
 import re
@@ -16,7 +18,8 @@ from imitax.methods.adversarial import LoopConfig
 from imitax.methods.registry import AGENTS, METHODS
 
 ROOT = Path(__file__).parent.parent
-# What a browser fetches by itself. Anchors are followed by people, and a `canonical` link by nobody.
+# What a browser fetches by itself. Anchors are followed by people, and a `canonical` link by
+# nobody.
 FETCHED = re.compile(r"<(?!a\b)\w[^>]*\s(?:src|srcset|href|data|poster)=[\"']?(?:https?:)?//[^>]*>")
 FETCHED_BY_STYLE = re.compile(r"(?:url\(|@import\s+)[\"']?(?:https?:)?//")
 CHROMIUM = shutil.which("chromium")
@@ -24,16 +27,33 @@ FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 )
-PAGES = {"fem": "apprenticeship", "gtal": "apprenticeship", "bc": "cloning"}  # the others have their own name
+# the others have their own name
+PAGES = {"fem": "apprenticeship", "gtal": "apprenticeship", "bc": "cloning"}
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "mkdocs",
+        "build",
+        "--strict",
+        "--quiet",
+        "--site-dir",
+        str(folder),
+    ]
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+<<<<<<< HEAD
     result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stdout + result.stderr
+=======
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+>>>>>>> main
     return folder
 
 

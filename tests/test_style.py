@@ -1,4 +1,6 @@
-"""Files, functions and signatures stay small. What does not yet is named here, with its size at most."""
+"""Files, functions and signatures stay small. What does not yet is named here, with its size at
+most.
+"""
 
 import ast
 from collections.abc import Iterator
@@ -61,7 +63,9 @@ def name_of(path: Path) -> str:
 
 
 def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
-    """(core/losses.py:standardise, its node) of every function, methods and nested ones included."""
+    """(core/losses.py:standardise, its node) of every function, methods and nested ones
+    included.
+    """
 
     def walk(node, prefix):
         for child in ast.iter_child_nodes(node):

@@ -1,13 +1,15 @@
 """GAIL on Acrobot-v1 with HumanCompatibleAI `imitation`, timed round by round.
 
-Runs by itself, in an environment that has `imitation` and its Stable-Baselines3; `speed.py` starts it:
+Runs by itself, in an environment that has `imitation` and its Stable-Baselines3; `speed.py` starts
+it:
 
     python imitation_gail.py --demos PAIRS.npz --rounds 4
 
-PAIRS.npz holds `obs` [N, O], `acts` [N], `next_obs` [N, O] and `dones` [N]. The last line of stdout is JSON:
-seconds of every round (collect, discriminator updates, PPO), settings and versions. The work is that of
-one `imitax` iteration: envs × horizon steps, PPO with 4 epochs × 4 minibatches and separate 2×100 tanh
-networks, `disc_steps` Adam steps of a 2×100 tanh discriminator.
+PAIRS.npz holds `obs` [N, O], `acts` [N], `next_obs` [N, O] and `dones` [N]. The last line of
+stdout is JSON: seconds of every round (collect, discriminator updates, PPO), settings and
+versions. The work is that of one `imitax` iteration: envs × horizon steps, PPO with 4 epochs × 4
+minibatches and separate 2×100 tanh networks, `disc_steps` Adam steps of a 2×100 tanh
+discriminator.
 """
 
 import argparse
@@ -19,7 +21,8 @@ from importlib import metadata
 
 import numpy as np
 
-if not hasattr(np, "float_"):  # Gymnasium 0.29's Acrobot still asks for the name that NumPy 2 dropped
+# Gymnasium 0.29's Acrobot still asks for the name that NumPy 2 dropped
+if not hasattr(np, "float_"):
     np.float_ = np.float64
 
 
@@ -32,13 +35,17 @@ def options() -> argparse.Namespace:
     parser.add_argument("--envs", type=int, default=64)
     parser.add_argument("--horizon", type=int, default=80, help="steps per environment and round")
     parser.add_argument("--disc-steps", type=int, default=5)
-    parser.add_argument("--demo-batch", type=int, default=0, help="pairs of each side; 0: as imitax, in all")
+    parser.add_argument(
+        "--demo-batch", type=int, default=0, help="pairs of each side; 0: as imitax, in all"
+    )
     parser.add_argument("--threads", type=int, default=0, help="of torch; 0: torch's own choice")
     return parser.parse_args()
 
 
 def transitions(path: str, rows: int):
-    """The pairs, repeated until there are `rows`: `imitation` wants as many pairs as it puts in a batch."""
+    """The pairs, repeated until there are `rows`: `imitation` wants as many pairs as it puts in a
+    batch.
+    """
     from imitation.data.types import Transitions
 
     with np.load(path) as file:
@@ -61,7 +68,8 @@ def trainer(args: argparse.Namespace, log_dir: str):
     if args.threads:
         torch.set_num_threads(args.threads)
     steps = args.envs * args.horizon
-    with np.load(args.demos) as file:  # imitax puts all pairs of both sides in each discriminator step
+    # imitax puts all pairs of both sides in each discriminator step
+    with np.load(args.demos) as file:
         half = args.demo_batch or (len(file["acts"]) + steps) // 2
     venv = DummyVecEnv([lambda: gymnasium.make("Acrobot-v1")] * args.envs)
     ppo = PPO(
@@ -109,7 +117,9 @@ def main() -> None:
         stamps = [time.perf_counter()]
         stderr, sys.stderr = sys.stderr, open("/dev/null", "w")  # its progress bar
         try:
-            gail.train(args.envs * args.horizon * args.rounds, lambda _: stamps.append(time.perf_counter()))
+            gail.train(
+                args.envs * args.horizon * args.rounds, lambda _: stamps.append(time.perf_counter())
+            )
         finally:
             sys.stderr.close()
             sys.stderr = stderr

@@ -1,7 +1,8 @@
 """The value function that PPO and TRPO share: it predicts normalised returns.
 
-Rewards relative to the absorbing state can be large and nearly constant. A critic that had to learn that
-level by gradient steps would swamp the advantages, so it learns (return − mean) / standard deviation instead.
+Rewards relative to the absorbing state can be large and nearly constant. A critic that had to
+learn that level by gradient steps would swamp the advantages, so it learns (return − mean) /
+standard deviation instead.
 """
 
 from typing import NamedTuple
@@ -54,7 +55,9 @@ def advantages_and_targets(
     discount: Number,
     gae_lambda: Number,
 ) -> tuple[Float[Array, "T B"], Float[Array, "T B"], Critic]:
-    """GAE advantages in units of reward, normalised targets, and the critic with its moments updated."""
+    """GAE advantages in units of reward, normalised targets, and the critic with its moments
+    updated.
+    """
     value = predict(critic, observation, rollout.obs)
     next_value = predict(critic, observation, rollout.next_obs)
     ends = rollout.terminated, rollout.truncated
@@ -71,6 +74,8 @@ def value_loss(
     return 0.5 * jnp.mean((normalised_value(network, observation, obs) - target) ** 2)
 
 
-def explained_variance(prediction: Float[Array, "*b"], target: Float[Array, "*b"]) -> Float[Array, ""]:
+def explained_variance(
+    prediction: Float[Array, "*b"], target: Float[Array, "*b"]
+) -> Float[Array, ""]:
     """1 − Var(target − prediction) / Var(target)."""
     return 1.0 - jnp.var(target - prediction) / jnp.maximum(jnp.var(target), 1e-12)

@@ -1,8 +1,11 @@
-"""Proximal policy optimisation with a clipped surrogate (Schulman et al. 2017, arXiv 1707.06347)."""
+"""Proximal policy optimisation with a clipped surrogate (Schulman et al. 2017, arXiv
+1707.06347).
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
@@ -43,7 +46,9 @@ class PPOConfig:
     )
     learning_rate: float = setting(1e-3, "Adam, policy and value")
     final_lr_fraction: float = setting(
-        1.0, "learning rate at the end of training as a fraction of the first; it falls linearly", high=1.0
+        1.0,
+        "learning rate at the end of training as a fraction of the first; it falls linearly",
+        high=1.0,
     )
     epochs: int = setting(4, "passes over a rollout")
     minibatches: int = setting(4, "per pass")
@@ -63,13 +68,14 @@ class PPOState(NamedTuple):
     """What PPO keeps besides the policy's parameters."""
 
     critic: Critic
-    optimiser: (
-        optax.OptState
-    )  # of (policy parameters, critic.network): Adam's two moments of each, and a count
+    # of (policy parameters, critic.network): Adam's two moments of each, and a count
+    optimiser: optax.OptState
 
 
 class Batch(NamedTuple):
-    """A minibatch of M sequences of length L (1 without a carry), with what does not change within an update."""
+    """A minibatch of M sequences of length L (1 without a carry), with what does not change within
+    an update.
+    """
 
     obs: Observation  # [L, M, …]
     action: Action  # [L, M, …]
@@ -90,7 +96,7 @@ def ppo(spec: EnvSpec, policy: Policy, config: PPOConfig = PPOConfig()) -> Agent
 
     def init(params, key):
         critic = init_critic(key, space, config.hidden)
-        return PPOState(critic, optimiser.init((params, critic.network)))
+        return PPOState(critic, optimiser.init((params, eqx.filter(critic.network, eqx.is_array))))
 
     def descend(loss, params, state: PPOState, x: Experience, key):
         data, critic, fit = _prepare(space, policy, config, params, state.critic, x)
@@ -123,7 +129,9 @@ def ppo(spec: EnvSpec, policy: Policy, config: PPOConfig = PPOConfig()) -> Agent
 def _prepare(
     space: Space, policy: Policy, config: PPOConfig, params: Params, critic: Critic, x: Experience
 ) -> tuple[Batch, Critic, Scalar]:
-    """(the experience as one batch of sequences, the critic with new moments, how well it had predicted)."""
+    """(the experience as one batch of sequences, the critic with new moments, how well it had
+    predicted).
+    """
     pi, rollout = policy.distribution, x.rollout
     advantage, target, critic = advantages_and_targets(
         critic, space, rollout, x.reward(rollout), config.discount, config.gae_lambda
@@ -134,11 +142,13 @@ def _prepare(
     old_log_prob = pi.log_prob(output, rollout.action)
     standardised = standardise(advantage, config.advantage_floor)
     columns = (rollout.obs, rollout.action, first, old_log_prob, standardised, target)
-    return Batch(*sequences(policy, columns), x.carry), critic, fit
+    return Batch(*sequences(policy, columns), carry=x.carry), critic, fit
 
 
 def _losses(space: Space, policy: Policy, config: PPOConfig) -> tuple[Callable, Callable]:
-    """(loss, loss of the value network alone): ((policy parameters, value network), batch) -> (loss, metrics)."""
+    """(loss, loss of the value network alone): ((policy parameters, value network), batch) ->
+    (loss, metrics).
+    """
     pi = policy.distribution
 
     def loss(networks, batch: Batch):

@@ -1,8 +1,11 @@
-"""Trust region policy optimisation (Schulman et al. 2015, arXiv 1502.05477), the generator of Ho & Ermon."""
+"""Trust region policy optimisation (Schulman et al. 2015, arXiv 1502.05477), the generator of Ho &
+Ermon.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
@@ -62,7 +65,7 @@ def trpo(spec: EnvSpec, policy: Policy, config: TRPOConfig = TRPOConfig()) -> Ag
 
     def init(params, key):
         critic = init_critic(key, space, config.hidden)
-        return TRPOState(critic, optimiser.init(critic.network))
+        return TRPOState(critic, optimiser.init(eqx.filter(critic.network, eqx.is_array)))
 
     def descend(network, opt, obs, target, key):
         def step(carry, index):
@@ -84,7 +87,9 @@ def trpo(spec: EnvSpec, policy: Policy, config: TRPOConfig = TRPOConfig()) -> Ag
         fit = explained_variance(normalised_value(critic.network, space, x.rollout.obs), target)
         params, metrics = policy_step(params, x, standardise(advantage, config.advantage_floor))
         # The critic has no memory: single transitions, whatever the policy.
-        obs, target = jax.tree.map(lambda a: a.reshape(1, -1, *a.shape[2:]), (x.rollout.obs, target))
+        obs, target = jax.tree.map(
+            lambda a: a.reshape(1, -1, *a.shape[2:]), (x.rollout.obs, target)
+        )
         value, opt, error = descend(critic.network, state.optimiser, obs, target, key)
         metrics |= {"value_loss": error, "explained_variance": fit}
         return params, TRPOState(critic._replace(network=value), opt), metrics
@@ -99,7 +104,9 @@ def trpo(spec: EnvSpec, policy: Policy, config: TRPOConfig = TRPOConfig()) -> Ag
 
 
 def _policy_step(policy: Policy, config: TRPOConfig) -> Callable:
-    """(params, experience, standardised advantages [T, B]) -> (params after one trust-region step, metrics)."""
+    """(params, experience, standardised advantages [T, B]) -> (params after one trust-region step,
+    metrics).
+    """
     pi = policy.distribution
 
     def policy_step(params, x: Experience, advantage):
@@ -110,7 +117,8 @@ def _policy_step(policy: Policy, config: TRPOConfig) -> Callable:
             return policy.unroll(p, obs, first, x.carry)[0]
 
         def thinned(output):
-            # Along the axis that feed-forward policies have, or all environments of a recurrent one.
+            # Along the axis that feed-forward policies have, or all environments of a recurrent
+            # one.
             return jax.tree.map(lambda a: a[:, :: config.fisher_every], output)
 
         old = jax.lax.stop_gradient(output_of(params))
@@ -130,10 +138,14 @@ def _policy_step(policy: Policy, config: TRPOConfig) -> Callable:
             return jnp.mean(pi.kl(old, output_of(p)))
 
         def kl_on_some(p):
-            return jnp.mean(pi.kl(thinned(old), policy.unroll(p, some_obs, some_first, some_carry)[0]))
+            return jnp.mean(
+                pi.kl(thinned(old), policy.unroll(p, some_obs, some_first, some_carry)[0])
+            )
 
         start, gradient = jax.value_and_grad(objective)(params)
-        full = natural_step(kl_on_some, params, gradient, config.max_kl, config.damping, config.cg_iterations)
+        full = natural_step(
+            kl_on_some, params, gradient, config.max_kl, config.damping, config.cg_iterations
+        )
         search = line_search(objective, kl, params, full, config.max_kl, config.line_search_tries)
         return search.params, {
             "policy_loss": -start,

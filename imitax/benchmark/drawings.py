@@ -27,18 +27,34 @@ def draw_trajectories(summary: Summary, agent: str):
             middle = [entry["score"] for entry in entries.values()]
             axis.plot(x, middle, "o-", color=colour, markersize=4, label=method_title(method))
             axis.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
-            paper = {count: entry["paper"]["score"] for count, entry in entries.items() if "paper" in entry}
+            paper = {
+                count: entry["paper"]["score"]
+                for count, entry in entries.items()
+                if "paper" in entry
+            }
             label = "the paper's mean" if method == METHODS[-1] else None
             axis.plot(
-                list(paper), list(paper.values()), "o", mfc="none", color=colour, markersize=7, label=label
+                list(paper),
+                list(paper.values()),
+                "o",
+                mfc="none",
+                color=colour,
+                markersize=7,
+                label=label,
             )
         limit = summary["environments"].get(env, {}).get("time_limit", "?")
-        axis.set(xlabel="demonstrated trajectories", title=f"{env}, limit {limit}", xticks=PLANS[env].counts)
+        axis.set(
+            xlabel="demonstrated trajectories",
+            title=f"{env}, limit {limit}",
+            xticks=PLANS[env].counts,
+        )
         few, many = PLANS[env].counts[0], PLANS[env].counts[-1]
         axis.set_xlim(few - (0.05 * (many - few) or 1), many + (0.05 * (many - few) or 1))
         axis.set_ylim(min(-0.1, axis.get_ylim()[0]), max(1.1, axis.get_ylim()[1]))
     axes[0, 0].set_ylabel("normalised score")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=7, frameon=False)
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=7, frameon=False
+    )
     return figure
 
 
@@ -52,7 +68,10 @@ def draw_profiles(summary: Summary, agent: str):
         groups = score_groups(summary, method, agent)
         if groups:
             axis.plot(
-                thresholds, performance_profile(groups, thresholds), color=colour, label=method_title(method)
+                thresholds,
+                performance_profile(groups, thresholds),
+                color=colour,
+                label=method_title(method),
             )
             axis.fill_between(
                 thresholds, *profile_band(groups, thresholds), color=colour, alpha=0.18, linewidth=0
@@ -68,8 +87,13 @@ def draw_controls(summary: Summary, agent: str):
     if not rows_of_controls:
         return None
     labels = [label for label, _ in rows_of_controls]
-    rows = {env: [pairs[i] for _, pairs in rows_of_controls] for i, env in enumerate(summary["environments"])}
-    return _draw_pairs(rows, labels, ("ours: relative to the absorbing state", "literal: the paper's reward"))
+    rows = {
+        env: [pairs[i] for _, pairs in rows_of_controls]
+        for i, env in enumerate(summary["environments"])
+    }
+    return _draw_pairs(
+        rows, labels, ("ours: relative to the absorbing state", "literal: the paper's reward")
+    )
 
 
 def draw_ablation(summary: Summary, agent: str):
@@ -96,12 +120,17 @@ def _draw_pairs(rows, labels: list[str], kinds: tuple[str, str]):
     Of the two `kinds`, one without any entry is left out.
     """
     figure, axes = _grid(rows, 0.9 + 0.55 * len(labels))
-    present = [kind for kind in (0, 1) if any(pair[kind] for pairs in rows.values() for pair in pairs)]
+    present = [
+        kind for kind in (0, 1) if any(pair[kind] for pairs in rows.values() for pair in pairs)
+    ]
     for axis, (env, pairs) in zip(axes.flat, rows.items(), strict=False):
         for x, style in ((0.0, ":"), (1.0, "--")):
             axis.axvline(x, color="0.35", linestyle=style, linewidth=1.0)
         for kind in present:
-            colour, offset, marker = ((figures.COLOURS[0], -0.15, "o"), (figures.COLOURS[1], 0.15, "s"))[kind]
+            colour, offset, marker = (
+                (figures.COLOURS[0], -0.15, "o"),
+                (figures.COLOURS[1], 0.15, "s"),
+            )[kind]
             for y, pair in enumerate(pairs):
                 if (entry := pair[kind]) is not None:
                     low, high = entry["interval"]
@@ -111,8 +140,12 @@ def _draw_pairs(rows, labels: list[str], kinds: tuple[str, str]):
                     axis.plot(entry["score"], at, marker, color=colour, markersize=6)
             axis.plot([], [], marker, color=colour, label=kinds[kind])
         axis.set(title=env, xlabel="normalised score", ylim=(len(labels) - 0.5, -0.5))
-        axis.set_yticks(range(len(labels)), labels if axis in axes[:, 0] else [""] * len(labels), fontsize=8)
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+        axis.set_yticks(
+            range(len(labels)), labels if axis in axes[:, 0] else [""] * len(labels), fontsize=8
+        )
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False
+    )
     return figure
 
 

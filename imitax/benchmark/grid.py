@@ -64,8 +64,12 @@ def classic(agent: str = "ppo") -> list[Cell]:
         for count in PLANS[env].counts:
             cells += methods(env, count, agent)
         cells += controls(env, agent)
-        cells += [c._replace(learner=f"literal-{c.learner}", preset="paper") for c in controls(env, agent)]
-        cells.append(Cell(env, f"literal-gail-{agent}", str(PLANS[env].compared), "gail", agent, "paper"))
+        cells += [
+            c._replace(learner=f"literal-{c.learner}", preset="paper") for c in controls(env, agent)
+        ]
+        cells.append(
+            Cell(env, f"literal-gail-{agent}", str(PLANS[env].compared), "gail", agent, "paper")
+        )
     return cells
 
 
@@ -87,7 +91,9 @@ def methods(env: str, count: int, agent: str, names: tuple[str, ...] = METHODS) 
     """The methods `names` with `count` trajectories."""
     demos = str(count)
     return [
-        Cell(env, "bc", demos, "bc") if name == "bc" else Cell(env, f"{name}-{agent}", demos, name, agent)
+        Cell(env, "bc", demos, "bc")
+        if name == "bc"
+        else Cell(env, f"{name}-{agent}", demos, name, agent)
         for name in names
     ]
 
@@ -106,7 +112,9 @@ def ablation(agent: str = "ppo") -> list[Cell]:
             for kind, absorbing in (("absorbing", True), ("literal", False)):
                 settings = (("reward.form", form), ("reward.absorbing", absorbing))
                 demos = str(PLANS[env].compared)
-                cells.append(Cell(env, f"gail-{agent}-{form}-{kind}", demos, "gail", agent, None, settings))
+                cells.append(
+                    Cell(env, f"gail-{agent}-{form}-{kind}", demos, "gail", agent, None, settings)
+                )
     return cells
 
 
@@ -121,7 +129,9 @@ def cells_of(benchmark: str, agent: str) -> list[Cell]:
 
 def all_cells() -> dict[str, Cell]:
     """Every cell of every benchmark by its name."""
-    return {cell.name: cell for agent in AGENTS for name in BENCHMARKS for cell in cells_of(name, agent)}
+    return {
+        cell.name: cell for agent in AGENTS for name in BENCHMARKS for cell in cells_of(name, agent)
+    }
 
 
 def select(cells: list[Cell], patterns: tuple[str, ...]) -> list[Cell]:
@@ -129,6 +139,8 @@ def select(cells: list[Cell], patterns: tuple[str, ...]) -> list[Cell]:
     for pattern in patterns:
         if not any(fnmatchcase(cell.name, pattern) for cell in cells):
             if set(pattern) & set("*?["):
-                raise ImitaxError(f"No cell matches '{pattern}': expected names such as '{cells[0].name}'.")
+                raise ImitaxError(
+                    f"No cell matches '{pattern}': expected names such as '{cells[0].name}'."
+                )
             raise unknown("cell", pattern, (cell.name for cell in cells))
     return [c for c in cells if not patterns or any(fnmatchcase(c.name, p) for p in patterns)]

@@ -48,4 +48,6 @@ def published() -> dict[tuple[str, str, str], Published]:
 
 
 def _rows(name: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(resources.files("imitax.benchmark").joinpath(name).read_text().splitlines()))
+    return list(
+        csv.DictReader(resources.files("imitax.benchmark").joinpath(name).read_text().splitlines())
+    )

@@ -52,7 +52,8 @@ def read(path: Path) -> Results:
         line = _check(text, f"File '{path}', line {number}")
         if line["seed"] in results.setdefault(line["cell"], {}):
             raise ImitaxError(
-                f"File '{path}', line {number}: cell '{line['cell']}' with seed {line['seed']} occurs twice, "
+                f"File '{path}', line {number}: cell '{line['cell']}' with seed {line['seed']} "
+                "occurs twice, "
                 "expected once."
             )
         results[line["cell"]][line["seed"]] = line
@@ -88,7 +89,9 @@ def _check(text: bytes, where: str) -> Line:
             raise ImitaxError(f"{where}: has no '{name}', expected a line of raw results.")
         odd = isinstance(line[name], int | float) and not is_number(line[name])
         if not isinstance(line[name], kind) or odd:
-            raise ImitaxError(f"{where}: '{name}' is {brief(line[name])}, expected {_expected(kind)}.")
+            raise ImitaxError(
+                f"{where}: '{name}' is {brief(line[name])}, expected {_expected(kind)}."
+            )
     for name in ("deterministic", "sampled"):
         if not all(map(is_number, line[name])):
             raise ImitaxError(f"{where}: '{name}' must hold only numbers.")

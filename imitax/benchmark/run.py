@@ -23,7 +23,13 @@ from imitax.methods.registry import default_settings, find_method
 from imitax.policies.policy import save_policies
 from imitax.runs.provenance import versions
 from imitax.training.config import RunConfig, make_config
-from imitax.training.evaluation import evaluate, evaluate_random, record, record_constant, record_random
+from imitax.training.evaluation import (
+    evaluate,
+    evaluate_random,
+    record,
+    record_constant,
+    record_random,
+)
 from imitax.training.fit import Training, fit
 
 Report = Callable[[Cell, list[raw.Line]], None]
@@ -63,7 +69,11 @@ def run(cells: list[Cell], options: Options, workers: int, report: Report) -> in
     Raises:
         ImitaxError: an option is out of range, or a line on file was made with other settings.
     """
-    for name, value in (("workers", workers), ("seeds", options.seeds), ("iterations", options.iterations)):
+    for name, value in (
+        ("workers", workers),
+        ("seeds", options.seeds),
+        ("iterations", options.iterations),
+    ):
         if value is not None and value < 1:
             raise ImitaxError(f"Option {name} is {value}: expected at least 1.")
     results = raw.read(options.raw)
@@ -74,12 +84,15 @@ def run(cells: list[Cell], options: Options, workers: int, report: Report) -> in
     for expert in ends[::2]:
         if expert.name in results and not options.demonstrations(expert.env).exists():
             raise ImitaxError(
-                f"File '{options.demonstrations(expert.env)}' is missing, but '{options.raw}' holds the "
+                f"File '{options.demonstrations(expert.env)}' is missing, but '{options.raw}' "
+                "holds the "
                 f"results of '{expert.name}' that made it: expected both or neither."
             )
     references_first = [(end, [0]) for end in ends if end.name not in results]
     wanted = set(range(options.seeds))
-    missing = [(cell, part) for cell in cells for part in _runs(wanted - results.get(cell.name, {}).keys())]
+    missing = [
+        (cell, part) for cell in cells for part in _runs(wanted - results.get(cell.name, {}).keys())
+    ]
     added = 0
     for tasks in (references_first, missing):
         for cell, lines in _results(tasks, options, workers):
@@ -244,13 +257,19 @@ def _check_same(cell: Cell, line: raw.Line, options: Options) -> None:
     defaults = default_settings(cell.method, cell.agent or "ppo") if cell.method else {}
     for group in sorted(expected.keys() | line["settings"].keys()):
         now = expected.get(group, {})
-        had = (asdict(defaults[group]) if group in defaults else {}) | line["settings"].get(group, {})
+        had = (asdict(defaults[group]) if group in defaults else {}) | line["settings"].get(
+            group, {}
+        )
         for name in sorted(had.keys() | now.keys()):
             if had.get(name) != now.get(name):
-                raise ImitaxError(f"{where} {group}.{name} {had.get(name)}, now {now.get(name)}: {rest}")
+                raise ImitaxError(
+                    f"{where} {group}.{name} {had.get(name)}, now {now.get(name)}: {rest}"
+                )
     episodes = options.episodes * (_REFERENCE_EPISODES if cell in references(cell.env) else 1)
     if len(line["sampled"]) != episodes:
-        raise ImitaxError(f"{where} {len(line['sampled'])} evaluation episodes, now {episodes}: {rest}")
+        raise ImitaxError(
+            f"{where} {len(line['sampled'])} evaluation episodes, now {episodes}: {rest}"
+        )
 
 
 def _runs(seeds: set[int]) -> Iterator[list[int]]:
@@ -273,14 +292,16 @@ def _results(
         for cell, seeds in tasks:
             yield cell, run_cell(cell, seeds, options)
         return
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))  # JAX does not survive a fork
+    # JAX does not survive a fork
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
     try:
         futures = {pool.submit(run_cell, cell, seeds, options): cell for cell, seeds in tasks}
         for future in as_completed(futures):
             yield futures[future], future.result()
     except BrokenProcessPool as error:
         raise ImitaxError(
-            "A worker process died, perhaps out of memory: finished cells are saved, run the same command "
+            "A worker process died, perhaps out of memory: finished cells are saved, run the same "
+            "command "
             "again with fewer workers."
         ) from error
     finally:

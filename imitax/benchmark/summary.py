@@ -31,7 +31,9 @@ def summarise(cells: list[Cell], results: Results) -> Summary:
 def _scale(env: str, results: Results) -> Summary:
     expert, random = (results.get(end.name, {}).get(0) for end in references(env))
     if expert is None or random is None:
-        raise ImitaxError(f"The raw results lack the expert's or the random policy's line of '{env}'.")
+        raise ImitaxError(
+            f"The raw results lack the expert's or the random policy's line of '{env}'."
+        )
     return {
         "time_limit": expert["time_limit"],
         "expert": _described(expert["sampled"]),
@@ -63,10 +65,16 @@ def _entry(cell: Cell, lines: list[Line], scale: Summary) -> Summary:
     if learnt:
         entry["learnt"] = sum(x is not None for x in learnt)
         entry["learnt_env_steps"] = _median_or_none(
-            [None if x is None else x * line["env_steps"] for x, line in zip(learnt, lines, strict=True)]
+            [
+                None if x is None else x * line["env_steps"]
+                for x, line in zip(learnt, lines, strict=True)
+            ]
         )
         entry["learnt_seconds"] = _median_or_none(
-            [None if x is None else x * line["seconds"] for x, line in zip(learnt, lines, strict=True)]
+            [
+                None if x is None else x * line["seconds"]
+                for x, line in zip(learnt, lines, strict=True)
+            ]
         )
     paper = published().get((cell.env, cell.method, cell.demos))
     if paper is not None and not cell.preset:
@@ -75,11 +83,16 @@ def _entry(cell: Cell, lines: list[Line], scale: Summary) -> Summary:
 
 
 def _learnt(line: Line, ends: tuple[float, float]) -> float | None:
-    """Fraction of training until the mean score of 3 iterations reaches `LEARNT`; None if never."""
+    """Fraction of training until the mean score of 3 iterations reaches `LEARNT`; None if
+    never.
+    """
     curve = np.array([np.nan if x is None else x for x in line["curve"]])
     score = normalised(curve, *ends)
     for last in range(2, len(score)):
-        if np.all(np.isfinite(score[last - 2 : last + 1])) and score[last - 2 : last + 1].mean() >= LEARNT:
+        if (
+            np.all(np.isfinite(score[last - 2 : last + 1]))
+            and score[last - 2 : last + 1].mean() >= LEARNT
+        ):
             return (last + 1) / len(score)
     return None
 

@@ -6,7 +6,11 @@ from imitax.benchmark.grid import AGENTS, CLASSIC, FORMS, METHODS, PLANS
 from imitax.benchmark.summary import LEARNT, Summary
 from imitax.benchmark.views import ablation, by_count, controls, score_groups
 from imitax.catalogue import method_title
-from imitax.stats.estimates import interquartile_mean, probability_of_improvement, stratified_interval
+from imitax.stats.estimates import (
+    interquartile_mean,
+    probability_of_improvement,
+    stratified_interval,
+)
 
 Table = list[str]  # lines; empty without results
 
@@ -45,7 +49,13 @@ def _spread(entry: Summary | None) -> str:
 
 
 def _ends(summary: Summary) -> Table:
-    columns = ("time limit", "random", "expert, sampled (score 1)", "expert, deterministic", "its steps")
+    columns = (
+        "time limit",
+        "random",
+        "expert, sampled (score 1)",
+        "expert, deterministic",
+        "its steps",
+    )
     lines = _header("environment", *columns)
     for env, scale in summary["environments"].items():
         spreads = (_spread(scale[name]) for name in ("random", "expert", "expert_deterministic"))
@@ -66,7 +76,14 @@ def _main_table(summary: Summary, env: str, agent: str) -> Table:
                 paper = entry.get("paper")
                 score = "" if paper is None else f"{paper['score']:.2f}"
                 rows.append(
-                    _row(count, method_title(method), _spread(paper), _spread(entry), score, _score(entry))
+                    _row(
+                        count,
+                        method_title(method),
+                        _spread(paper),
+                        _spread(entry),
+                        score,
+                        _score(entry),
+                    )
                 )
     return lines + rows if rows else []
 
@@ -80,7 +97,10 @@ def _over_all(summary: Summary, agent: str) -> Table:
         groups = score_groups(summary, method, agent)
         if not groups:
             continue
-        middle, (low, high) = interquartile_mean(np.concatenate(groups)), stratified_interval(groups)
+        middle, (low, high) = (
+            interquartile_mean(np.concatenate(groups)),
+            stratified_interval(groups),
+        )
         least = min(float(interquartile_mean(group)) for group in groups)
         score = f"{middle:.3f} [{low:.3f}, {high:.3f}]"
         rows.append(
@@ -117,14 +137,18 @@ def _controls_table(summary: Summary, agent: str) -> Table:
         rows = [_row(label, *(_score(ours) for ours, _ in pairs)) for label, pairs in entries]
         return lines + _header("learner", *envs) + rows
     lines += _header("learner", *(f"{env}, {kind}" for env in envs for kind in ("ours", "literal")))
-    return lines + [_row(label, *(_score(e) for pair in pairs for e in pair)) for label, pairs in entries]
+    return lines + [
+        _row(label, *(_score(e) for pair in pairs for e in pair)) for label, pairs in entries
+    ]
 
 
 def _ablation_table(summary: Summary, agent: str) -> Table:
     envs = [env for env in CLASSIC if env in summary["environments"]]
     counts = " or ".join(sorted({str(PLANS[env].compared) for env in envs}))
     lines = [f"**Reward form × absorbing states**, {agent.upper()}, {counts} trajectories", ""]
-    lines += _header("reward form", *(f"{env}, {kind}" for env in envs for kind in ("absorbing", "literal")))
+    lines += _header(
+        "reward form", *(f"{env}, {kind}" for env in envs for kind in ("absorbing", "literal"))
+    )
     rows = []
     for form in FORMS:
         entries = [entry for env in envs for entry in ablation(summary, agent, form, env)]
@@ -146,7 +170,9 @@ def _agents_table(summary: Summary) -> Table:
         for count in PLANS[env].counts:
             entries = [entry for agent in AGENTS if (entry := by_agent[agent][env].get(count))]
             if len(entries) == len(AGENTS):
-                lines.append(_row(env, count, *(text for entry in entries for text in _speed(entry))))
+                lines.append(
+                    _row(env, count, *(text for entry in entries for text in _speed(entry)))
+                )
     return lines
 
 

@@ -27,12 +27,18 @@ def by_count(summary: Summary, method: str, agent: str) -> dict[str, dict[int, S
     """Environment -> number of trajectories -> entry, for the cells that have run."""
     learner = learner_of(method, agent)
     return {
-        env: {n: entry for n in PLANS[env].counts if (entry := entry_of(summary, env, learner, str(n)))}
+        env: {
+            n: entry
+            for n in PLANS[env].counts
+            if (entry := entry_of(summary, env, learner, str(n)))
+        }
         for env in summary["environments"]
     }
 
 
-def controls(summary: Summary, agent: str) -> list[tuple[str, list[tuple[Summary | None, Summary | None]]]]:
+def controls(
+    summary: Summary, agent: str
+) -> list[tuple[str, list[tuple[Summary | None, Summary | None]]]]:
     """Rows of (label, (ours, literal) per environment); empty without any control."""
     rows = []
     for label, method, kind in CONTROLS:
@@ -46,7 +52,9 @@ def controls(summary: Summary, agent: str) -> list[tuple[str, list[tuple[Summary
     return rows if any(entry for _, pairs in rows[1:] for pair in pairs for entry in pair) else []
 
 
-def ablation(summary: Summary, agent: str, form: str, env: str) -> tuple[Summary | None, Summary | None]:
+def ablation(
+    summary: Summary, agent: str, form: str, env: str
+) -> tuple[Summary | None, Summary | None]:
     """(with absorbing states, without)."""
     learner, demos = f"gail-{agent}-{form}", str(PLANS[env].compared)
     return (

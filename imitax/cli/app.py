@@ -42,7 +42,9 @@ def write_completion(shell: str) -> None:
 
 
 def _parse(arguments: list[str] | None, choices: Callable[[type], Iterable[str] | None]) -> Command:
-    """Parse with `choices` of names: listing them imports JAX, so only completion asks for them."""
+    """Parse with `choices` of names: listing them imports JAX, so only completion asks for
+    them.
+    """
     registry = ConstructorRegistry()
 
     @registry.primitive_rule

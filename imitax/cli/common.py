@@ -1,9 +1,9 @@
 """What commands share: the types and groups of their options, and the form of their answers.
 
 A command is a frozen dataclass. Its docstring is its help, its fields are its options, the
-docstring under a field is the option's help, and calling an instance runs the command. Options that
-several commands share are dataclasses of their own, nested without a prefix. JAX is imported when a
-command runs, not before.
+docstring under a field is the option's help, and calling an instance runs the command. Options
+that several commands share are dataclasses of their own, nested without a prefix. JAX is imported
+when a command runs, not before.
 """
 
 import json
@@ -109,9 +109,11 @@ class TrainingOptions:
     log: Loggers = ()
     """Log to TensorBoard or Weights & Biases too; repeat the option for both."""
 
-    def configs(self, method: str, environment: EnvironmentOptions, **fields) -> "dict[str, RunConfig]":
-        """The configurations of `method`, by the values that tell them apart: several where `set` gives several
-        values of a number. `fields` are those of `make_config`.
+    def configs(
+        self, method: str, environment: EnvironmentOptions, **fields
+    ) -> "dict[str, RunConfig]":
+        """The configurations of `method`, by the values that tell them apart: several where `set`
+        gives several values of a number. `fields` are those of `make_config`.
         """
         from imitax.training.config import make_configs, parse_assignments
         from imitax.training.train import overrides
@@ -143,7 +145,8 @@ def answer(data, as_json: bool, text: str = "") -> None:
 def add_report(runs: list[Path], folder: Path) -> str:
     """Write folder/report.html about finished runs; returns a sentence that says where it is.
 
-    The runs are what matters: a report that cannot be written is a message on stderr, not an error.
+    The runs are what matters: a report that cannot be written is a message on stderr, not an
+    error.
     """
     from imitax.report.write import write_report
 

@@ -146,7 +146,9 @@ class Benchmark:
         folder = self.out or Path("benchmarks") / ("mujoco" if mujoco else "classic")
         limit = self.limit or BENCHMARKS[self.name]
         if mujoco and limit == "paper":
-            raise ImitaxError("Option limit is 'paper', but on MuJoCo the paper uses the native limits.")
+            raise ImitaxError(
+                "Option limit is 'paper', but on MuJoCo the paper uses the native limits."
+            )
         if not self.report:
             from imitax.benchmark.run import Options, run
 

@@ -39,7 +39,9 @@ _WINDOW = 30  # iterations over which the rate is measured
 class Meter:
     """The progress of a run: the latest numbers of each seed, its rate, the time that is left."""
 
-    def __init__(self, steps: int | None = None, seed: int = 0, clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self, steps: int | None = None, seed: int = 0, clock: Callable[[], float] = time.monotonic
+    ):
         self.steps = steps  # environment steps of an iteration, for each seed
         self.seed = seed  # the first
         self.iteration, self.total = 0, 0  # iterations that are complete, and all
@@ -58,13 +60,18 @@ class Meter:
                 latest[column] = np.where(np.isfinite(new), new, latest.get(column, np.nan))
         self.seeds = max((np.size(values) for values in metrics.values()), default=1)
         self._recent.append((iteration + 1, self._clock()))
-        # The drawing thread may read at any time: publish whole objects, what it reads first comes last.
+        # The drawing thread may read at any time: publish whole objects, what it reads first comes
+        # last.
         self.latest, self.total, self.iteration = latest, total, iteration + 1
 
     @property
     def elapsed(self) -> float:
         """Seconds from the start to the last iteration, or to now."""
-        end = self._recent[-1][1] if self.iteration and self.iteration == self.total else self._clock()
+        end = (
+            self._recent[-1][1]
+            if self.iteration and self.iteration == self.total
+            else self._clock()
+        )
         return end - self._start
 
     @property
@@ -90,8 +97,8 @@ def live_bar(
 ) -> "Iterator[tuple[Callback, ...]]":
     """A live table on stderr with the latest numbers, fed by the callbacks that it yields.
 
-    `steps`: environment steps of an iteration and seed, for the rate; `seed`: the first seed. Prints plain
-    lines if stderr is not a terminal.
+    `steps`: environment steps of an iteration and seed, for the rate; `seed`: the first seed.
+    Prints plain lines if stderr is not a terminal.
     """
     if verbosity == Verbosity.QUIET:
         yield ()
@@ -106,7 +113,8 @@ def live_bar(
         def draw():
             return _picture(label, meter, each_seed, min(console.width, _MAX_WIDTH))
 
-        # Drawn by its own thread, so that an iteration costs nothing. stdout is for the result alone.
+        # Drawn by its own thread, so that an iteration costs nothing. stdout is for the result
+        # alone.
         with Live(console=console, get_renderable=draw, redirect_stdout=False) as live:
             try:
                 yield (meter.add,)
@@ -125,7 +133,9 @@ def live_bar(
 
 
 def mean_and_spread(values: np.ndarray, digits: int) -> str:
-    """Mean and standard deviation over the seeds that have a value; of one seed, the value alone."""
+    """Mean and standard deviation over the seeds that have a value; of one seed, the value
+    alone.
+    """
     numbers = values[np.isfinite(values)]
     if not numbers.size:
         return "–"
@@ -185,7 +195,11 @@ def _print_line(console: "Console", label: str, meter: Meter, each_seed: bool) -
     for column, values in meter.latest.items():
         text = mean_and_spread(values, column.digits)
         if each_seed and values.size > 1:
-            text += " (" + " ".join(mean_and_spread(v, column.digits) for v in values.reshape(-1, 1)) + ")"
+            text += (
+                " ("
+                + " ".join(mean_and_spread(v, column.digits) for v in values.reshape(-1, 1))
+                + ")"
+            )
         parts.append(f"{column.heading} {text}")
     parts.append(f"{duration(meter.left)} left" if meter.left else duration(meter.elapsed))
     console.print("  ".join(parts), highlight=False, soft_wrap=True)
@@ -199,7 +213,9 @@ def print_settings(config: "RunConfig") -> None:
 
     table = Table.grid(padding=(0, 2))
     for group, values in config.as_dict()["settings"].items():
-        table.add_row(f"[bold]{group}", escape("  ".join(f"{key}={value}" for key, value in values.items())))
+        table.add_row(
+            f"[bold]{group}", escape("  ".join(f"{key}={value}" for key, value in values.items()))
+        )
     Console(stderr=True, highlight=False).print(table)
 
 
@@ -208,9 +224,13 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     from rich import box
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+    )
     for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 or column in _TEXT_COLUMNS else "right")
+        table.add_column(
+            column, justify="left" if index == 0 or column in _TEXT_COLUMNS else "right"
+        )
     for row in rows:
         table.add_row(*row)
     _stdout().print(table)
@@ -228,18 +248,34 @@ def print_findings(examined: dict) -> None:
     for entry in examined["findings"]:
         mark, colour = _MARKS[entry["severity"]]
         advice = f"\n[bold]→[/bold] {escape(entry['advice'])}" if entry["advice"] else ""
-        findings.add_row(f"[{colour}]{mark}", f"[bold]{entry['title']}", escape(entry["evidence"]) + advice)
-    end = "[bold]Training can run here." if examined["works"] else "[bold red]Training cannot run here."
+        findings.add_row(
+            f"[{colour}]{mark}", f"[bold]{entry['title']}", escape(entry["evidence"]) + advice
+        )
+    end = (
+        "[bold]Training can run here."
+        if examined["works"]
+        else "[bold red]Training cannot run here."
+    )
     _stdout().print(facts, "", findings, "", end, sep="\n", highlight=False)
 
 
-_MARKS = {"ok": ("✓", "green"), "note": ("·", "cyan"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
+_MARKS = {
+    "ok": ("✓", "green"),
+    "note": ("·", "cyan"),
+    "warning": ("!", "yellow"),
+    "problem": ("✗", "red"),
+}
 
 
 def _facts(facts: dict) -> Iterator[tuple[str, str]]:
     """(name, text) of what `doctor.machine` has collected."""
-    machine, cache, renderers, minari = (facts[key] for key in ("machine", "cache", "renderers", "minari"))
-    yield "versions", ", ".join(f"{name} {version or '–'}" for name, version in facts["versions"].items())
+    machine, cache, renderers, minari = (
+        facts[key] for key in ("machine", "cache", "renderers", "minari")
+    )
+    yield (
+        "versions",
+        ", ".join(f"{name} {version or '–'}" for name, version in facts["versions"].items()),
+    )
     for extra, packages in facts["extras"].items():
         have = ", ".join(f"{name} {version}" for name, version in packages.items() if version)
         lacks = [name for name, version in packages.items() if version is None]
@@ -264,7 +300,9 @@ def _stdout() -> "Console":
 
 
 def print_reward(irl: dict) -> None:
-    """The result of inverse reinforcement learning, means over seeds; returns are exact and discounted."""
+    """The result of inverse reinforcement learning, means over seeds; returns are exact and
+    discounted.
+    """
     rows = [
         [label, f"{float(np.mean(irl[key])):.4g}"]
         for key, label in (
@@ -279,6 +317,7 @@ def print_reward(irl: dict) -> None:
     gap = np.mean(irl["feature_gap"])
     correlation = np.mean([np.nan if x is None else x for x in irl["reward_correlation"]])
     print(
-        f"Largest gap in feature expectations {gap:.2g}; correlation of learnt and true reward, up to "
+        f"Largest gap in feature expectations {gap:.2g}; correlation of learnt and true reward, "
+        "up to "
         f"shaping and scale, {correlation:.2f}."
     )

@@ -1,4 +1,6 @@
-"""How programs are compiled: quickly, ahead of time, and kept on disk, so that the second run starts sooner."""
+"""How programs are compiled: quickly, ahead of time, and kept on disk, so that the second run
+starts sooner.
+"""
 
 import os
 from collections.abc import Callable
@@ -7,8 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-# LLVM's first level. The higher ones lengthen compilation (by a fifth to a half) and gain nothing here: the time
-# is in matrix products, which are library calls, and XLA has fused the rest before LLVM sees it (benchmarks/README.md).
+# LLVM's first level. The higher ones lengthen compilation (by a fifth to a half) and gain nothing
+# here: the time is in matrix products, which are library calls, and XLA has fused the rest before
+# LLVM sees it (benchmarks/README.md).
 _OFTEN = {"xla_backend_optimization_level": 1}
 # For programs that run once or seldom: half the compilation time, code that is slower.
 _SELDOM = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
@@ -72,7 +75,9 @@ class Program:
         if key not in self._programs:
             shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in leaves]
             lowered = jax.tree.unflatten(structure, shapes)
-            self._programs[key] = _compilers().submit(lambda: self._function.lower(*lowered).compile())
+            self._programs[key] = _compilers().submit(
+                lambda: self._function.lower(*lowered).compile()
+            )
         return self._programs[key]
 
 
@@ -90,6 +95,6 @@ def enable_compilation_cache() -> None:
     _cache_is_set = True
     import jax
 
-    if jax.config.jax_compilation_cache_dir is None:
+    if jax.config.values["jax_compilation_cache_dir"] is None:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -1,6 +1,8 @@
-"""Policy distributions as records of functions: categorical, several categoricals, diagonal Gaussian.
+"""Policy distributions as records of functions: categorical, several categoricals, diagonal
+Gaussian.
 
-Parameters are what a policy network returns: logits [..., n], or (mean [..., A], log_std [..., A]).
+Parameters are what a policy network returns: logits [..., n], or (mean [..., A], log_std [...,
+A]).
 """
 
 import jax
@@ -18,7 +20,9 @@ def _categorical_mode(logits: Float[Array, "*b n"]) -> Int[Array, "*b"]:
     return jnp.argmax(logits, axis=-1).astype(jnp.int32)
 
 
-def _categorical_log_prob(logits: Float[Array, "*b n"], action: Int[Array, "*b"]) -> Float[Array, "*b"]:
+def _categorical_log_prob(
+    logits: Float[Array, "*b n"], action: Int[Array, "*b"]
+) -> Float[Array, "*b"]:
     # A one-hot product instead of a gather: its gradient is a product too, not a scatter.
     return jnp.sum(jax.nn.log_softmax(logits) * jax.nn.one_hot(action, logits.shape[-1]), axis=-1)
 
@@ -77,7 +81,9 @@ diagonal_gaussian = Distribution(
 
 
 def independent_categoricals(n: tuple[int, ...]) -> Distribution:
-    """Vectors of independent whole numbers, the i-th from n[i] logits; parameters are all logits [..., Σ n]."""
+    """Vectors of independent whole numbers, the i-th from n[i] logits; parameters are all logits
+    [..., Σ n].
+    """
     borders = [sum(n[: i + 1]) for i in range(len(n) - 1)]
 
     def parts(logits):

@@ -1,4 +1,6 @@
-"""Losses and reward forms as pure functions. Logits are high for the expert: D = sigmoid(logit)."""
+"""Losses and reward forms as pure functions. Logits are high for the expert: D =
+sigmoid(logit).
+"""
 
 from collections.abc import Callable
 
@@ -46,8 +48,9 @@ def discriminator_loss(
 ) -> Float[Array, ""]:
     """−E_expert[log D] − E_policy[log(1 − D)] from logits; 2 ln 2 where every logit is 0.
 
-    Each expectation is over an occupancy that includes the absorbing state: its live part is the mean
-    over the given pairs, weighted 1 − mass, and its absorbed part the one logit `absorbing`, weighted mass.
+    Each expectation is over an occupancy that includes the absorbing state: its live part is the
+    mean over the given pairs, weighted 1 − mass, and its absorbed part the one logit `absorbing`,
+    weighted mass.
     """
 
     def expectation(live, mass, target):
@@ -65,7 +68,9 @@ def bernoulli_entropy(logit: Float[Array, "*b"]) -> Float[Array, "*b"]:
 def gradient_penalty(
     network: Callable, expert: Float[Array, "n F"], policy: Float[Array, "n F"], key: Key[Array, ""]
 ) -> Float[Array, ""]:
-    """mean (‖∇_x logit(x)‖₂ − 1)² on random points between pairs. Source: Gulrajani et al. 2017, eq. 3."""
+    """mean (‖∇_x logit(x)‖₂ − 1)² on random points between pairs. Source: Gulrajani et al. 2017,
+    eq. 3.
+    """
     mix = jax.random.uniform(key, (expert.shape[0], 1))
     points = mix * expert + (1.0 - mix) * policy
     slopes = jax.grad(lambda x: jnp.sum(network(x)))(points)

@@ -15,7 +15,9 @@ def flatten_time(rollout: Transition) -> Transition:
 
 
 def draw_rows(transitions: Transition, key: jax.Array, n: int) -> Transition:
-    """`n` of the transitions [N], uniformly with replacement; all, in order, where there are no more than that."""
+    """`n` of the transitions [N], uniformly with replacement; all, in order, where there are no
+    more than that.
+    """
     if n >= transitions.step.shape[0]:
         return transitions
     index = jax.random.randint(key, (n,), 0, transitions.step.shape[0])

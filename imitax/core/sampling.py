@@ -20,9 +20,9 @@ def minibatches(key: Key[Array, ""], size: int, count: int, epochs: int) -> Int[
 def shuffled(key: Key[Array, ""], size: int, epochs: int) -> Int[Array, "epochs size"]:
     """A random permutation of `size` indices for each epoch.
 
-    One sort of plain words, a random number above and the index below, takes a tenth of the time of
-    `jax.random.permutation`. Two indices with equal random numbers keep their order, which is why a
-    word gives at least half of its bits to chance; longer arrays take the slow way.
+    One sort of plain words, a random number above and the index below, takes a tenth of the time
+    of `jax.random.permutation`. Two indices with equal random numbers keep their order, which is
+    why a word gives at least half of its bits to chance; longer arrays take the slow way.
     """
     bits = max(1, (size - 1).bit_length())
     if bits > _INDEX_BITS:

@@ -1,9 +1,9 @@
 """Settings of methods and agents: frozen dataclasses whose numbers may be traced.
 
-Meaning, unit, range and source stand with each field, through `setting`. A class of settings is a pytree: its `float`
-fields are leaves, so that a compiled program takes them as arguments and a new value compiles nothing; all
-other fields are static. A number declared `off_at_zero` is static while it is 0, so that what it weighs is not
-even compiled.
+Meaning, unit, range and source stand with each field, through `setting`. A class of settings is a
+pytree: its `float` fields are leaves, so that a compiled program takes them as arguments and a new
+value compiles nothing; all other fields are static. A number declared `off_at_zero` is static
+while it is 0, so that what it weighs is not even compiled.
 """
 
 import dataclasses
@@ -41,8 +41,8 @@ def setting(
 ) -> Any:
     """A field of a settings class with its meaning and its range [low, high], both ends included.
 
-    By default whole numbers count from 1 and other numbers are not negative. `static`: a number that is not
-    for compiled programs, for example one that decides sizes.
+    By default whole numbers count from 1 and other numbers are not negative. `static`: a number
+    that is not for compiled programs, for example one that decides sizes.
     """
     if low is None:
         whole = isinstance(default, int | tuple) and not isinstance(default, bool)
@@ -51,12 +51,12 @@ def setting(
     return dataclasses.field(default=default, metadata={"setting": described})
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(setting,))
+@dataclass_transform(frozen_default=True)  # to a type checker `setting` is the default
 def settings(cls: _Class) -> _Class:
     """Make a frozen dataclass of `cls` and register it as a pytree with its numbers as leaves."""
-    cls = dataclasses.dataclass(frozen=True)(cls)
-    kinds = typing.get_type_hints(cls)
-    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    record: Any = dataclasses.dataclass(frozen=True)(cls)
+    kinds = typing.get_type_hints(record)
+    fields = dataclasses.fields(record)
     numbers = [f.name for f in fields if kinds[f.name] is float and not describe(f).static]
     others = [f.name for f in fields if f.name not in numbers]
     switches = {field.name for field in fields if describe(field).off_at_zero}
@@ -69,7 +69,8 @@ def settings(cls: _Class) -> _Class:
         return leaves, tuple(getattr(values, name) for name in others)
 
     def unflatten(static, leaves):
-        values = object.__new__(cls)  # not the constructor: leaves may be tracers, or placeholders
+        # not the constructor: leaves may be tracers, or placeholders
+        values = object.__new__(record)
         for name, value in zip(others, static, strict=True):
             object.__setattr__(values, name, value)
         for name, value in zip(numbers, leaves, strict=True):
@@ -77,8 +78,8 @@ def settings(cls: _Class) -> _Class:
             object.__setattr__(values, name, 0.0 if off else value)
         return values
 
-    jax.tree_util.register_pytree_node(cls, flatten, unflatten)
-    return cls
+    jax.tree_util.register_pytree_node(record, flatten, unflatten)
+    return record
 
 
 def is_on(value: Any) -> bool:

@@ -3,8 +3,8 @@
 An action has three forms:
 
 * environment units: what `env.step` takes and what demonstrations hold;
-* agent units: indices, or a Box action scaled so that the bounds are −1 and 1, not yet clipped (the
-  Gaussian policy's own sample, whose density the policy gradient needs);
+* agent units: indices, or a Box action scaled so that the bounds are −1 and 1, not yet clipped
+  (the Gaussian policy's own sample, whose density the policy gradient needs);
 * encoded: what networks read, one-hot vectors and flattened numbers.
 """
 
@@ -44,21 +44,27 @@ def bounds(space: Box) -> tuple[np.ndarray, np.ndarray]:
     """(low, high) of a Box, each float64 in its shape."""
 
     def full(bound):
-        return np.broadcast_to(np.asarray(bound, np.float64), math.prod(space.shape)).reshape(space.shape)
+        return np.broadcast_to(np.asarray(bound, np.float64), math.prod(space.shape)).reshape(
+            space.shape
+        )
 
     return full(space.low), full(space.high)
 
 
 def transform(space: Space, numeric: Callable, other: Callable, *trees: PyTree) -> PyTree:
-    """`numeric(box, *leaves)` for every Box of float numbers, `other(part, *leaves)` for every other leaf."""
+    """`numeric(box, *leaves)` for every Box of float numbers, `other(part, *leaves)` for every
+    other leaf.
+    """
     match space:
         case Dict(parts):
             return {
-                name: transform(part, numeric, other, *(tree[name] for tree in trees)) for name, part in parts
+                name: transform(part, numeric, other, *(tree[name] for tree in trees))
+                for name, part in parts
             }
         case Tuple(parts):
             return tuple(
-                transform(part, numeric, other, *(tree[i] for tree in trees)) for i, part in enumerate(parts)
+                transform(part, numeric, other, *(tree[i] for tree in trees))
+                for i, part in enumerate(parts)
             )
         case Box() if not is_image(space):
             return numeric(space, *trees)
@@ -115,7 +121,9 @@ def size(space: Space) -> int:
 
 
 def encode(space: Space, x: PyTree) -> Float[Array, "*n F"]:
-    """Features of values [*n, …]: one-hot, flattened, bytes scaled to [0, 1], parts joined in order."""
+    """Features of values [*n, …]: one-hot, flattened, bytes scaled to [0, 1], parts joined in
+    order.
+    """
     match space:
         case Discrete(n):
             return jax.nn.one_hot(x, n)
@@ -133,7 +141,9 @@ def encode(space: Space, x: PyTree) -> Float[Array, "*n F"]:
 
 
 def executed(space: Space, action: PyTree) -> PyTree:
-    """Agent units -> the agent-unit action that the environment executes: Box parts clipped to [−1, 1]."""
+    """Agent units -> the agent-unit action that the environment executes: Box parts clipped to
+    [−1, 1].
+    """
     return transform(space, lambda box, x: jnp.clip(x, -1.0, 1.0), lambda part, x: x, action)
 
 
@@ -160,7 +170,8 @@ def from_environment(space: Space, action: PyTree) -> PyTree:
 
     def scaled(box, x):
         low, high = _bounds_beside(box, x)
-        half_width = np.where(high > low, 0.5 * (high - low), np.inf)  # without width: the middle, 0
+        # without width: the middle, 0
+        half_width = np.where(high > low, 0.5 * (high - low), np.inf)
         return (jnp.asarray(x, jnp.float32) - low) / half_width - np.where(high > low, 1.0, 0.0)
 
     return transform(space, scaled, lambda part, x: jnp.asarray(x, jnp.int32), action)
@@ -180,7 +191,8 @@ def distribution(space: Space) -> Distribution:
         case Box() if not is_image(space) and len(space.shape) == 1:
             return diagonal_gaussian
     raise ImitaxError(
-        f"Actions of kind {type(space).__name__} have no distribution yet: expected Discrete, MultiDiscrete "
+        f"Actions of kind {type(space).__name__} have no distribution yet: expected Discrete, "
+        "MultiDiscrete "
         "or a Box of vectors."
     )
 
@@ -198,7 +210,9 @@ def uniform(space: Space, key: Key[Array, ""], batch: int) -> PyTree:
             return jax.random.uniform(key, (batch, *space.shape), minval=-1.0, maxval=1.0)
         case Dict(parts):
             keys = jax.random.split(key, len(parts))
-            return {name: uniform(part, k, batch) for k, (name, part) in zip(keys, parts, strict=True)}
+            return {
+                name: uniform(part, k, batch) for k, (name, part) in zip(keys, parts, strict=True)
+            }
         case Tuple(parts):
             keys = jax.random.split(key, len(parts))
             return tuple(uniform(part, k, batch) for k, part in zip(keys, parts, strict=True))
@@ -226,15 +240,15 @@ def outside(space: Space, x: np.ndarray) -> Bool[np.ndarray, "N"]:
         case Discrete(n):
             return (x < 0) | (x >= n)
         case MultiDiscrete(n):
-            return ((x < 0) | (x >= np.asarray(n))).any(axis=-1)
+            return np.any((x < 0) | (x >= np.asarray(n)), axis=-1)
         case MultiBinary():
-            return ((x < 0) | (x > 1)).any(axis=-1)
+            return np.any((x < 0) | (x > 1), axis=-1)
         case Box():
             low, high = bounds(space)
             extent = high - low
             slack = BOX_TOLERANCE * np.where(np.isfinite(extent), extent, 1.0)
             beyond = (x < low - slack) | (x > high + slack)
-            return beyond.reshape(len(x), -1).any(axis=1)
+            return np.any(beyond.reshape(len(x), -1), axis=1)
     raise TypeError(f"{type(space).__name__} has parts.")
 
 
@@ -316,11 +330,13 @@ def parse(data: Any) -> Space:
             return Dict(tuple((name, parse(part)) for name, part in parts.items()))
         case {"kind": "Tuple", "parts": list(parts)}:
             return Tuple(tuple(map(parse, parts)))
-    raise ImitaxError(f"found {brief_text(data)} for a space; expected the kind of one and its parts")
+    raise ImitaxError(
+        f"found {brief_text(data)} for a space; expected the kind of one and its parts"
+    )
 
 
 def _parse_box(low: Any, high: Any, shape: Any, dtype: Any) -> Box:
-    def bound(value, missing):
+    def bound(value, missing) -> Any:
         if isinstance(value, list):
             return tuple(bound(x, missing) for x in value)
         return missing if value is None else float(value)
@@ -328,7 +344,9 @@ def _parse_box(low: Any, high: Any, shape: Any, dtype: Any) -> Box:
     sides = bound(low, -math.inf), bound(high, math.inf)
     size = tuple(map(_count, shape)) if isinstance(shape, list) else ()
     if dtype not in ("float32", "uint8"):
-        raise ImitaxError(f"found {brief_text(dtype)} for the dtype of a Box; expected float32 or uint8")
+        raise ImitaxError(
+            f"found {brief_text(dtype)} for the dtype of a Box; expected float32 or uint8"
+        )
     box = Box(*sides, size, dtype)
     lengths = {len(side) for side in sides if isinstance(side, tuple)}
     if lengths - {math.prod(box.shape)} or not all((a < b).all() for a, b in [bounds(box)]):

@@ -27,7 +27,8 @@ def merge_moments(
 ) -> Moments:
     """Moments of the old and the new together (Chan et al. 1979).
 
-    `memory` caps the count that the past is credited with, so that a drifting quantity is followed.
+    `memory` caps the count that the past is credited with, so that a drifting quantity is
+    followed.
     """
     count = jnp.minimum(moments.count, memory)
     n = batch.shape[0]
@@ -44,13 +45,18 @@ def merge_moments(
 def scale(moments: Moments) -> Float[Array, "*d"]:
     """The standard deviation, or 1 for a dimension that never varied."""
     std = jnp.sqrt(moments.variance)
-    varies = std > 1e-6 * (1.0 + jnp.abs(moments.mean))  # more than rounding can make of a constant
+    # more than rounding can make of a constant
+    varies = std > 1e-6 * (1.0 + jnp.abs(moments.mean))
     return jnp.where(varies, std, 1.0)
 
 
 def normalise(
     moments: Moments, x: Float[Array | np.ndarray, "*b d"], limit: float = LIMIT
 ) -> Float[Array, "*b d"]:
-    """(x − mean) / standard deviation, clipped to ±limit; a dimension that never varied is only centred."""
-    mean, std = (jnp.expand_dims(m, tuple(range(x.ndim - 1))) for m in (moments.mean, scale(moments)))
+    """(x − mean) / standard deviation, clipped to ±limit; a dimension that never varied is only
+    centred.
+    """
+    mean, std = (
+        jnp.expand_dims(m, tuple(range(x.ndim - 1))) for m in (moments.mean, scale(moments))
+    )
     return jnp.clip((x - mean) / std, -limit, limit)

@@ -13,27 +13,33 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 def dot(x: PyTree, y: PyTree) -> Float[Array, ""]:
     """Inner product of two pytrees."""
-    return sum(jnp.vdot(a, b) for a, b in zip(jax.tree.leaves(x), jax.tree.leaves(y), strict=True))
+    leaves = zip(jax.tree.leaves(x), jax.tree.leaves(y), strict=True)
+    return sum((jnp.vdot(a, b) for a, b in leaves), jnp.float32(0))
 
 
 def fisher_vector_product(kl: Callable, params: PyTree, vector: PyTree, damping: float) -> PyTree:
-    """(∇² KL + damping I) vector, at the parameters where KL is 0, by forward over reverse mode."""
+    """(∇² KL + damping I) vector, at the parameters where KL is 0, by forward over reverse
+    mode.
+    """
     product = jax.jvp(jax.grad(kl), (params,), (vector,))[1]
     return jax.tree.map(lambda p, v: p + damping * v, product, vector)
 
 
 def conjugate_gradient(product: Callable, target: PyTree, iterations: int) -> PyTree:
-    """x with product(x) ≈ target after so many steps from 0; `product` is symmetric positive definite.
+    """x with product(x) ≈ target after so many steps from 0; `product` is symmetric positive
+    definite.
 
-    Unlike `jax.scipy.sparse.linalg.cg` it never multiplies by the zero it starts from: with four and
-    more seeds side by side, jaxlib 0.10.2 makes infinities of that product on a CPU, and TRPO stands still.
+    Unlike `jax.scipy.sparse.linalg.cg` it never multiplies by the zero it starts from: with four
+    and more seeds side by side, jaxlib 0.10.2 makes infinities of that product on a CPU, and TRPO
+    stands still.
     """
 
     def step(state, _):
         x, residual, direction, square = state
         image = product(direction)
         curvature = dot(direction, image)
-        length = jnp.where(curvature > 0, square / curvature, 0.0)  # 0: arrived, there is no residual left
+        # 0: arrived, there is no residual left
+        length = jnp.where(curvature > 0, square / curvature, 0.0)
         x = jax.tree.map(lambda a, d: a + length * d, x, direction)
         residual = jax.tree.map(lambda r, i: r - length * i, residual, image)
         left = dot(residual, residual)
@@ -56,7 +62,8 @@ class Search(NamedTuple):
 def line_search(
     objective: Callable, kl: Callable, params: PyTree, step: PyTree, max_kl: float, tries: int
 ) -> Search:
-    """The longest of step, step/2, step/4, … that improves the objective (higher is better) within max_kl.
+    """The longest of step, step/2, step/4, … that improves the objective (higher is better) within
+    max_kl.
 
     If none of `tries` does, or values are not finite, the parameters come back unchanged.
     """
@@ -70,7 +77,12 @@ def line_search(
         fraction = 0.5 ** index.astype(jnp.float32)
         candidate = moved(fraction)
         reached, moved_by = objective(candidate), kl(candidate)
-        good = (reached > start) & (moved_by <= max_kl) & jnp.isfinite(reached) & jnp.isfinite(moved_by)
+        good = (
+            (reached > start)
+            & (moved_by <= max_kl)
+            & jnp.isfinite(reached)
+            & jnp.isfinite(moved_by)
+        )
         return index + 1, fraction, good
 
     def go_on(state):

@@ -13,7 +13,9 @@ def shipped() -> dict[str, Path]:
         if file.name.endswith(".npz"):
             env, _, count = file.name.removesuffix(".npz").rpartition("-")
             sets[f"{env}/{count}"] = Path(str(file))
-    return dict(sorted(sets.items(), key=lambda item: (item[0].rpartition("/")[0], len(item[0]), item[0])))
+    return dict(
+        sorted(sets.items(), key=lambda item: (item[0].rpartition("/")[0], len(item[0]), item[0]))
+    )
 
 
 def shipped_path(name: str) -> Path:

@@ -39,7 +39,8 @@ class Demonstrations:
             increase, or there is no pair.
     """
 
-    __no_type_check__ = True  # the constructor converts what it is given, and says what does not fit
+    # the constructor converts what it is given, and says what does not fit
+    __no_type_check__ = True
 
     observations: np.ndarray  # float32 [N, O], raw, as the environment hands them out
     # int64 [N] (Discrete), or float32 [N, A] (Box) in the environment's units; None: states alone
@@ -74,7 +75,8 @@ class Demonstrations:
         episode (or of all) whether the task ended it; `returns` are unknown when left out.
 
         Raises:
-            ImitaxError: as the constructor, or when an episode does not fit the first; it is named.
+            ImitaxError: as the constructor, or when an episode does not fit the first; it is
+                named.
         """
         content = join_episodes(episodes)
         count = len(episodes)
@@ -101,7 +103,9 @@ class Demonstrations:
         names = sorted({part.env_id for part in parts} - {""})
         if len(names) > 1:
             found = " and ".join(names)
-            raise ImitaxError(f"Demonstrations to concatenate must be of one environment, found {found}.")
+            raise ImitaxError(
+                f"Demonstrations to concatenate must be of one environment, found {found}."
+            )
         for index, part in enumerate(parts):
             for name in ("observations", "actions"):
                 check_same_rows(name, f"part {index}", getattr(parts[0], name), getattr(part, name))
@@ -114,7 +118,9 @@ class Demonstrations:
             None if parts[0].actions is None else joined("actions"),
             **{name: joined(name) for name in PER_EPISODE},
             env_id=names[0] if names else "",
-            last_observations=np.concatenate([part._following(part._stretch_ends) for part in parts]),
+            last_observations=np.concatenate(
+                [part._following(part._stretch_ends) for part in parts]
+            ),
             stored_steps=joined("steps"),
         )
 
@@ -191,12 +197,16 @@ class Demonstrations:
             ImitaxError: `k` is below 1 or more than there are.
         """
         if not 1 <= k <= len(self):
-            raise ImitaxError(f"Asked to choose {k} trajectories, but these demonstrations hold {len(self)}.")
+            raise ImitaxError(
+                f"Asked to choose {k} trajectories, but these demonstrations hold {len(self)}."
+            )
         chosen = np.arange(k) if rng is None else np.sort(rng.choice(len(self), k, replace=False))
         return self._select(chosen)
 
     def last(self, k: int) -> "Demonstrations":
-        """The last K whole episodes, those that `choose(len(self) - k)` leaves; the same errors."""
+        """The last K whole episodes, those that `choose(len(self) - k)` leaves; the same
+        errors.
+        """
         if not 1 <= k <= len(self):
             raise ImitaxError(
                 f"Asked for the last {k} trajectories, but these demonstrations hold {len(self)}."
@@ -220,7 +230,9 @@ class Demonstrations:
         kept = position % every == np.repeat(offsets, self.lengths)
         return self._keep(kept)
 
-    def split(self, fraction: float, rng: np.random.Generator) -> tuple["Demonstrations", "Demonstrations"]:
+    def split(
+        self, fraction: float, rng: np.random.Generator
+    ) -> tuple["Demonstrations", "Demonstrations"]:
         """(training, validation): whole episodes at random, about `fraction` for validation.
 
         Both parts get at least one episode. A lone episode has to be split itself: into contiguous
@@ -232,12 +244,18 @@ class Demonstrations:
             ImitaxError: `fraction` is not between 0 and 1, or there is only one pair.
         """
         if not 0 < fraction < 1:
-            raise ImitaxError(f"The validation fraction must lie between 0 and 1, found {fraction}.")
+            raise ImitaxError(
+                f"The validation fraction must lie between 0 and 1, found {fraction}."
+            )
         if self.pairs == 1:
-            raise ImitaxError("One pair cannot be split into training and validation: two are needed.")
+            raise ImitaxError(
+                "One pair cannot be split into training and validation: two are needed."
+            )
         units = len(self) if len(self) > 1 else min(SPLIT_BLOCKS, self.pairs)
         held_out = np.zeros(units, bool)
-        held_out[rng.permutation(units)[: int(np.clip(round(fraction * units), 1, units - 1))]] = True
+        held_out[rng.permutation(units)[: int(np.clip(round(fraction * units), 1, units - 1))]] = (
+            True
+        )
         if len(self) > 1:
             return self._select(np.flatnonzero(~held_out)), self._select(np.flatnonzero(held_out))
         in_validation = held_out[np.arange(self.pairs) * units // self.pairs]
@@ -311,7 +329,9 @@ class Demonstrations:
         lengths = np.add.reduceat(kept, self.starts, dtype=np.int64)
         return self._take(np.flatnonzero(kept), {"lengths": lengths})
 
-    def _take(self, pairs: Int64[np.ndarray, "K"], changes: dict[str, np.ndarray]) -> "Demonstrations":
+    def _take(
+        self, pairs: Int64[np.ndarray, "K"], changes: dict[str, np.ndarray]
+    ) -> "Demonstrations":
         """These pairs, with where their actions led; `changes` are fields of episodes."""
         steps = self.steps[pairs]
         per_episode = {name: getattr(self, name) for name in PER_EPISODE} | changes

@@ -67,11 +67,15 @@ def check_actions(value: Any, pairs: int) -> Actions:
     array = as_array("actions", value, "fiu", "numbers", (pairs,), (pairs, "A"))
     if (array.ndim == 1) != (array.dtype.kind in "iu"):
         found = f"{array.dtype} {list(array.shape)}"
-        raise ImitaxError(f"actions must be integers [N] (Discrete) or floats [N, A] (Box), found {found}.")
+        raise ImitaxError(
+            f"actions must be integers [N] (Discrete) or floats [N, A] (Box), found {found}."
+        )
     if array.ndim == 2:
         return as_float32("actions", array)
     if (bad := first_true(array < 0)) is not None:
-        raise ImitaxError(f"actions that are integers count from 0, but pair {bad} has {array[bad]}.")
+        raise ImitaxError(
+            f"actions that are integers count from 0, but pair {bad} has {array[bad]}."
+        )
     return as_integers("actions", array, pairs)
 
 
@@ -81,7 +85,9 @@ def check_lengths(value: Any, pairs: int) -> Int64[np.ndarray, "E"]:
     if (bad := first_true(lengths < 1)) is not None:
         raise ImitaxError(f"lengths must be positive, but episode {bad} has {lengths[bad]}.")
     if (total := sum(lengths.tolist())) != pairs:
-        raise ImitaxError(f"lengths must add up to the number of observations, {pairs}, found {total}.")
+        raise ImitaxError(
+            f"lengths must add up to the number of observations, {pairs}, found {total}."
+        )
     return lengths
 
 
@@ -109,7 +115,9 @@ def check_stored_steps(
     first = np.zeros(len(steps), bool)
     first[np.cumsum(lengths) - lengths] = True
     before = np.roll(steps, 1)
-    follows = first | ((before >= 0) & (steps > before)) | ((before == UNKNOWN) & (steps == UNKNOWN))
+    follows = (
+        first | ((before >= 0) & (steps > before)) | ((before == UNKNOWN) & (steps == UNKNOWN))
+    )
     lowest = np.where(default >= 0, 0, UNKNOWN)  # a whole episode leaves nothing unknown
     fits = follows & (steps >= lowest) & (steps < np.repeat(episode_steps, lengths))
     if (bad := first_true(~fits)) is not None:
@@ -120,7 +128,9 @@ def check_stored_steps(
     return steps
 
 
-def check_last_observations(value: Any, stretches: int, size: int) -> Float32[np.ndarray, "S O"] | None:
+def check_last_observations(
+    value: Any, stretches: int, size: int
+) -> Float32[np.ndarray, "S O"] | None:
     """Rows of finite numbers, or of NaN where unknown; None where all are."""
     if value is None:
         return None
@@ -138,7 +148,8 @@ def check_spaces(observations: np.ndarray, actions: np.ndarray | None, spec: Env
     expected_size = size(spec.observation)
     if observations.shape[1] != expected_size:
         raise ImitaxError(
-            f"observations of {spec.id} have size {expected_size}, found size {observations.shape[1]}."
+            f"observations of {spec.id} have size {expected_size}, found size "
+            f"{observations.shape[1]}."
         )
     if actions is None:
         return
@@ -153,15 +164,20 @@ def check_spaces(observations: np.ndarray, actions: np.ndarray | None, spec: Env
         )
 
 
-def check_same_rows(name: str, where: str, first: np.ndarray | None, other: np.ndarray | None) -> None:
+def check_same_rows(
+    name: str, where: str, first: np.ndarray | None, other: np.ndarray | None
+) -> None:
     """That two arrays can be rows of one: same dtype and sizes of a row, or both None."""
     if first is None and other is None:
         return
     if first is None or other is None:
         having, lacking = (where, "the first") if first is None else ("the first", where)
-        raise ImitaxError(f"{name} must be everywhere or nowhere, but {lacking} has none, unlike {having}.")
+        raise ImitaxError(
+            f"{name} must be everywhere or nowhere, but {lacking} has none, unlike {having}."
+        )
     if (first.dtype, first.shape[1:]) != (other.dtype, other.shape[1:]):
         raise ImitaxError(
-            f"{name} must be alike everywhere, but the first rows are {first.dtype} {list(first.shape[1:])} "
+            f"{name} must be alike everywhere, but the first rows are {first.dtype} "
+            f"{list(first.shape[1:])} "
             f"and those of {where} are {other.dtype} {list(other.shape[1:])}."
         )

@@ -9,7 +9,9 @@ import numpy as np
 
 
 def describe_content(content: dict[str, Any], next_known: int) -> dict[str, Any]:
-    """The fields of `Demonstrations` in numbers; `next_known` counts the known next observations."""
+    """The fields of `Demonstrations` in numbers; `next_known` counts the known next
+    observations.
+    """
     observations, lengths = content["observations"], content["lengths"]
     return {
         "env_id": content["env_id"],

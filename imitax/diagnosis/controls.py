@@ -1,4 +1,6 @@
-"""A run's sanity controls: the same run with a constant reward, and with a random policy's demonstrations."""
+"""A run's sanity controls: the same run with a constant reward, and with a random policy's
+demonstrations.
+"""
 
 from dataclasses import fields
 from pathlib import Path
@@ -18,10 +20,11 @@ LOW = 0.25  # of a normalised score, or a difference of two
 
 
 def control(run: Run, folder: Path, bar: Bar) -> dict[str, Any]:
-    """Repeat `run` with a constant reward and with junk demonstrations, in two run folders below `folder`.
+    """Repeat `run` with a constant reward and with junk demonstrations, in two run folders below
+    `folder`.
 
-    Junk: as many trajectories of the random policy. Scores are normalised by the run's own expert and random
-    policy: interquartile mean over seeds, sampled actions, with its 95 % interval.
+    Junk: as many trajectories of the random policy. Scores are normalised by the run's own expert
+    and random policy: interquartile mean over seeds, sampled actions, with its 95 % interval.
 
     Raises:
         ImitaxError: the run does not imitate in the loop, or its demonstrations have no returns.
@@ -29,7 +32,9 @@ def control(run: Run, folder: Path, bar: Bar) -> dict[str, Any]:
     config, expert, random = run.config, run.summary.get("expert"), run.summary["random"]
     entry = find_method(config.method)
     if not (entry.loop and entry.demonstrations):
-        raise ImitaxError(f"Run '{run.path}' is of '{config.method}': controls are for gail, fem and gtal.")
+        raise ImitaxError(
+            f"Run '{run.path}' is of '{config.method}': controls are for gail, fem and gtal."
+        )
     if not expert:
         raise ImitaxError(
             f"Run '{run.path}' has demonstrations without returns, so nothing to score against."
@@ -40,7 +45,10 @@ def control(run: Run, folder: Path, bar: Bar) -> dict[str, Any]:
     new_folder(folder)
     junk = record_random(env, len(demonstrations), seed=config.seed)
     result = {"run": _score(run.summary, random, expert)}
-    for name, settings, data in (("constant", _constant(config), demonstrations), ("junk", config, junk)):
+    for name, settings, data in (
+        ("constant", _constant(config), demonstrations),
+        ("junk", config, junk),
+    ):
         with bar(name, config.iteration_steps) as callbacks:
             options = FolderOptions(episodes, source=name)
             _, summary = train_to_folder(settings, env, data, folder / name, options, callbacks)
@@ -63,7 +71,9 @@ def verdict(scores: dict[str, dict]) -> str:
 
 
 def _constant(config: RunConfig) -> RunConfig:
-    """The same loop, agent, reward form and absorbing states, with a discriminator that never learns."""
+    """The same loop, agent, reward form and absorbing states, with a discriminator that never
+    learns.
+    """
     names = {field.name for field in fields(default_settings("constant", config.agent)["reward"])}
     overrides = {}
     for group, values in config.settings.items():
@@ -86,6 +96,8 @@ def _constant(config: RunConfig) -> RunConfig:
 
 def _score(summary: dict, random: dict, expert: dict) -> dict[str, Any]:
     described = summary["sampled"]
-    low, high = (float(normalised(x, random["mean"], expert["mean"])) for x in described["interval"])
+    low, high = (
+        float(normalised(x, random["mean"], expert["mean"])) for x in described["interval"]
+    )
     middle = float(normalised(described["interquartile_mean"], random["mean"], expert["mean"]))
     return {"score": middle, "interval": sorted((low, high)), "return": described["mean"]}

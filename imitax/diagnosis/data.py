@@ -1,4 +1,6 @@
-"""Whether demonstrations can come from an environment: faults that training would show only after hours."""
+"""Whether demonstrations can come from an environment: faults that training would show only after
+hours.
+"""
 
 from collections.abc import Callable
 
@@ -20,20 +22,26 @@ MAX_NAMED = 8  # dimensions or actions in a sentence
 
 
 def check_data(demonstrations: Demonstrations, env: Env) -> list[Finding]:
-    """Findings about the demonstrations, compared with a few episodes of a random policy; problems first."""
+    """Findings about the demonstrations, compared with a few episodes of a random policy; problems
+    first.
+    """
     demonstrations.validate(env.spec)
     demonstrations.require_actions("This check")
     return worst_first(findings(demonstrations, record_random(env, EPISODES), env.spec))
 
 
-def findings(demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpec) -> list[Finding]:
+def findings(
+    demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpec
+) -> list[Finding]:
     """The same for episodes of a random policy that are given, in the order of the checks."""
     results = (check(demonstrations, random, spec) for check in CHECKS)
     return [finding for finding in results if finding is not None]
 
 
 def starts(demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpec) -> Finding | None:
-    """First observations do not depend on the policy, so demonstrated ones must look like any others."""
+    """First observations do not depend on the policy, so demonstrated ones must look like any
+    others.
+    """
     complete = demonstrations.lengths == demonstrations.episode_steps
     first = demonstrations.observations[demonstrations.starts[complete]]
     if not len(first):
@@ -53,16 +61,21 @@ def starts(demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpec
         "problem",
         "Demonstrated episodes start where the environment does not",
         f"{ranges}.",
-        "the same units, order and normalisation in both: raw observations, as the environment returns them.",
+        "the same units, order and normalisation in both: raw observations, as the environment "
+        "returns them.",
     )
 
 
-def column_order(demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpec) -> Finding | None:
+def column_order(
+    demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpec
+) -> Finding | None:
     """Columns of the observations that were exchanged; see `dynamics`."""
     return order(steps_of(demonstrations, spec), steps_of(random, spec))
 
 
-def duplicates(demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpec) -> Finding | None:
+def duplicates(
+    demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpec
+) -> Finding | None:
     """Episodes that are equal, although the environment does not always start alike."""
     episodes = [
         (demonstrations.observations[pairs].tobytes(), demonstrations.actions[pairs].tobytes())
@@ -74,12 +87,15 @@ def duplicates(demonstrations: Demonstrations, random: Demonstrations, spec: Env
     return Finding(
         "warning",
         "Duplicate episodes",
-        f"{count} of {len(episodes)} episodes {'repeats' if count == 1 else 'repeat'} another one exactly.",
+        f"{count} of {len(episodes)} episodes {'repeats' if count == 1 else 'repeat'} another one "
+        "exactly.",
         "removing them: they count twice, and leak from training into validation.",
     )
 
 
-def returns(demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpec) -> Finding | None:
+def returns(
+    demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpec
+) -> Finding | None:
     """The demonstrations return no more than a random policy."""
     numbers = demonstrations.returns[np.isfinite(demonstrations.returns)]
     if not len(numbers) or numbers.mean() > random.returns.mean():
@@ -87,8 +103,10 @@ def returns(demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpe
     return Finding(
         "warning",
         "The expert is no better than random",
-        f"its mean return is {numbers.mean():.1f}, that of a random policy {random.returns.mean():.1f}.",
-        "another expert, or the true reward of the same environment: a learner becomes as good as its "
+        f"its mean return is {numbers.mean():.1f}, that of a random policy "
+        f"{random.returns.mean():.1f}.",
+        "another expert, or the true reward of the same environment: a learner becomes as good as "
+        "its "
         "demonstrations.",
     )
 
@@ -103,7 +121,8 @@ def ends(demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpec) 
             "Episodes end before the time limit without termination",
             f"{early.sum()} of {len(demonstrations)} were truncated, the shortest after "
             f"{int(steps[early].min())} steps; the time limit is {spec.time_limit}.",
-            "the time limit that they were recorded with (--time-limit); or marking them as terminated if "
+            "the time limit that they were recorded with (--time-limit); or marking them as "
+            "terminated if "
             "the task ended them.",
         )
     if len(demonstrations) >= FEW and ((steps == spec.time_limit) & terminated).all():
@@ -111,7 +130,8 @@ def ends(demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpec) 
             "warning",
             "Every episode terminates at the time limit",
             f"all {len(demonstrations)} took {spec.time_limit} steps and are marked as terminated.",
-            "marking only those as terminated that the task ended: a truncated state keeps the value of "
+            "marking only those as terminated that the task ended: a truncated state keeps the "
+            "value of "
             "what would have followed.",
         )
     return None
@@ -122,7 +142,8 @@ def constant_dimensions(
 ) -> Finding | None:
     """Dimensions of the observations that alone give the expert away."""
     constant = np.flatnonzero(
-        (np.ptp(demonstrations.observations, axis=0) == 0) & (np.ptp(random.observations, axis=0) > 0)
+        (np.ptp(demonstrations.observations, axis=0) == 0)
+        & (np.ptp(random.observations, axis=0) > 0)
     )
     # One-hot states that the expert never visits are no surprise.
     if not len(constant) or set(np.unique(demonstrations.observations)) <= {0.0, 1.0}:
@@ -131,12 +152,15 @@ def constant_dimensions(
     return Finding(
         "warning",
         "Dimensions that never change in the demonstrations",
-        f"{some} {'is' if len(constant) == 1 else 'are'} constant there, but not in the environment.",
+        f"{some} {'is' if len(constant) == 1 else 'are'} constant there, but not in the "
+        "environment.",
         "recording these dimensions; the discriminator can recognise the expert by them alone.",
     )
 
 
-def actions(demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpec) -> Finding | None:
+def actions(
+    demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpec
+) -> Finding | None:
     """Actions that never occur, or that are mostly extreme."""
     if is_index(spec.action):
         absent = sorted(set(range(size(spec.action))) - set(demonstrations.actions.tolist()))
@@ -145,7 +169,8 @@ def actions(demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpe
         return Finding(
             "note",
             "Actions that never occur in the demonstrations",
-            f"action{'s' * (len(absent) > 1)} {_listed(absent)} of {size(spec.action)} (counted from 0).",
+            f"action{'s' * (len(absent) > 1)} {_listed(absent)} of {size(spec.action)} (counted "
+            "from 0).",
             "nothing, if the task does not need them; otherwise more demonstrations.",
         )
     low, high = bounds(spec.action)
@@ -155,8 +180,10 @@ def actions(demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpe
     return Finding(
         "note",
         "Most demonstrated actions lie on a bound",
-        f"{extreme:.0%} of their numbers are the least or the greatest that the environment allows.",
-        "nothing, if the expert really acts like this; otherwise checking the scale of its actions.",
+        f"{extreme:.0%} of their numbers are the least or the greatest that the environment "
+        "allows.",
+        "nothing, if the expert really acts like this; otherwise checking the scale of its "
+        "actions.",
     )
 
 

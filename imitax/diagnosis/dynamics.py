@@ -1,8 +1,10 @@
-"""Exchanged columns of observations show in how observations follow one another. Never imports JAX.
+"""Exchanged columns of observations show in how observations follow one another. Never imports
+JAX.
 
-Positions move by velocities, whoever acts. A linear model of the difference to the next observation, fitted
-to a random policy's steps, therefore fits an expert's as well in the dimensions that it explains; with
-columns exchanged it is far off. Shapes: N steps, O observation size, A action features.
+Positions move by velocities, whoever acts. A linear model of the difference to the next
+observation, fitted to a random policy's steps, therefore fits an expert's as well in the
+dimensions that it explains; with columns exchanged it is far off. Shapes: N steps, O observation
+size, A action features.
 """
 
 from collections.abc import Callable
@@ -16,7 +18,8 @@ from imitax.demonstrations import Demonstrations
 from imitax.findings import Finding
 from imitax.types import EnvSpec
 
-# Errors are relative: root mean square error over root mean square change; 1 is that of predicting no change.
+# Errors are relative: root mean square error over root mean square change; 1 is that of predicting
+# no change.
 EXPLAINED = 0.1  # error on the random policy's steps, below which the model explains a dimension
 GOOD_FIT = 0.3  # error of a dimension in the right order: where experts go, the fit is rough
 BAD_FIT = 1.0  # error of a dimension in a wrong order
@@ -35,7 +38,9 @@ class Steps(NamedTuple):
 
 
 def steps_of(demonstrations: Demonstrations, spec: EnvSpec) -> Steps:
-    """All steps whose next observation is known: those within episodes that were stored completely."""
+    """All steps whose next observation is known: those within episodes that were stored
+    completely.
+    """
     complete = demonstrations.lengths == demonstrations.episode_steps
     has_next = np.repeat(complete, demonstrations.lengths)
     has_next[np.cumsum(demonstrations.lengths) - 1] = False
@@ -47,7 +52,9 @@ def steps_of(demonstrations: Demonstrations, spec: EnvSpec) -> Steps:
 
 
 def order(demonstrated: Steps, random: Steps) -> Finding | None:
-    """A problem if the demonstrations fit the environment's steps only with their columns exchanged."""
+    """A problem if the demonstrations fit the environment's steps only with their columns
+    exchanged.
+    """
     size = demonstrated.obs.shape[1]
     enough = len(demonstrated.obs) >= MIN_STEPS and len(random.obs) >= MIN_STEPS * size
     if not 1 < size <= MAX_DIMENSIONS or not enough:
@@ -75,8 +82,10 @@ def order(demonstrated: Steps, random: Steps) -> Finding | None:
         "problem",
         "Observation dimensions seem to be in a different order",
         f"in dimension {worst} of the demonstrations a model of the environment's steps errs by "
-        f"{given.max():.2g} times the size of a step (1 is no better than no model), and by at most "
-        f"{best.max():.2g} in all dimensions with the columns in the order {', '.join(map(str, columns))}.",
+        f"{given.max():.2g} times the size of a step (1 is no better than no model), and by at "
+        "most "
+        f"{best.max():.2g} in all dimensions with the columns in the order "
+        f"{', '.join(map(str, columns))}.",
         f"the order of the environment: in NumPy, observations[:, {columns.tolist()}].",
     )
 

@@ -1,7 +1,7 @@
 """Why a run did not learn, in plain words with the numbers behind them. Never imports JAX.
 
-Every check is a function of a run, finished or not, that returns a `Finding` or None. "At the end" is the
-mean over seeds and the last tenth of the iterations.
+Every check is a function of a run, finished or not, that returns a `Finding` or None. "At the end"
+is the mean over seeds and the last tenth of the iterations.
 """
 
 from collections.abc import Callable
@@ -13,14 +13,18 @@ from imitax.findings import Finding, worst_first
 from imitax.runs.read import RunData
 
 GOOD = 0.9  # normalised score from which on a run has not failed
-WON_ACCURACY, WON_GAP = 0.95, 4.0  # e⁴: the discriminator is 50 times more confident in the expert's pairs
+# e⁴: the discriminator is 50 times more confident in the expert's pairs
+WON_ACCURACY, WON_GAP = 0.95, 4.0
 IDLE = 0.52  # accuracy of guessing, with some noise
 COLLAPSED = 0.05  # of the entropy at the start
-# The same for a Gaussian, whose entropy may be negative: standard deviations below 4 % of half the range.
+# The same for a Gaussian, whose entropy may be negative: standard deviations below 4 % of half the
+# range.
 COLLAPSED_GAUSSIAN = -2.2
-CONSTANT_SHARE = 0.9  # of the mean squared reward that its squared mean makes: the same for every step
+# of the mean squared reward that its squared mean makes: the same for every step
+CONSTANT_SHARE = 0.9
 POOR_FIT = 0.1  # explained variance of the critic
-LARGE_KL, LARGE_CLIP = 0.1, 0.5  # nats per iteration; PPO with ε = 0.2 stays an order of magnitude below
+# nats per iteration; PPO with ε = 0.2 stays an order of magnitude below
+LARGE_KL, LARGE_CLIP = 0.1, 0.5
 SCALE = 20.0  # ratio of the ranges of one dimension
 APART = 0.3  # difference of scores
 OVERFITTING = 0.7  # share of comparisons; ½ without overfitting, but episodes differ a little
@@ -44,7 +48,9 @@ def info_of(run: RunData) -> MethodInfo:
 
 
 def score_of(run: RunData) -> float | None:
-    """The better of the two normalised scores; None without a known expert, or if nothing is imitated."""
+    """The better of the two normalised scores; None without a known expert, or if nothing is
+    imitated.
+    """
     scores = [run.summary.get(kind, {}).get("normalised") for kind in ("deterministic", "sampled")]
     numbers = [score for score in scores if isinstance(score, int | float)]
     return max(numbers) if numbers and info_of(run).demonstrations else None
@@ -73,8 +79,10 @@ def result(run: RunData) -> Finding | None:
     return Finding(
         "problem",
         "No better than random",
-        f"the better of its two normalised scores is {score:.2f}; 0 is the random policy, 1 the expert.",
-        "the other findings; checking the data with `imitax train … --check`; more iterations; behaviour "
+        f"the better of its two normalised scores is {score:.2f}; 0 is the random policy, 1 the "
+        "expert.",
+        "the other findings; checking the data with `imitax train … --check`; more iterations; "
+        "behaviour "
         "cloning as a first step.",
     )
 
@@ -91,10 +99,12 @@ def discriminator_won(run: RunData) -> Finding | None:
     return Finding(
         "problem",
         "The discriminator has won",
-        f"it classifies {accuracy:.0%} of the pairs correctly at the end, and the mean logits of expert "
+        f"it classifies {accuracy:.0%} of the pairs correctly at the end, and the mean logits of "
+        "expert "
         f"and policy are {expert - policy:.1f} apart.",
         "fewer reward.updates, a smaller reward.learning_rate, reward.gradient_penalty=1, more "
-        "demonstrations, more environment steps per iteration; if it wins at once, check the units and "
+        "demonstrations, more environment steps per iteration; if it wins at once, check the "
+        "units and "
         "the order of the observations.",
     )
 
@@ -123,9 +133,11 @@ def overfits(run: RunData) -> Finding | None:
     return Finding(
         "problem" if failed(run) else "warning",
         "The reward overfits its demonstrations",
-        f"in {share:.0%} of comparisons a pair that it was trained on is rewarded more than one of the "
+        f"in {share:.0%} of comparisons a pair that it was trained on is rewarded more than one "
+        "of the "
         f"{held_out['episodes']} held-out demonstrated episodes; 50% would be right.",
-        "more demonstrations, reward.gradient_penalty=1, fewer reward.updates, a smaller discriminator "
+        "more demonstrations, reward.gradient_penalty=1, fewer reward.updates, a smaller "
+        "discriminator "
         "(reward.hidden=32).",
     )
 
@@ -158,14 +170,18 @@ def rewards_length(run: RunData) -> Finding | None:
     return Finding(
         "problem",
         f"The reward favours {'staying alive' if mean > 0 else 'ending the episode'}",
-        f"every step is worth {mean:.2f} ± {spread:.2f} whatever the action, so the length of an episode "
+        f"every step is worth {mean:.2f} ± {spread:.2f} whatever the action, so the length of an "
+        "episode "
         f"explains {share:.0%} of its reward.",
-        "reward.absorbing=true (the default); and `imitax control`: a constant reward may do as well.",
+        "reward.absorbing=true (the default); and `imitax control`: a constant reward may do as "
+        "well.",
     )
 
 
 def strange_observations(run: RunData) -> Finding | None:
-    """Demonstrations and policy differ in a dimension of the observations as if in units or meaning."""
+    """Demonstrations and policy differ in a dimension of the observations as if in units or
+    meaning.
+    """
     visits = run.visits
     if visits is None or not len(visits.demonstrations):
         return None
@@ -189,7 +205,8 @@ def strange_observations(run: RunData) -> Finding | None:
         "problem" if failed(run) else "warning",
         "Demonstrations and environment differ",
         f"{'; '.join(ranges[:MAX_LISTED])}{more}.",
-        "the same units, order and normalisation in both: raw observations, as the environment returns them.",
+        "the same units, order and normalisation in both: raw observations, as the environment "
+        "returns them.",
     )
 
 
@@ -201,8 +218,10 @@ def poor_critic(run: RunData) -> Finding | None:
     return Finding(
         "warning",
         "The value function does not learn",
-        f"it explains a share of {fit:.2f} of the variance of the returns at the end; 1 is all of it.",
-        "a larger learning rate of the value network, more epochs, a smaller agent.discount if episodes "
+        f"it explains a share of {fit:.2f} of the variance of the returns at the end; 1 is all of "
+        "it.",
+        "a larger learning rate of the value network, more epochs, a smaller agent.discount if "
+        "episodes "
         "are short.",
     )
 
@@ -215,7 +234,8 @@ def large_steps(run: RunData) -> Finding | None:
     return Finding(
         "problem" if failed(run) else "warning",
         "The policy's steps are too large",
-        f"a KL divergence of {kl:.3f} nats per iteration and {clipped:.0%} of the ratios clipped at the end.",
+        f"a KL divergence of {kl:.3f} nats per iteration and {clipped:.0%} of the ratios clipped "
+        "at the end.",
         "a smaller agent.learning_rate, fewer agent.epochs.",
     )
 
@@ -223,7 +243,8 @@ def large_steps(run: RunData) -> Finding | None:
 def no_steps(run: RunData) -> Finding | None:
     """TRPO's line search rejects most steps."""
     fraction = run.metrics.get("step_fraction")
-    if fraction is None or info_of(run).reward == "constant":  # which gives no direction to step in
+    # which gives no direction to step in
+    if fraction is None or info_of(run).reward == "constant":
         return None
     rejected = float(np.mean(fraction == 0))
     if rejected < 0.5:
@@ -248,7 +269,8 @@ def early_cloning(run: RunData) -> Finding | None:
     return Finding(
         "note",
         "Cloning overfits",
-        f"its validation loss was lowest ({mean[best]:.3f}) in epoch {best + 1} of {len(mean)} and is "
+        f"its validation loss was lowest ({mean[best]:.3f}) in epoch {best + 1} of {len(mean)} "
+        "and is "
         f"{mean[-1]:.3f} at the end; the best policy was kept.",
         "more demonstrations, smaller bc.hidden, or a method that uses the environment.",
     )
@@ -262,7 +284,8 @@ def noise_helps(run: RunData) -> Finding | None:
     return Finding(
         "warning",
         "Sampled and most likely actions differ",
-        f"the score is {scores[0]:.2f} with the most likely action and {scores[1]:.2f} with sampled ones.",
+        f"the score is {scores[0]:.2f} with the most likely action and {scores[1]:.2f} with "
+        "sampled ones.",
         "training for longer; reporting the one that you will use.",
     )
 
@@ -273,13 +296,16 @@ def seeds_differ(run: RunData) -> Finding | None:
     if score_of(run) is None or not expert or expert["mean"] == run.summary["random"]["mean"]:
         return None
     random = run.summary["random"]["mean"]
-    scores = [(x - random) / (expert["mean"] - random) for x in run.summary["sampled"]["seed_means"]]
+    scores = [
+        (x - random) / (expert["mean"] - random) for x in run.summary["sampled"]["seed_means"]
+    ]
     if len(scores) < 2 or max(scores) - min(scores) < 0.5:
         return None
     return Finding(
         "warning",
         "Seeds disagree",
-        f"their scores range from {min(scores):.2f} to {max(scores):.2f}, over {len(scores)} seeds.",
+        f"their scores range from {min(scores):.2f} to {max(scores):.2f}, over {len(scores)} "
+        "seeds.",
         "more seeds, and intervals before any claim; more iterations, smaller steps.",
     )
 

@@ -1,7 +1,8 @@
-"""`imitax doctor`: whether training works on this machine, and what is known to make it slow or fail.
+"""`imitax doctor`: whether training works on this machine, and what is known to make it slow or
+fail.
 
-`examine` collects facts, runs the probe in a process of its own, and judges both; every judgement is a
-function of the facts alone.
+`examine` collects facts, runs the probe in a process of its own, and judges both; every judgement
+is a function of the facts alone.
 """
 
 import json
@@ -33,7 +34,9 @@ def examine() -> dict[str, Any]:
     return {"works": all(finding.severity != "problem" for finding in findings)} | facts
 
 
-def probe(seconds: float = _PROBE_SECONDS, module: str = "imitax.doctor.probe") -> list[dict[str, Any]]:
+def probe(
+    seconds: float = _PROBE_SECONDS, module: str = "imitax.doctor.probe"
+) -> list[dict[str, Any]]:
     """The stages that began, each with what it `found` or its `error`.
 
     They run in a process of their own, so that a crash or a hang there does not reach this one.
@@ -44,7 +47,9 @@ def probe(seconds: float = _PROBE_SECONDS, module: str = "imitax.doctor.probe") 
         process = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
         output = process.stdout
         errors = process.stderr.strip().splitlines()
-        reason = f"the process ended with code {process.returncode}" + (f": {errors[-1]}" if errors else "")
+        reason = f"the process ended with code {process.returncode}" + (
+            f": {errors[-1]}" if errors else ""
+        )
     except subprocess.TimeoutExpired as error:
         output = (error.stdout or b"").decode()
     stages: dict[str, dict[str, Any]] = {}
@@ -74,7 +79,7 @@ def probe_findings(stages: list[dict[str, Any]]) -> Iterator[Finding]:
 
 _REINSTALL = "reinstall in a fresh environment"
 _PROBE_ADVICE = {
-    "JAX": "JAX_PLATFORMS=cpu skips a GPU that may be at fault; jax and jaxlib must have the same version",
+    "JAX": "JAX_PLATFORMS=cpu skips a GPU that may be at fault; jax and jaxlib must match",
 }
 
 
@@ -92,14 +97,18 @@ def _requirements(facts: Facts) -> Iterator[Finding]:
         yield Finding(severity, "versions", evidence, f"pip install '{r['package']}{r['wanted']}'")
     if not unmet:
         gymnax = facts["versions"]["gymnax"]
-        evidence = f"all requirements are met, also those of gymnax {gymnax}, which caps jax and gymnasium"
+        evidence = (
+            f"all requirements are met, also those of gymnax {gymnax}, which caps jax and gymnasium"
+        )
         yield Finding("ok", "versions", evidence)
 
 
 def _cores(facts: Facts) -> Iterator[Finding]:
     cores = facts["machine"]["cores"]
     if cores <= _FEW_CORES:
-        evidence = f"{cores:g}: QR, Cholesky, solve and eigh of jaxlib may hang under vmap, at 0 % CPU"
+        evidence = (
+            f"{cores:g}: QR, Cholesky, solve and eigh of jaxlib may hang under vmap, at 0 % CPU"
+        )
         advice = "imitax uses none of them; keep them out of functions of yours that are vmapped"
         yield Finding("note", "cores", evidence, advice)
 
@@ -107,7 +116,12 @@ def _cores(facts: Facts) -> Iterator[Finding]:
 def _memory(facts: Facts) -> Iterator[Finding]:
     free = facts["machine"]["memory_free"]
     if free is not None and free < _LITTLE_MEMORY:
-        yield Finding("warning", "memory", f"{size(free)} free", "use fewer --seeds, or --set loop.max_envs=16")
+        yield Finding(
+            "warning",
+            "memory",
+            f"{size(free)} free",
+            "use fewer --seeds, or --set loop.max_envs=16",
+        )
 
 
 def _shared_memory(facts: Facts) -> Iterator[Finding]:
@@ -119,7 +133,9 @@ def _shared_memory(facts: Facts) -> Iterator[Finding]:
 
 def _gpu(facts: Facts) -> Iterator[Finding]:
     kind = facts["machine"]["gpu"]
-    platforms = [s["found"]["platform"] for s in facts["probe"] if s["stage"] == "JAX" and "found" in s]
+    platforms = [
+        s["found"]["platform"] for s in facts["probe"] if s["stage"] == "JAX" and "found" in s
+    ]
     if kind is None or platforms != ["cpu"]:
         return
     if platform := facts["variables"].get("JAX_PLATFORMS"):
@@ -139,8 +155,14 @@ def _torch(facts: Facts) -> Iterator[Finding]:
 
 
 _VARIABLES = {
-    "JAX_DEBUG_NANS": ("problem", "unset it: the return of an iteration without a finished episode is NaN"),
-    "JAX_DISABLE_JIT": ("warning", "unset it: nothing is compiled, and training is a hundred times slower"),
+    "JAX_DEBUG_NANS": (
+        "problem",
+        "unset it: the return of an iteration without a finished episode is NaN",
+    ),
+    "JAX_DISABLE_JIT": (
+        "warning",
+        "unset it: nothing is compiled, and training is a hundred times slower",
+    ),
     "JAX_ENABLE_X64": ("note", "unset it for comparable results: everything was tested in 32 bits"),
 }
 
@@ -170,7 +192,9 @@ def _rendering(facts: Facts) -> Iterator[Finding]:
     renderers = facts["renderers"]
     if renderers["pygame"] is None:
         advice = "pip install 'gymnasium[classic-control]'"
-        yield Finding("warning", "pygame", "not installed, so classic control cannot be drawn", advice)
+        yield Finding(
+            "warning", "pygame", "not installed, so classic control cannot be drawn", advice
+        )
     if not renderers["display"]:
         yield Finding("note", "display", "none", "imitax watch RUN --save FILE.gif")
         # It finds the library by itself, if there is one.

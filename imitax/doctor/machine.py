@@ -1,4 +1,6 @@
-"""Collects facts about the machine as plain data, without importing the packages that they are about."""
+"""Collects facts about the machine as plain data, without importing the packages that they are
+about.
+"""
 
 import ctypes.util
 import os
@@ -15,9 +17,26 @@ from packaging.requirements import Requirement
 
 from imitax.core.compiling import cache_folder
 
-_PACKAGES = ("jax", "jaxlib", "equinox", "optax", "gymnax", "gymnasium", "minari", "numpy", "rich", "tyro")
+_PACKAGES = (
+    "jax",
+    "jaxlib",
+    "equinox",
+    "optax",
+    "gymnax",
+    "gymnasium",
+    "minari",
+    "numpy",
+    "rich",
+    "tyro",
+)
 _VARIABLES = (
-    *("JAX_PLATFORMS", "JAX_ENABLE_X64", "JAX_DISABLE_JIT", "JAX_DEBUG_NANS", "JAX_COMPILATION_CACHE_DIR"),
+    *(
+        "JAX_PLATFORMS",
+        "JAX_ENABLE_X64",
+        "JAX_DISABLE_JIT",
+        "JAX_DEBUG_NANS",
+        "JAX_COMPILATION_CACHE_DIR",
+    ),
     *("XLA_FLAGS", "CUDA_VISIBLE_DEVICES", "IMITAX_CACHE", "MUJOCO_GL", "MINARI_DATASETS_PATH"),
 )
 
@@ -53,7 +72,9 @@ def version(package: str) -> str | None:
 
 
 def extras() -> dict[str, dict[str, str | None]]:
-    """Extra -> its packages and their versions, for every extra of imitax but that of its own tests."""
+    """Extra -> its packages and their versions, for every extra of imitax but that of its own
+    tests.
+    """
     packages: dict[str, dict[str, str | None]] = {}
     for requirement in _requirements("imitax"):
         for extra in re.findall(r"extra == [\"']([^\"']+)", str(requirement.marker or "")):
@@ -106,7 +127,9 @@ def _required_by_extras(requirement: Requirement) -> list[str]:
 
 def cores(cgroup: Path = Path("/sys/fs/cgroup/cpu.max")) -> float:
     """Processor cores that this process may use: its affinity, and the quota of its container."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     try:
         quota, period = cgroup.read_text().split()
         return allowed if quota == "max" else min(allowed, round(int(quota) / int(period), 1))
@@ -117,14 +140,18 @@ def cores(cgroup: Path = Path("/sys/fs/cgroup/cpu.max")) -> float:
 def memory(
     meminfo: Path = Path("/proc/meminfo"), cgroup: Path = Path("/sys/fs/cgroup")
 ) -> dict[str, int | None]:
-    """Bytes in total and free, within the limit of a container; None if the system does not say."""
+    """Bytes in total and free, within the limit of a container; None if the system does not
+    say.
+    """
     try:
         lines = dict(line.split(":") for line in meminfo.read_text().splitlines())
         total, free = (1024 * int(lines[key].split()[0]) for key in ("MemTotal", "MemAvailable"))
     except (OSError, ValueError, KeyError):
         return {"memory": None, "memory_free": None}
     try:
-        limit, used = (int((cgroup / name).read_text()) for name in ("memory.max", "memory.current"))
+        limit, used = (
+            int((cgroup / name).read_text()) for name in ("memory.max", "memory.current")
+        )
         total, free = min(total, limit), min(free, max(0, limit - used))
     except (OSError, ValueError):  # no container, or one without a limit
         pass
@@ -151,17 +178,22 @@ def cache() -> dict[str, Any]:
 
 
 def renderers() -> dict[str, Any]:
-    """What is needed to draw: pygame, MuJoCo and the graphics libraries that it may use, a display."""
+    """What is needed to draw: pygame, MuJoCo and the graphics libraries that it may use, a
+    display.
+    """
     return {
         "pygame": version("pygame-ce") or version("pygame"),
         "mujoco": version("mujoco"),
         "libraries": [name for name in ("EGL", "OSMesa", "GL") if ctypes.util.find_library(name)],
-        "display": sys.platform != "linux" or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))),
+        "display": sys.platform != "linux"
+        or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))),
     }
 
 
 def minari() -> dict[str, Any]:
-    """Minari's folder and its contents (`formats.minari_list`, which lists them too, needs JAX)."""
+    """Minari's folder and its contents (`formats.minari_list`, which lists them too, needs
+    JAX).
+    """
     folder = Path(os.environ.get("MINARI_DATASETS_PATH", Path.home() / ".minari" / "datasets"))
     datasets = sum(1 for _ in folder.rglob("data/metadata.json")) if folder.is_dir() else 0
     return {"folder": str(folder), "datasets": datasets, "bytes": bytes_below(folder)}
@@ -172,11 +204,15 @@ def torch_with_cuda() -> dict[str, Any] | None:
     torch = version("torch")
     names = {name.lower() for d in metadata.distributions() if (name := d.metadata["Name"])}
     packages = sum(name.startswith("nvidia-") for name in names)
-    return {"version": torch, "packages": packages} if torch and (packages or "+cu" in torch) else None
+    return (
+        {"version": torch, "packages": packages} if torch and (packages or "+cu" in torch) else None
+    )
 
 
 def bytes_below(folder: Path) -> int:
-    """Size of all files below a folder, 0 if it does not exist; files that vanish meanwhile do not count."""
+    """Size of all files below a folder, 0 if it does not exist; files that vanish meanwhile do not
+    count.
+    """
     total = 0
     for root, _, names in os.walk(folder):
         for name in names:

@@ -1,7 +1,7 @@
 """`python -m imitax.doctor.probe`: use what training uses, and report every stage.
 
-A line of JSON is printed before a stage begins and when it has ended, so that the process that started
-this one knows where it crashed or hung.
+A line of JSON is printed before a stage begins and when it has ended, so that the process that
+started this one knows where it crashed or hung.
 """
 
 import json

@@ -9,12 +9,13 @@ BACKENDS = ("auto", "native", "envpool", "gymnasium")
 
 
 def make(env: str | Callable, backend: str = "auto", time_limit: int | None = None) -> Env:
-    """Environment `env`: an id, or a function without arguments that makes a Gymnasium environment.
+    """Environment `env`: an id, or a function without arguments that makes a Gymnasium
+    environment.
 
-    `backend` native: JAX through gymnax, and small worlds given as arrays; envpool: EnvPool's native threads;
-    gymnasium: anything with Box or Discrete observations and Discrete or bounded Box actions; auto: native
-    if there is one, then EnvPool for Gymnasium's MuJoCo tasks where it is installed. `time_limit`: steps, by
-    default the environment's.
+    `backend` native: JAX through gymnax, and small worlds given as arrays; envpool: EnvPool's
+    native threads; gymnasium: anything with Box or Discrete observations and Discrete or bounded
+    Box actions; auto: native if there is one, then EnvPool for Gymnasium's MuJoCo tasks where it
+    is installed. `time_limit`: steps, by default the environment's.
     """
     from imitax.envs import host, native, pool, tabular
 
@@ -26,7 +27,7 @@ def make(env: str | Callable, backend: str = "auto", time_limit: int | None = No
     if backend == "native" and env not in in_jax:
         raise unknown("native environment", str(env), in_jax)
     if backend == "envpool" or (backend == "auto" and env in pool.IDS and pool.installed()):
-        return pool.make(env, time_limit)
+        return pool.make(str(env), time_limit)
     if backend != "gymnasium" and env in tabular.IDS:
         return tabular.make(env, time_limit)
     if backend != "gymnasium" and env in native.IDS:

@@ -1,8 +1,9 @@
-"""The environment contract: a batch of environments that reset themselves and say how episodes end.
+"""The environment contract: a batch of environments that reset themselves and say how episodes
+end.
 
-Actions are in environment units. `Step.next_obs` is where an action led and `Step.obs` where the next
-one starts, so no transition crosses an episode border. An episode may terminate and be truncated on
-the same step.
+Actions are in environment units. `Step.next_obs` is where an action led and `Step.obs` where the
+next one starts, so no transition crosses an episode border. An episode may terminate and be
+truncated on the same step.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +25,8 @@ class NativeEnv(NamedTuple):
 
     spec: EnvSpec
     reset: Callable[[Key[Array, ""], int], tuple[PyTree, Float[Array, "B O"]]]  # (key, batch size)
-    step: Callable[[PyTree, Array, Key[Array, ""]], tuple[PyTree, Step]]  # (state, action [B, …], key)
+    # (state, action [B, …], key)
+    step: Callable[[PyTree, Array, Key[Array, ""]], tuple[PyTree, Step]]
     model: Model | None = None  # where it is tabular
 
     @property
@@ -39,12 +41,15 @@ class HostBatch(Protocol):
 
     def reset(self, seeds: Sequence[int] | np.ndarray) -> np.ndarray:
         """Start every environment anew, each with its own seed; observations [B, O]."""
+        ...
 
     def step(self, action: np.ndarray) -> Step:
         """Act in every environment; the arrays may be overwritten by the next call."""
+        ...
 
     def close(self) -> None:
         """Release what the environments hold."""
+        ...
 
 
 class HostEnv(NamedTuple):

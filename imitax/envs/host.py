@@ -15,9 +15,10 @@ from imitax.types import Box, Discrete, EnvSpec, Step
 def make(env: str | Callable, time_limit: int | None = None) -> HostEnv:
     """A Gymnasium environment by id, or from a function that makes one.
 
-    `time_limit` in steps replaces the registered one. Errors: unknown id, no time limit, a space that is
-    not Box or Discrete from 0 (observations), or bounded Box or Discrete from 0 (actions).
-    Where the environment has a table of its transitions, as Gymnasium's toy texts do, it gets a model.
+    `time_limit` in steps replaces the registered one. Errors: unknown id, no time limit, a space
+    that is not Box or Discrete from 0 (observations), or bounded Box or Discrete from 0 (actions).
+    Where the environment has a table of its transitions, as Gymnasium's toy texts do, it gets a
+    model.
     """
     env_id, make_one = _maker(env, time_limit)
     probe = make_one()
@@ -25,7 +26,8 @@ def make(env: str | Callable, time_limit: int | None = None) -> HostEnv:
         limit = _time_limit(probe)
         if limit is None:
             raise ImitaxError(
-                f"Environment '{env_id}' has no time limit; give one with time_limit (--time-limit STEPS)."
+                f"Environment '{env_id}' has no time limit; give one with time_limit "
+                "(--time-limit STEPS)."
             )
         spec = EnvSpec(
             env_id,
@@ -48,7 +50,9 @@ def ids() -> list[str]:
 
 
 def is_registered(env_id: str) -> bool:
-    """Whether Gymnasium has such an environment, or names a module that may register it ("module:id")."""
+    """Whether Gymnasium has such an environment, or names a module that may register it
+    ("module:id").
+    """
     import gymnasium
 
     if ":" in env_id or env_id in gymnasium.registry:
@@ -61,7 +65,9 @@ def is_registered(env_id: str) -> bool:
 
 
 def encoder(space) -> Callable[[np.ndarray], np.ndarray]:
-    """Observations [B, …] of `space` -> new float32 rows [B, O]: Box flattened, Discrete one-hot."""
+    """Observations [B, …] of `space` -> new float32 rows [B, O]: Box flattened, Discrete
+    one-hot.
+    """
     if hasattr(space, "n"):
         rows = np.eye(int(space.n), dtype=np.float32)
         return lambda obs: rows[np.asarray(obs)]
@@ -74,11 +80,13 @@ class _GymnasiumBatch(HostBatch):
     def __init__(self, make_one: Callable, batch: int):
         from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-        # With its own resets the last observation is kept by reference only, and an environment that writes
-        # every observation into one buffer would lose it.
-        self._envs = SyncVectorEnv([make_one] * batch, copy=False, autoreset_mode=AutoresetMode.DISABLED)
+        # With its own resets the last observation is kept by reference only, and an environment
+        # that writes every observation into one buffer would lose it.
+        self._envs = SyncVectorEnv(
+            [make_one] * batch, copy=False, autoreset_mode=AutoresetMode.DISABLED
+        )
         self._discrete = hasattr(self._envs.single_action_space, "n")
-        self._shape = self._envs.single_action_space.shape
+        self._shape = self._envs.single_action_space.shape or ()
         # It copies: the vector environment overwrites its buffer on the next step.
         self._encode = encoder(self._envs.single_observation_space)
 
@@ -110,13 +118,14 @@ def _maker(env: str | Callable, time_limit: int | None) -> tuple[str, Callable]:
         if time_limit is None:
             return env_id, env
         return env_id, lambda: TimeLimit(env(), time_limit)
-    options = {} if time_limit is None else {"max_episode_steps": time_limit}
 
     def make_one():
         try:
-            return gymnasium.make(env, **options)
+            return gymnasium.make(env, max_episode_steps=time_limit)
         except gymnasium.error.DependencyNotInstalled as error:
-            advice = "pip install 'imitax[mujoco]'" if "mujoco" in str(error).lower() else str(error)
+            advice = (
+                "pip install 'imitax[mujoco]'" if "mujoco" in str(error).lower() else str(error)
+            )
             raise ImitaxError(
                 f"Environment '{env}' needs a library that is not installed: {advice}"
             ) from error
@@ -127,7 +136,9 @@ def _maker(env: str | Callable, time_limit: int | None) -> tuple[str, Callable]:
 
 
 def _time_limit(env) -> int | None:
-    """The shortest of the limits that truncate: those of TimeLimit wrappers, whoever added them."""
+    """The shortest of the limits that truncate: those of TimeLimit wrappers, whoever added
+    them.
+    """
     limits = []
     while env is not env.unwrapped:
         if "_max_episode_steps" in vars(env):
@@ -137,7 +148,9 @@ def _time_limit(env) -> int | None:
 
 
 def observation_space_of(env_id: str, space) -> Box:
-    """The vectors that `encoder` makes of Gymnasium's observations; `ImitaxError` if it is not supported."""
+    """The vectors that `encoder` makes of Gymnasium's observations; `ImitaxError` if it is not
+    supported.
+    """
     from gymnasium import spaces
 
     if isinstance(space, spaces.Discrete) and space.start == 0:
@@ -145,7 +158,8 @@ def observation_space_of(env_id: str, space) -> Box:
     if not isinstance(space, spaces.Box) or space.dtype == np.uint8:
         kind = "image" if isinstance(space, spaces.Box) else type(space).__name__
         raise ImitaxError(
-            f"Observations of '{env_id}' are {space} ({kind}): only a Box of numbers, or Discrete from 0, is "
+            f"Observations of '{env_id}' are {space} ({kind}): only a Box of numbers, or Discrete "
+            "from 0, is "
             "supported yet."
         )
     return vector(int(np.prod(space.shape)))
@@ -163,5 +177,6 @@ def action_space_of(env_id: str, space) -> Discrete | Box:
             tuple(space.high.astype(float).reshape(-1).tolist()),
         )
     raise ImitaxError(
-        f"Actions of '{env_id}' are {space}: only Discrete from 0 and bounded Box are supported yet."
+        f"Actions of '{env_id}' are {space}: only Discrete from 0 and bounded Box are supported "
+        "yet."
     )

@@ -16,7 +16,9 @@ IDS = ("Acrobot-v1", "CartPole-v1", "MountainCar-v0", "MountainCarContinuous-v0"
 
 @cache
 def make(env_id: str, time_limit: int | None = None) -> NativeEnv:
-    """The gymnax environment `env_id` (one of `IDS`); `time_limit` in steps, by default its own."""
+    """The gymnax environment `env_id` (one of `IDS`); `time_limit` in steps, by default its
+    own.
+    """
     import gymnax
 
     env, params = gymnax.make(env_id)
@@ -32,7 +34,8 @@ def make(env_id: str, time_limit: int | None = None) -> NativeEnv:
 
     def reset_one(key):
         obs, state = env.reset_env(key, params)
-        # gymnax starts with Python numbers in its state; a scan needs the types that `step` returns.
+        # gymnax starts with Python numbers in its state; a scan needs the types that `step`
+        # returns.
         return jax.tree.map(lambda x: jnp.asarray(x, jnp.asarray(x).dtype), state), obs
 
     def step_one(state, action, key):
@@ -43,8 +46,12 @@ def make(env_id: str, time_limit: int | None = None) -> NativeEnv:
         truncated = env.is_truncated(state, params)
         fresh_state, fresh_obs = reset_one(key_reset)
         over = terminated | truncated
-        state = jax.tree.map(lambda new, old: jnp.where(over, new, old).astype(new.dtype), fresh_state, state)
-        step = Step(obs, jnp.where(over, fresh_obs, obs), jnp.float32(reward), terminated, truncated)
+        state = jax.tree.map(
+            lambda new, old: jnp.where(over, new, old).astype(new.dtype), fresh_state, state
+        )
+        step = Step(
+            obs, jnp.where(over, fresh_obs, obs), jnp.float32(reward), terminated, truncated
+        )
         return state, step
 
     def reset(key, batch: int):
@@ -61,13 +68,17 @@ def _action_space(space) -> Discrete | Box:
         return Discrete(int(space.n))
 
     def bound(value):
-        return tuple(np.broadcast_to(np.asarray(value, np.float64), space.shape).reshape(-1).tolist())
+        return tuple(
+            np.broadcast_to(np.asarray(value, np.float64), space.shape).reshape(-1).tolist()
+        )
 
     return Box(bound(space.low), bound(space.high))
 
 
 def _stop_at_left_wall(state, params):
-    """Gymnasium's car loses its speed at the left wall; gymnax's continuous one keeps pushing into it."""
+    """Gymnasium's car loses its speed at the left wall; gymnax's continuous one keeps pushing into
+    it.
+    """
     at_wall = (state.position <= params.min_position) & (state.velocity < 0)
     return state.replace(velocity=jnp.where(at_wall, 0.0, state.velocity))
 

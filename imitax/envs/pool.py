@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,9 @@ def make(env_id: str, time_limit: int | None = None) -> HostEnv:
     """
     envpool = _library()
     if env_id not in envpool.list_all_envs():
-        raise ImitaxError(f"EnvPool has no environment '{env_id}': leave the backend to auto or gymnasium.")
+        raise ImitaxError(
+            f"EnvPool has no environment '{env_id}': leave the backend to auto or gymnasium."
+        )
     with _quiet():
         own = envpool.make_spec(env_id)
         spec = EnvSpec(
@@ -63,7 +66,8 @@ def _library():
         import envpool
     except ImportError as error:
         raise ImitaxError(
-            "The backend 'envpool' needs EnvPool, which is not installed: pip install 'imitax[envpool]'."
+            "The backend 'envpool' needs EnvPool, which is not installed: pip install "
+            "'imitax[envpool]'."
         ) from error
     return envpool
 
@@ -82,7 +86,9 @@ def _cores() -> int:
 
 
 def _as_gymnasium(space: Discrete | Box) -> Discrete | Box:
-    """Bounds rounded to the single precision that they have in Gymnasium, so that policies fit both."""
+    """Bounds rounded to the single precision that they have in Gymnasium, so that policies fit
+    both.
+    """
 
     def rounded(box):
         low, high = (bound.astype(np.float32).astype(float).tolist() for bound in bounds(box))
@@ -98,7 +104,8 @@ class _Pool(HostBatch):
     """
 
     def __init__(self, spec: EnvSpec, batch: int):
-        self._spec, self._batch, self._envs = spec, batch, None
+        self._spec, self._batch = spec, batch
+        self._envs: Any = None
 
     def reset(self, seeds: Sequence[int] | np.ndarray) -> np.ndarray:
         self.close()

@@ -5,6 +5,7 @@ from functools import cache, partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy import sparse
 
 from imitax.core.spaces import vector
 from imitax.envs.base import NativeEnv
@@ -25,14 +26,16 @@ def make(name: str, time_limit: int | None = None) -> NativeEnv:
 
 
 def from_mdp(mdp: TabularMDP, time_limit: int) -> NativeEnv:
-    """Episodes of `mdp`, truncated after `time_limit` steps; the reward of a pair is its expected one.
+    """Episodes of `mdp`, truncated after `time_limit` steps; the reward of a pair is its expected
+    one.
 
     Raises:
         ImitaxError: more states than a one-hot observation should have.
     """
     if mdp.states > MAX_STATES:
         raise ImitaxError(
-            f"'{mdp.name}' has {mdp.states} states: expected at most {MAX_STATES} of an environment with "
+            f"'{mdp.name}' has {mdp.states} states: expected at most {MAX_STATES} of an "
+            "environment with "
             "one-hot observations (the exact methods take any number)."
         )
     following, cumulative = map(jnp.asarray, _successors(mdp))
@@ -66,17 +69,20 @@ def from_mdp(mdp: TabularMDP, time_limit: int) -> NativeEnv:
 
 
 def _successors(mdp: TabularMDP) -> tuple[np.ndarray, np.ndarray]:
-    """States [S·A, K] that may follow, and the cumulative probabilities [S·A, K] given that it goes on.
+    """States [S·A, K] that may follow, and the cumulative probabilities [S·A, K] given that it
+    goes on.
 
-    Rows are padded with their own state; the last entry that can happen is raised above 1, so that rounding
-    never leads beyond it.
+    Rows are padded with their own state; the last entry that can happen is raised above 1, so that
+    rounding never leads beyond it.
     """
-    counts = np.diff(mdp.transition.indptr)
+    transition = mdp.transition
+    assert isinstance(transition, sparse.csr_array)  # an MDP keeps it so
+    counts = np.diff(transition.indptr)
     width = max(1, int(counts.max()))
     following = np.repeat(np.arange(mdp.states), mdp.actions)[:, None].repeat(width, axis=1)
     chance = np.zeros(following.shape)
     filled = np.arange(width) < counts[:, None]
-    following[filled], chance[filled] = mdp.transition.indices, mdp.transition.data
+    following[filled], chance[filled] = transition.indices, transition.data
     cumulative = np.cumsum(chance, axis=1)
     cumulative /= np.maximum(cumulative[:, -1:], 1e-300)
     cumulative[np.arange(width) >= counts[:, None] - 1] = 2.0

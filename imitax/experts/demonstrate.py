@@ -17,17 +17,23 @@ SUFFIX = {"npz": ".npz", "json": ".json", "minari": ""}
 
 
 def load_demonstrations(source: str | os.PathLike, spec: EnvSpec | None = None) -> Demonstrations:
-    """Demonstrations from a file or folder (npz, JSON, Minari), or a shipped set such as "Acrobot-v1/7".
+    """Demonstrations from a file or folder (npz, JSON, Minari), or a shipped set such as
+    "Acrobot-v1/7".
 
-    `spec` tells an episode that reached the time limit from one that terminated, where a file does not.
+    `spec` tells an episode that reached the time limit from one that terminated, where a file does
+    not.
     """
     if not Path(source).exists() and str(source) in shipped():
         source = shipped_path(str(source))
     return formats.load(source, spec)
 
 
-def new_files(env: Env, trajectories: tuple[int, ...], folder: Path, format: str = "npz") -> dict[int, Path]:
-    """Number of trajectories -> file to make; `ImitaxError` if there is none to make, or one exists."""
+def new_files(
+    env: Env, trajectories: tuple[int, ...], folder: Path, format: str = "npz"
+) -> dict[int, Path]:
+    """Number of trajectories -> file to make; `ImitaxError` if there is none to make, or one
+    exists.
+    """
     if not trajectories or min(trajectories) < 1:
         found = " ".join(map(str, trajectories)) or "empty"
         raise ImitaxError(f"Option trajectories is {found}: expected numbers of at least 1.")
@@ -49,7 +55,9 @@ def make_demonstrations(
     stochastic: bool = True,
     seed: int = 0,
 ) -> dict[Path, Demonstrations]:
-    """One file for each number of trajectories, the smaller sets the first trajectories of the larger."""
+    """One file for each number of trajectories, the smaller sets the first trajectories of the
+    larger.
+    """
     paths = new_files(env, trajectories, folder, format)
     played = record(policy, env, max(trajectories), stochastic, seed)
     folder.mkdir(parents=True, exist_ok=True)

@@ -14,8 +14,12 @@ from imitax.training.planning import model_of
 from imitax.types import EnvSpec
 
 
-def exact_expert(env: Env, temperature: float, discount: float = MCEConfig().discount) -> TrainedPolicy:
-    """The soft-optimal policy of a tabular environment's true reward; temperature 0: the best one."""
+def exact_expert(
+    env: Env, temperature: float, discount: float = MCEConfig().discount
+) -> TrainedPolicy:
+    """The soft-optimal policy of a tabular environment's true reward; temperature 0: the best
+    one.
+    """
     if not 0 <= temperature < np.inf:
         raise ImitaxError(f"Option temperature is {temperature}: expected a number of at least 0.")
     mdp = model_of(env, discount)

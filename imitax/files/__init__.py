@@ -1,1 +1,3 @@
-"""Reading and writing files safely: bounded readers, checked arrays, one writer. Never imports JAX."""
+"""Reading and writing files safely: bounded readers, checked arrays, one writer. Never imports
+JAX.
+"""

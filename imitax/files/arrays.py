@@ -1,4 +1,6 @@
-"""Checks of arrays from outside: each returns what the package holds, or says what is wrong with it."""
+"""Checks of arrays from outside: each returns what the package holds, or says what is wrong with
+it.
+"""
 
 from typing import Any
 
@@ -7,7 +9,8 @@ from jaxtyping import Float32, Int64
 
 from imitax.errors import ImitaxError
 
-MAX_BYTES = 2 << 30  # refuse to read more: demonstrations are small, so such a file is broken or hostile
+# refuse to read more: demonstrations are small, so such a file is broken or hostile
+MAX_BYTES = 2 << 30
 
 
 def first_true(bad: np.ndarray) -> int | None:
@@ -15,22 +18,32 @@ def first_true(bad: np.ndarray) -> int | None:
     return int(np.argwhere(bad)[0, 0]) if bad.any() else None
 
 
-def as_array(name: str, value: Any, kinds: str, what: str, *shapes: tuple[int | str, ...]) -> np.ndarray:
-    """`value` as an array of one of the NumPy `kinds` and `shapes`, where a letter fits any size."""
+def as_array(
+    name: str, value: Any, kinds: str, what: str, *shapes: tuple[int | str, ...]
+) -> np.ndarray:
+    """`value` as an array of one of the NumPy `kinds` and `shapes`, where a letter fits any
+    size.
+    """
     wanted = " or ".join(f"[{', '.join(map(str, shape))}]" for shape in shapes)
     try:
         array = np.asarray(value)
     except (ValueError, TypeError, OverflowError) as error:
-        raise ImitaxError(f"{name} must be {what} {wanted}, found rows that form no array.") from error
+        raise ImitaxError(
+            f"{name} must be {what} {wanted}, found rows that form no array."
+        ) from error
     if array.size == 0:
-        raise ImitaxError(f"Demonstrations need at least one pair, but {name} has shape {list(array.shape)}.")
+        raise ImitaxError(
+            f"Demonstrations need at least one pair, but {name} has shape {list(array.shape)}."
+        )
     fits = any(
         len(shape) == array.ndim
         and all(isinstance(n, str) or n == m for n, m in zip(shape, array.shape, strict=True))
         for shape in shapes
     )
     if array.dtype.kind not in kinds or not fits:
-        raise ImitaxError(f"{name} must be {what} {wanted}, found {array.dtype} {list(array.shape)}.")
+        raise ImitaxError(
+            f"{name} must be {what} {wanted}, found {array.dtype} {list(array.shape)}."
+        )
     return array
 
 
@@ -49,7 +62,8 @@ def as_float32(name: str, array: np.ndarray, row: str = "pair") -> Float32[np.nd
     if len(bad := np.argwhere(~np.isfinite(rounded))):
         index, dimension = map(int, bad[0])
         raise ImitaxError(
-            f"{name} must be finite float32 numbers, but {row} {index} has {array[index, dimension]} "
+            f"{name} must be finite float32 numbers, but {row} {index} has "
+            f"{array[index, dimension]} "
             f"in dimension {dimension}."
         )
     return rounded

@@ -1,7 +1,8 @@
-"""Reading files from outside: nothing in them runs, and their size is checked before memory is allocated.
+"""Reading files from outside: nothing in them runs, and their size is checked before memory is
+allocated.
 
-On damaged input the functions raise whatever the libraries raise, dozens of types between them; callers
-catch all of it and name the file in one `ImitaxError`. `read_json` does so itself.
+On damaged input the functions raise whatever the libraries raise, dozens of types between them;
+callers catch all of it and name the file in one `ImitaxError`. `read_json` does so itself.
 """
 
 import json
@@ -19,7 +20,8 @@ from imitax.files.arrays import MAX_BYTES
 
 MAX_TEXT = 256 << 20  # of JSON and TOML, which take up to some twenty times their size in memory
 MAX_DEFLATE = 1100  # zlib compresses by at most 1032:1
-LARGEST = 1e300  # of a number in JSON: a larger one is a damaged exponent, and overflows when squared
+# of a number in JSON: a larger one is a damaged exponent, and overflows when squared
+LARGEST = 1e300
 
 _BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # other methods compress without a bound
 
@@ -69,9 +71,13 @@ def is_number(value: Any) -> bool:
 
 
 def read_arrays(file: IO[bytes]) -> dict[str, np.ndarray]:
-    """All arrays of an npz archive, in memory; names of members are used as keys, never as paths."""
+    """All arrays of an npz archive, in memory; names of members are used as keys, never as
+    paths.
+    """
     if not zipfile.is_zipfile(file):
-        raise ImitaxError("found no zip archive, or one that is cut off; expected the .npz of imitax.")
+        raise ImitaxError(
+            "found no zip archive, or one that is cut off; expected the .npz of imitax."
+        )
     with zipfile.ZipFile(file) as archive:
         _check_claims(archive)
     file.seek(0)
@@ -80,17 +86,23 @@ def read_arrays(file: IO[bytes]) -> dict[str, np.ndarray]:
 
 
 def _check_claims(archive: zipfile.ZipFile) -> None:
-    """Refuses arrays whose headers claim what the archive cannot hold, before anything is allocated."""
+    """Refuses arrays whose headers claim what the archive cannot hold, before anything is
+    allocated.
+    """
     total = 0
     for info in archive.infolist():
         if info.compress_type not in _BOUNDED:
             raise ImitaxError(
-                f"found {info.filename!r:.80} compressed by method {info.compress_type}; expected deflate."
+                f"found {info.filename!r:.80} compressed by method {info.compress_type}; expected "
+                "deflate."
             )
         with archive.open(info) as member:
             version = np.lib.format.read_magic(member)
-            if version != (1, 0):  # what NumPy writes for plain arrays; later ones allow huge headers
-                raise ImitaxError(f"found {info.filename!r:.80} in npy version {version}; expected (1, 0).")
+            # what NumPy writes for plain arrays; later ones allow huge headers
+            if version != (1, 0):
+                raise ImitaxError(
+                    f"found {info.filename!r:.80} in npy version {version}; expected (1, 0)."
+                )
             shape, _, dtype = np.lib.format.read_array_header_1_0(member)
         if dtype.hasobject:
             raise ImitaxError(f"found pickled objects in {info.filename}; expected plain numbers.")
@@ -99,11 +111,17 @@ def _check_claims(archive: zipfile.ZipFile) -> None:
         room = min(info.file_size, MAX_DEFLATE * (info.compress_size + 1))
         if claimed > room or total > MAX_BYTES:
             limit = min(room, MAX_BYTES)
-            raise ImitaxError(f"found {claimed} bytes claimed by {info.filename}; expected at most {limit}.")
+            raise ImitaxError(
+                f"found {claimed} bytes claimed by {info.filename}; expected at most {limit}."
+            )
 
 
-def read_tensors(path: Path, max_bytes: int = MAX_BYTES) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Tensors and metadata of a safetensors file; the library checks its header against the file's size."""
+def read_tensors(
+    path: Path, max_bytes: int = MAX_BYTES
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Tensors and metadata of a safetensors file; the library checks its header against the file's
+    size.
+    """
     from safetensors import safe_open
 
     check_file(path, max_bytes)

@@ -1,7 +1,7 @@
 """The one writer: every file is put in place whole, by a rename, once its bytes are on the disk.
 
-Whoever reads a file while it is written, or after the process was killed, finds the old one or the new one.
-What a killed process leaves behind is hidden and ends in .partial. Never imports JAX.
+Whoever reads a file while it is written, or after the process was killed, finds the old one or the
+new one. What a killed process leaves behind is hidden and ends in .partial. Never imports JAX.
 """
 
 import json
@@ -20,7 +20,8 @@ from imitax.errors import ImitaxError, one_line
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yields a path beside `path`, for a library to write a file or folder to, and moves that to `path`.
+    """Yields a path beside `path`, for a library to write a file or folder to, and moves that to
+    `path`.
 
     If the block raises, or the disk is full (`OSError`), it is removed, and `path` is as it was.
     """
@@ -39,7 +40,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def creating(path: Path) -> Iterator[Path]:
-    """As `replacing`, for a path that a user chose: makes its folder; `ImitaxError` if it cannot."""
+    """As `replacing`, for a path that a user chose: makes its folder; `ImitaxError` if it
+    cannot.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as partial:
@@ -76,12 +79,15 @@ def write_json(path: Path, data: Any) -> None:
 
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     """A compressed .npz archive; equal arrays give equal bytes."""
-    with replacing(path) as partial, partial.open("wb") as file:  # given a name, NumPy would add its suffix
+    # given a name, NumPy would add its suffix
+    with replacing(path) as partial, partial.open("wb") as file:
         np.savez_compressed(file, **arrays)
 
 
 def finite(data: Any) -> Any:
-    """Data for JSON, which knows neither NaN nor infinity: null instead, also within dicts and lists."""
+    """Data for JSON, which knows neither NaN nor infinity: null instead, also within dicts and
+    lists.
+    """
     if isinstance(data, dict):
         return {key: finite(value) for key, value in data.items()}
     if isinstance(data, list):
@@ -90,7 +96,9 @@ def finite(data: Any) -> Any:
 
 
 def _flush_tree(path: Path) -> None:
-    """Waits until a file, or every file of a folder, is on the disk, so that no rename outruns its data."""
+    """Waits until a file, or every file of a folder, is on the disk, so that no rename outruns its
+    data.
+    """
     for file in [path] if path.is_file() else filter(Path.is_file, path.rglob("*")):
         with file.open("rb") as handle:
             os.fsync(handle.fileno())

@@ -1,9 +1,9 @@
 """Demonstrations from and to files: npz, the original system's JSON, and Minari.
 
 A format is one reader and one writer. Whatever is wrong with a file ends in one `ImitaxError` that
-names the file; a file that is already there is never written over, and only `append` adds to one. Nothing
-is unpickled and no object is built by name. Observations are float32 in memory, so a file with float64 is
-rounded on reading.
+names the file; a file that is already there is never written over, and only `append` adds to one.
+Nothing is unpickled and no object is built by name. Observations are float32 in memory, so a file
+with float64 is rounded on reading.
 """
 
 import os
@@ -26,10 +26,11 @@ WRITERS = {"npz": npz.write, "json": original_json.write, "minari": minari.write
 
 
 def load(path: str | os.PathLike[str], spec: EnvSpec | None = None) -> Demonstrations:
-    """Reads demonstrations; the format follows from the suffix, the folder, or the prefix `minari:`.
+    """Reads demonstrations; the format follows from the suffix, the folder, or the prefix
+    `minari:`.
 
-    With `spec` they are checked against that environment as well, and its time limit says which episodes
-    of a JSON file terminated.
+    With `spec` they are checked against that environment as well, and its time limit says which
+    episodes of a JSON file terminated.
 
     Raises:
         ImitaxError: the file is missing, empty, cut off, of another format, or holds what
@@ -51,11 +52,13 @@ def save(
 ) -> None:
     """Writes `path` whole or not at all; missing parent folders are made.
 
-    Format: `format` ("npz", "json", "minari"), or by the suffix (.npz, .json, none for a Minari folder).
-    With `spec` the demonstrations are checked against it first, and Minari stores its action space.
+    Format: `format` ("npz", "json", "minari"), or by the suffix (.npz, .json, none for a Minari
+    folder). With `spec` the demonstrations are checked against it first, and Minari stores its
+    action space.
 
     Raises:
-        ImitaxError: the path exists, its suffix does not go with the format, or it cannot be written.
+        ImitaxError: the path exists, its suffix does not go with the format, or it cannot be
+            written.
     """
     path = Path(path)
     write = WRITERS[_format_to_write(path, format)]
@@ -67,7 +70,9 @@ def save(
         write(demonstrations, partial, spec)
 
 
-def append(demonstrations: Demonstrations, path: str | os.PathLike[str], spec: EnvSpec) -> Demonstrations:
+def append(
+    demonstrations: Demonstrations, path: str | os.PathLike[str], spec: EnvSpec
+) -> Demonstrations:
     """Adds episodes to the npz file `path`, or makes it; returns all that it now holds.
 
     When this returns, the episodes are on the disk; when it does not, the file is as it was. Two
@@ -81,7 +86,9 @@ def append(demonstrations: Demonstrations, path: str | os.PathLike[str], spec: E
     with _only_writer(path.parent):
         before = load_to_append(path, spec)
         demonstrations.validate(spec)
-        whole = Demonstrations.concatenate([demonstrations] if before is None else [before, demonstrations])
+        whole = Demonstrations.concatenate(
+            [demonstrations] if before is None else [before, demonstrations]
+        )
         with _creating(path) as partial:
             npz.write(whole, partial, spec)
             if before is not None:
@@ -90,7 +97,8 @@ def append(demonstrations: Demonstrations, path: str | os.PathLike[str], spec: E
 
 
 def load_to_append(path: str | os.PathLike[str], spec: EnvSpec) -> Demonstrations | None:
-    """What the npz file `path` holds, after checking that episodes of `spec` may be added; None: no file.
+    """What the npz file `path` holds, after checking that episodes of `spec` may be added; None:
+    no file.
 
     Raises:
         ImitaxError: as `append`.
@@ -102,7 +110,9 @@ def load_to_append(path: str | os.PathLike[str], spec: EnvSpec) -> Demonstration
         return None
     found = load(path, spec)
     if found.env_id not in ("", spec.id):
-        raise ImitaxError(f"In '{path}': found demonstrations of {found.env_id}; expected {spec.id}.")
+        raise ImitaxError(
+            f"In '{path}': found demonstrations of {found.env_id}; expected {spec.id}."
+        )
     return found
 
 
@@ -118,7 +128,9 @@ def _creating(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _only_writer(folder: Path) -> Iterator[None]:
-    """Waits until no other process adds to a file of `folder`. The lock ends with the process, however."""
+    """Waits until no other process adds to a file of `folder`. The lock ends with the process,
+    however.
+    """
     try:
         import fcntl
 
@@ -163,7 +175,9 @@ def _format_to_write(path: Path, format: str | None) -> str:
         raise unknown("format", format, WRITERS)
     if format not in (None, by_suffix) or by_suffix is None:
         wanted = f"the suffix for {format}" if format else "a known suffix"
-        raise ImitaxError(f"'{path}' lacks {wanted}; expected .npz, .json, or none for a Minari folder.")
+        raise ImitaxError(
+            f"'{path}' lacks {wanted}; expected .npz, .json, or none for a Minari folder."
+        )
     return by_suffix
 
 
@@ -182,4 +196,6 @@ def _blaming(name: str) -> Iterator[None]:
         raise ImitaxError(f"In '{name}': a package is missing: {one_line(error)}.") from error
     except Exception as error:
         what = f"{type(error).__name__}: {one_line(error)}"
-        raise ImitaxError(f"In '{name}': found damaged data ({what}); expected {EXPECTED}.") from error
+        raise ImitaxError(
+            f"In '{name}': found damaged data ({what}); expected {EXPECTED}."
+        ) from error

@@ -55,7 +55,9 @@ def write(demonstrations: Demonstrations, path: Path, spec: EnvSpec | None) -> N
         last = np.arange(pairs.start, pairs.stop) == pairs.stop - 1
         buffers.append(
             EpisodeBuffer(
-                observations=np.concatenate([observations[pairs], following[pairs.stop - 1 : pairs.stop]]),
+                observations=np.concatenate(
+                    [observations[pairs], following[pairs.stop - 1 : pairs.stop]]
+                ),
                 actions=actions[pairs],
                 rewards=np.where(last, demonstrations.returns[episode], 0.0),
                 terminations=last & demonstrations.terminated[episode],
@@ -65,17 +67,24 @@ def write(demonstrations: Demonstrations, path: Path, spec: EnvSpec | None) -> N
     storage.update_episodes(buffers)
     task = re.sub(r"[^A-Za-z0-9_]+", "-", demonstrations.env_id).strip("-").lower() or "unknown"
     storage.update_metadata(
-        {"dataset_id": f"imitax/{task}-v0", "minari_version": minari.__version__, "imitax": metadata}
+        {
+            "dataset_id": f"imitax/{task}-v0",
+            "minari_version": minari.__version__,
+            "imitax": metadata,
+        }
     )
 
 
 def _metadata(demonstrations: Demonstrations) -> dict[str, Any]:
     """Under the key `imitax`; without next observations it is what version 0.1.0 wrote.
 
-    Of whole episodes Minari itself holds the last observation, and the list `last_known` says which
-    of them are true. Of subsampled ones it has no place for what followed each pair.
+    Of whole episodes Minari itself holds the last observation, and the list `last_known` says
+    which of them are true. Of subsampled ones it has no place for what followed each pair.
     """
-    content = {"episode_steps": demonstrations.episode_steps.tolist(), "env_id": demonstrations.env_id}
+    content = {
+        "episode_steps": demonstrations.episode_steps.tolist(),
+        "env_id": demonstrations.env_id,
+    }
     last = demonstrations.last_observations
     if (demonstrations.lengths < demonstrations.episode_steps).any():
         content |= extras.to_json(demonstrations)
@@ -83,7 +92,8 @@ def _metadata(demonstrations: Demonstrations) -> dict[str, Any]:
         content["last_known"] = (~np.isnan(last[:, 0])).tolist()
     if (size := len(json.dumps(content))) > MAX_TEXT:
         raise ImitaxError(
-            f"What follows these pairs takes {size} bytes of metadata, which are read up to {MAX_TEXT}: "
+            f"What follows these pairs takes {size} bytes of metadata, which are read up to "
+            f"{MAX_TEXT}: "
             "use .npz."
         )
     return content
@@ -93,7 +103,9 @@ def _gymnasium_spaces(demonstrations: Demonstrations, spec: EnvSpec | None) -> t
     from gymnasium import spaces
 
     actions = demonstrations.require_actions("Minari")
-    observation_space = spaces.Box(-np.inf, np.inf, demonstrations.observations.shape[1:], np.float32)
+    observation_space = spaces.Box(
+        -np.inf, np.inf, demonstrations.observations.shape[1:], np.float32
+    )
     if actions.ndim == 1:
         return observation_space, spaces.Discrete(
             int(actions.max()) + 1 if spec is None else size(spec.action)
@@ -131,11 +143,13 @@ def read(name: str, spec: EnvSpec | None) -> Demonstrations:
         found = (len(episode.observations), len(episode.actions), steps, len(episode.terminations))
         if steps == 0 or found != (steps + 1, steps, steps, steps):
             raise ImitaxError(
-                f"found {found} observations, actions, rewards and terminations in episode {episode.id}; "
+                f"found {found} observations, actions, rewards and terminations in episode "
+                f"{episode.id}; "
                 "expected T + 1, T, T and T, with T at least 1."
             )
         actions = episode.actions if discrete else np.asarray(episode.actions, np.float64)
-        # Version 0.1.0 did not look at the last observation: where it is no number, the pairs still count.
+        # Version 0.1.0 did not look at the last observation: where it is no number, the pairs
+        # still count.
         last = np.abs(np.asarray(episode.observations[-1], np.float64))
         is_finite = bool((last <= np.finfo(np.float32).max).all())
         episodes.append((episode.observations[: steps + is_finite], actions))
@@ -192,8 +206,11 @@ def _folder(name: str) -> tuple[Path, dict[str, Any]]:
     if not isinstance(metadata, dict):
         raise ImitaxError(f"found {brief(metadata)} in metadata.json; expected an object.")
     for key in ("observation_space", "action_space"):
-        if key not in metadata:  # Minari would make the environment that the file names, whatever that runs
-            raise ImitaxError(f"found no {key} in metadata.json; expected the dataset to state its spaces.")
+        # Minari would make the environment that the file names, whatever that runs
+        if key not in metadata:
+            raise ImitaxError(
+                f"found no {key} in metadata.json; expected the dataset to state its spaces."
+            )
     check_metadata(metadata)
     _check_sizes(folder, metadata)
     return folder, metadata
@@ -202,8 +219,11 @@ def _folder(name: str) -> tuple[Path, dict[str, Any]]:
 def check_metadata(metadata: dict[str, Any]) -> None:
     """Refuses what Minari would take too long, or too much memory, to understand."""
     name = metadata.get("dataset_id")
-    if not isinstance(name, str) or len(name) > _LONGEST_ID:  # its pattern takes quadratic time on long ones
-        raise ImitaxError(f"found dataset_id = {brief(name)}; expected at most {_LONGEST_ID} characters.")
+    # its pattern takes quadratic time on long ones
+    if not isinstance(name, str) or len(name) > _LONGEST_ID:
+        raise ImitaxError(
+            f"found dataset_id = {brief(name)}; expected at most {_LONGEST_ID} characters."
+        )
     for key in ("observation_space", "action_space"):
         if not isinstance(text := metadata.get(key), str):
             raise ValueError(f"{key} is {brief(text)}, no JSON text")
@@ -218,7 +238,8 @@ def _check_space(key: str, described: Any) -> None:
         whole = isinstance(shape, list) and all(type(n) is int and n >= 0 for n in shape)
         if not whole or math.prod(shape) > _MOST_NUMBERS:
             raise ImitaxError(
-                f"found {key} of the shape {brief(shape)}; expected at most {_MOST_NUMBERS} numbers."
+                f"found {key} of the shape {brief(shape)}; expected at most {_MOST_NUMBERS} "
+                "numbers."
             )
     if isinstance(inner, Iterable) and not isinstance(inner, str):
         for part in inner:
@@ -229,7 +250,9 @@ def _check_sizes(folder: Path, metadata: dict[str, Any]) -> None:
     """Refuses claims that would fill the memory; one damaged byte is enough for them."""
     stored = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     if type(episodes := metadata["total_episodes"]) is not int or not 1 <= episodes <= stored:
-        raise ImitaxError(f"found total_episodes = {brief(episodes)}; expected 1 or more, with their data.")
+        raise ImitaxError(
+            f"found total_episodes = {brief(episodes)}; expected 1 or more, with their data."
+        )
     if metadata["data_format"] != "hdf5":
         return
     import h5py
@@ -238,7 +261,9 @@ def _check_sizes(folder: Path, metadata: dict[str, Any]) -> None:
     with h5py.File(folder / "main_data.hdf5") as file:
         claimed = _claimed(file, set())
     if claimed > MAX_BYTES:
-        raise ImitaxError(f"found {claimed} bytes claimed by the arrays; expected at most {MAX_BYTES}.")
+        raise ImitaxError(
+            f"found {claimed} bytes claimed by the arrays; expected at most {MAX_BYTES}."
+        )
 
 
 def _claimed(group: Any, seen: set[int]) -> int:
@@ -248,7 +273,9 @@ def _claimed(group: Any, seen: set[int]) -> int:
     total = 0
     for name in group:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise ImitaxError(f"found the link {brief(name)}; expected arrays within main_data.hdf5.")
+            raise ImitaxError(
+                f"found the link {brief(name)}; expected arrays within main_data.hdf5."
+            )
         item = group[name]
         if (
             place := h5py.h5o.get_info(item.id).addr
@@ -259,7 +286,9 @@ def _claimed(group: Any, seen: set[int]) -> int:
             total += _claimed(item, seen)
         elif isinstance(item, h5py.Dataset):
             if item.external or item.is_virtual:
-                raise ImitaxError(f"found {brief(name)} in another file; expected it in main_data.hdf5.")
+                raise ImitaxError(
+                    f"found {brief(name)} in another file; expected it in main_data.hdf5."
+                )
             if item.nbytes > MAX_DEFLATE * (item.id.get_storage_size() + 1):
                 raise ImitaxError(
                     f"found {item.nbytes} bytes claimed by {brief(name)}; expected what is stored."
@@ -276,4 +305,6 @@ def check_spaces(observation_space: Any, action_space: Any) -> None:
         raise ImitaxError(f"found observations {brief(observation_space)}; expected a 1-D Box.")
     vector = isinstance(action_space, spaces.Box) and len(action_space.shape) == 1
     if not vector and not (isinstance(action_space, spaces.Discrete) and action_space.start == 0):
-        raise ImitaxError(f"found actions {brief(action_space)}; expected Discrete from 0, or 1-D Box.")
+        raise ImitaxError(
+            f"found actions {brief(action_space)}; expected Discrete from 0, or 1-D Box."
+        )

@@ -1,4 +1,6 @@
-"""Which Minari datasets there are, on this machine and to download, and which of them can be used here."""
+"""Which Minari datasets there are, on this machine and to download, and which of them can be used
+here.
+"""
 
 import logging
 import os
@@ -34,7 +36,9 @@ def datasets_folder() -> Path:
 
 
 def local_datasets() -> list[Dataset]:
-    """The datasets in Minari's folder; one whose metadata cannot be read is listed with that problem."""
+    """The datasets in Minari's folder; one whose metadata cannot be read is listed with that
+    problem.
+    """
     import minari
 
     folder = datasets_folder()
@@ -71,7 +75,8 @@ def remote_datasets() -> list[Dataset]:
     except Exception as error:  # of the network: every library under it raises its own
         said = " ".join(str(error).split()) or type(error).__name__
         raise ImitaxError(
-            f"Minari's list of remote datasets cannot be fetched: {said}; without --remote the datasets on "
+            f"Minari's list of remote datasets cannot be fetched: {said}; without --remote the "
+            "datasets on "
             "this machine are listed."
         ) from error
     return [_describe(name, data, _claimed_bytes(data)) for name, data in sorted(found.items())]
@@ -98,7 +103,9 @@ def _problem(metadata: dict[str, Any]) -> str | None:
 
     try:
         check_metadata(metadata)
-        check_spaces(*(deserialize_space(metadata[f"{kind}_space"]) for kind in ("observation", "action")))
+        check_spaces(
+            *(deserialize_space(metadata[f"{kind}_space"]) for kind in ("observation", "action"))
+        )
     except ImitaxError as error:
         return str(error).partition(";")[0].removeprefix("found ")
     except Exception:  # what is not there, or no description of a space

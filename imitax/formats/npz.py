@@ -32,7 +32,9 @@ def read(name: str, spec: EnvSpec | None) -> Demonstrations:
     with open(name, "rb") as file:
         arrays = read_arrays(file)
     if missing := sorted({"format_version", *FIELDS} - {*OPTIONAL, *arrays}):
-        raise ImitaxError(f"found the keys {brief(sorted(arrays))}; expected {', '.join(missing)} as well.")
+        raise ImitaxError(
+            f"found the keys {brief(sorted(arrays))}; expected {', '.join(missing)} as well."
+        )
     if (version := arrays["format_version"]).shape != () or version != VERSION:
         raise ImitaxError(f"found format_version {brief(version)}; expected {VERSION}.")
     env_id = arrays["env_id"]

@@ -1,8 +1,8 @@
 """JSON of the original system, as plain data.
 
-Flat lists `state`, `action`, `done` over all steps of all trajectories, where each state and action is
-{"__ndarray__": data, "dtype": name, "shape": sizes}. That system read it with a library that can be told
-by the file to build arbitrary objects.
+Flat lists `state`, `action`, `done` over all steps of all trajectories, where each state and
+action is {"__ndarray__": data, "dtype": name, "shape": sizes}. That system read it with a library
+that can be told by the file to build arbitrary objects.
 """
 
 import json
@@ -23,7 +23,9 @@ INTEGERS = ("int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "ui
 
 
 def write(demonstrations: Demonstrations, path: Path, spec: EnvSpec | None) -> None:
-    """Adds one key that the original reader ignores, `imitax`, with what the format has no place for."""
+    """Adds one key that the original reader ignores, `imitax`, with what the format has no place
+    for.
+    """
     size = demonstrations.observations.shape[1]
     actions = demonstrations.require_actions("The JSON format")
     if actions.ndim == 1:
@@ -42,7 +44,9 @@ def write(demonstrations: Demonstrations, path: Path, spec: EnvSpec | None) -> N
         "imitax": {
             "episode_steps": demonstrations.episode_steps.tolist(),
             "terminated": demonstrations.terminated.tolist(),
-            "returns": [None if math.isnan(value) else value for value in demonstrations.returns.tolist()],
+            "returns": [
+                None if math.isnan(value) else value for value in demonstrations.returns.tolist()
+            ],
             "env_id": demonstrations.env_id,
             **extras.to_json(demonstrations),
         },
@@ -50,21 +54,28 @@ def write(demonstrations: Demonstrations, path: Path, spec: EnvSpec | None) -> N
     text = json.dumps(content, allow_nan=False)
     if len(text) > MAX_TEXT:
         raise ImitaxError(
-            f"These demonstrations take {len(text)} bytes as JSON, which is read up to {MAX_TEXT}: use .npz."
+            f"These demonstrations take {len(text)} bytes as JSON, which is read up to "
+            f"{MAX_TEXT}: use .npz."
         )
     path.write_text(text, encoding="utf-8")
 
 
 def read(name: str, spec: EnvSpec | None) -> Demonstrations:
-    """Without the key `imitax`, episodes shorter than the limit of `spec` terminated; without `spec`, all."""
+    """Without the key `imitax`, episodes shorter than the limit of `spec` terminated; without
+    `spec`, all.
+    """
     content = parse_json(read_text(Path(name)))
     if not isinstance(content, dict):
-        raise ImitaxError(f"found {brief(content)}; expected an object with state, action and done.")
+        raise ImitaxError(
+            f"found {brief(content)}; expected an object with state, action and done."
+        )
     for key in ("state", "action", "done"):
         if key not in content:
             raise ImitaxError(f"found the keys {brief(sorted(content))}; expected {key} as well.")
         if not isinstance(content[key], list) or not content[key]:
-            raise ImitaxError(f"found {key} = {brief(content[key])}; expected a list, one entry per step.")
+            raise ImitaxError(
+                f"found {key} = {brief(content[key])}; expected a list, one entry per step."
+            )
     state, action, done = (content[key] for key in ("state", "action", "done"))
     if not len(state) == len(action) == len(done):
         found = f"{len(state)} states, {len(action)} actions and {len(done)} done flags"
@@ -73,7 +84,9 @@ def read(name: str, spec: EnvSpec | None) -> Demonstrations:
         if not isinstance(value, bool):
             raise ImitaxError(f"found done[{index}] = {brief(value)}; expected true or false.")
     if not done[-1]:
-        raise ImitaxError("found false at the end of done; expected true on each trajectory's last step.")
+        raise ImitaxError(
+            "found false at the end of done; expected true on each trajectory's last step."
+        )
     observations, actions = _rows("state", state), _rows("action", action)
     lengths = np.diff(np.flatnonzero(done), prepend=-1)
     episode = {
@@ -99,8 +112,13 @@ def _rows(key: str, entries: list[Any]) -> np.ndarray:
         size = len(rows[0] if rows else row)
         shape = [] if single else [size]
         fits = len(row) == size and parts.get("shape") == shape and parts.get("dtype") in dtypes
-        if not fits or isinstance(data, list) == single or any(type(number) not in types for number in row):
-            what = f"{'an integer' if single else 'floats'}, a dtype like {dtypes[0]}, and the shape {shape}"
+        if (
+            not fits
+            or isinstance(data, list) == single
+            or any(type(number) not in types for number in row)
+        ):
+            kind = "an integer" if single else "floats"
+            what = f"{kind}, a dtype like {dtypes[0]}, and the shape {shape}"
             raise ImitaxError(f"found {key}[{index}] = {brief(entry)}; expected {what}.")
         rows.append(row)
     array = np.array(rows, np.int64 if single else np.float64)
@@ -110,7 +128,9 @@ def _rows(key: str, entries: list[Any]) -> np.ndarray:
 def _extras(content: Any, defaults: dict[str, Any], size: int) -> dict[str, Any]:
     fits = isinstance(content, dict) and set(content) - set(extras.KEYS) == set(defaults)
     if not fits or not isinstance(content["returns"], list):
-        raise ImitaxError(f"found imitax = {brief(content)}; expected lists of {', '.join(defaults)}.")
+        raise ImitaxError(
+            f"found imitax = {brief(content)}; expected lists of {', '.join(defaults)}."
+        )
     returns = [math.nan if value is None else value for value in content["returns"]]
     arrays = {key: np.asarray(content[key]) for key in ("episode_steps", "terminated")}
     following = extras.from_json(content, size)

@@ -1,11 +1,13 @@
 """Behaviour cloning: maximum likelihood of the demonstrated actions (Pomerleau 1989).
 
-Validation pairs come from other episodes than training pairs; the parameters with the best validation
-loss are kept, as in Ho & Ermon 2016. A round ends with a look at the validation loss: it is one pass over the training
-pairs, or a part of one where `max_updates` would not suffice for whole passes.
+Validation pairs come from other episodes than training pairs; the parameters with the best
+validation loss are kept, as in Ho & Ermon 2016. A round ends with a look at the validation loss:
+it is one pass over the training pairs, or a part of one where `max_updates` would not suffice for
+whole passes.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -17,7 +19,17 @@ from imitax.core.acting import memoryless_output
 from imitax.core.normaliser import empty_normaliser, merge_observations, normalise_observation
 from imitax.core.sampling import minibatches
 from imitax.core.settings import setting, settings
-from imitax.types import EnvSpec, Learner, Metrics, Policy, Sample
+from imitax.types import (
+    Action,
+    EnvSpec,
+    Learner,
+    Metrics,
+    Observation,
+    Params,
+    Policy,
+    Sample,
+    Scalar,
+)
 
 
 @settings
@@ -45,17 +57,19 @@ class Cloning(NamedTuple):
     """Cloning as pure functions."""
 
     init: Callable[[Key[Array, ""], Sample], Learner]
-    fit: Callable[[Learner, Sample, Sample, Key[Array, ""]], tuple[Learner, Metrics, Int[Array, ""]]]
+    fit: Callable[
+        [Learner, Sample, Sample, Key[Array, ""]], tuple[Learner, Metrics, Int[Array, ""]]
+    ]
 
 
 def cloning(spec: EnvSpec, policy: Policy, config: CloningConfig = CloningConfig()) -> Cloning:
     """Behaviour cloning for policies of the family `policy` in `spec`.
 
-    `fit(learner, train, validation, key)` returns the best policy, the losses of each round [E], and how many
-    rounds it took; the losses of rounds after those are the last ones. A recurrent policy is trained on single
-    pairs, without its memory.
+    `fit(learner, train, validation, key)` returns the best policy, the losses of each round [E],
+    and how many rounds it took; the losses of rounds after those are the last ones. A recurrent
+    policy is trained on single pairs, without its memory.
     """
-    optimiser = optax.scale_by_adam()
+    optimiser, loss = optax.scale_by_adam(), partial(_loss, policy)
 
     def init(key, expert):
         normaliser = merge_observations(
@@ -63,27 +77,18 @@ def cloning(spec: EnvSpec, policy: Policy, config: CloningConfig = CloningConfig
         )
         return Learner(policy.init(key), (), (), (), normaliser)
 
-    def loss(params, obs, action):
-        output = memoryless_output(policy, params, obs, jax.tree.leaves(action)[0].shape[0])
-        return -jnp.mean(policy.distribution.log_prob(output, action))
-
     def fit(learner, train, validation, key):
-        (obs, action), held_out = (
-            (
-                normalise_observation(spec.observation, learner.normaliser, s.transitions.obs),
-                s.transitions.action,
-            )
-            for s in (train, validation)
-        )
+        pairs, held_out = (_pairs(spec, learner, sample) for sample in (train, validation))
         size = train.transitions.step.size
         count, rounds, steps = schedule(size, config)
 
         def step(carry, index):
             params, opt = carry
-            batch = jax.tree.map(lambda x: x[index], (obs, action))
-            error, gradient = jax.value_and_grad(loss)(params, *batch)
+            batch = jax.tree.map(lambda x: x[index], pairs)
+            error, gradient = jax.value_and_grad(loss)(params, batch)
             updates, opt = optimiser.update(gradient, opt)
-            return (jax.tree.map(lambda p, u: p - config.learning_rate * u, params, updates), opt), error
+            params = jax.tree.map(lambda p, u: p - config.learning_rate * u, params, updates)
+            return (params, opt), error
 
         def one_round(carry, key):
             params, opt, best, least = carry
@@ -92,7 +97,7 @@ def cloning(spec: EnvSpec, policy: Policy, config: CloningConfig = CloningConfig
             else:
                 index = jax.random.randint(key, (steps, config.batch_size), 0, size)
             (params, opt), errors = jax.lax.scan(step, (params, opt), index)
-            error = loss(params, *held_out)
+            error = loss(params, held_out)
             best = jax.tree.map(lambda new, old: jnp.where(error < least, new, old), params, best)
             least = jnp.minimum(least, error)
             metrics = {"train_loss": jnp.mean(errors), "validation_loss": error, "best_loss": least}
@@ -100,7 +105,7 @@ def cloning(spec: EnvSpec, policy: Policy, config: CloningConfig = CloningConfig
 
         keys = jax.random.split(key, rounds)
         params = learner.policy
-        start = (params, optimiser.init(params), params, loss(params, *held_out))
+        start = (params, optimiser.init(params), params, loss(params, held_out))
         if config.patience:
             (_, _, best, _), history, taken = _until_stale(one_round, start, keys, config.patience)
         else:
@@ -111,6 +116,19 @@ def cloning(spec: EnvSpec, policy: Policy, config: CloningConfig = CloningConfig
     return Cloning(init, fit)
 
 
+def _pairs(spec: EnvSpec, learner: Learner, sample: Sample) -> tuple[Observation, Action]:
+    """(normalised observations, actions) of a sample."""
+    t = sample.transitions
+    return normalise_observation(spec.observation, learner.normaliser, t.obs), t.action
+
+
+def _loss(policy: Policy, params: Params, pairs: tuple[Observation, Action]) -> Scalar:
+    """−mean log π(a | s)."""
+    obs, action = pairs
+    output = memoryless_output(policy, params, obs, jax.tree.leaves(action)[0].shape[0])
+    return -jnp.mean(policy.distribution.log_prob(output, action))
+
+
 def schedule(size: int, config: CloningConfig) -> tuple[int, int, int]:
     """(minibatches of a pass over `size` pairs, rounds, gradient steps of a round)."""
     count = max(1, size // config.batch_size)
@@ -119,7 +137,9 @@ def schedule(size: int, config: CloningConfig) -> tuple[int, int, int]:
 
 
 def _until_stale(one_round, start, keys, patience: int):
-    """`scan(one_round, start, keys)` until the best loss is `patience` rounds old: (carry, history, rounds)."""
+    """`scan(one_round, start, keys)` until the best loss is `patience` rounds old: (carry,
+    history, rounds).
+    """
     shapes = jax.eval_shape(one_round, start, keys[0])[1]
     empty = jax.tree.map(lambda x: jnp.zeros((len(keys), *x.shape), x.dtype), shapes)
 

@@ -1,4 +1,6 @@
-"""Maximum causal entropy IRL as a method: settings, and what to fit. Its mathematics is `tabular/irl.py`."""
+"""Maximum causal entropy IRL as a method: settings, and what to fit. Its mathematics is
+`tabular/irl.py`.
+"""
 
 import math
 from collections.abc import Callable
@@ -26,7 +28,9 @@ class MCEConfig:
         "below 1; of the occupancy measures that are matched",
         high=math.nextafter(1.0, 0.0),
     )
-    l2: float = setting(1e-4, "weight of ½‖θ‖²; keeps rewards finite where only infinite ones would match")
+    l2: float = setting(
+        1e-4, "weight of ½‖θ‖²; keeps rewards finite where only infinite ones would match"
+    )
     iterations: int = setting(500, "of L-BFGS, at most")
     tolerance: float = setting(1e-6, "of the largest entry of the gradient, at which it stops")
 
@@ -35,7 +39,8 @@ class Planning(NamedTuple):
     """A method that learns a reward and plans with the model of the environment."""
 
     rewards: Callable[[TabularMDP, int], irl.RewardClass]  # (MDP, seed) -> what is learnt
-    fit: Callable[[TabularMDP, Float[np.ndarray, "S A"], int], irl.Learnt]  # (MDP, expert's occupancy, seed)
+    # (MDP, expert's occupancy, seed)
+    fit: Callable[[TabularMDP, Float[np.ndarray, "S A"], int], irl.Learnt]
 
 
 def mce_irl(spec: object, config: MCEConfig = MCEConfig()) -> Planning:
@@ -48,7 +53,9 @@ def mce_irl(spec: object, config: MCEConfig = MCEConfig()) -> Planning:
         return REWARDS[config.reward](mdp, config, seed)
 
     def fit(mdp, expert, seed):
-        return irl.mce_irl(mdp, expert, rewards(mdp, seed), config.l2, config.iterations, config.tolerance)
+        return irl.mce_irl(
+            mdp, expert, rewards(mdp, seed), config.l2, config.iterations, config.tolerance
+        )
 
     return Planning(rewards, fit)
 
@@ -56,7 +63,8 @@ def mce_irl(spec: object, config: MCEConfig = MCEConfig()) -> Planning:
 def _features(mdp: TabularMDP) -> Float[np.ndarray, "S A F"]:
     if mdp.features is None:
         raise ImitaxError(
-            f"'{mdp.name}' has no features for a linear or neural reward: use reward=tabular or reward=state."
+            f"'{mdp.name}' has no features for a linear or neural reward: use reward=tabular or "
+            "reward=state."
         )
     return mdp.features
 

@@ -1,4 +1,6 @@
-"""Every method and agent by name. Tests, the command line and `--set` iterate over these tables."""
+"""Every method and agent by name. Tests, the command line and `--set` iterate over these
+tables.
+"""
 
 from collections.abc import Callable
 from enum import Enum
@@ -46,11 +48,14 @@ class Kind(Enum):
 
 
 class MethodEntry(NamedTuple):
-    """A method by its kind: a reward model for the adversarial loop, or one that trains without it."""
+    """A method by its kind: a reward model for the adversarial loop, or one that trains without
+    it.
+    """
 
     info: MethodInfo
     config: type
-    build: Callable | None  # (spec, settings) -> RewardModel or Planning; (spec, policy, settings) -> Cloning
+    # (spec, settings) -> RewardModel or Planning; (spec, policy, settings) -> Cloning
+    build: Callable | None
     kind: Kind
 
     @property
@@ -73,7 +78,9 @@ class MethodEntry(NamedTuple):
 class CustomConfig:
     """Settings of a user's own reward model or agent."""
 
-    hidden: tuple[int, ...] = setting((100, 100), "units per tanh layer of the policy, where none is given")
+    hidden: tuple[int, ...] = setting(
+        (100, 100), "units per tanh layer of the policy, where none is given"
+    )
 
 
 class Parts(NamedTuple):
@@ -102,7 +109,9 @@ METHODS = {
     "rl": MethodEntry(INFO["rl"], TrueRewardConfig, true_reward, Kind.LOOP),
 }
 OWN = MethodEntry(
-    MethodInfo("own reward model", "a reward model of your own", demonstrations=True, reward="learnt"),
+    MethodInfo(
+        "own reward model", "a reward model of your own", demonstrations=True, reward="learnt"
+    ),
     CustomConfig,
     None,
     Kind.LOOP,
@@ -128,7 +137,8 @@ def find_agent(name: str) -> AgentEntry:
 
 
 def default_settings(method: str, agent: str, init: str | None = None) -> Settings:
-    """The groups of settings of a method: its own, or for the loop's methods those of loop, agent and reward.
+    """The groups of settings of a method: its own, or for the loop's methods those of loop, agent
+    and reward.
 
     A policy that starts from a clone (`init`) has the clone's as well.
     """
@@ -145,19 +155,37 @@ def policy_of(method: str, spec: EnvSpec, settings: Settings, parts: Parts = Par
     return parts.policy or mlp_policy(spec, settings[group].hidden)
 
 
-def reward_model_of(method: str, spec: EnvSpec, settings: Settings, parts: Parts = Parts()) -> RewardModel:
+def reward_model_of(
+    method: str, spec: EnvSpec, settings: Settings, parts: Parts = Parts()
+) -> RewardModel:
     """The reward model of a method of the loop; numbers in `settings` may be traced."""
-    return parts.reward_model or find_method(method).build(spec, settings["reward"])
+    if parts.reward_model is not None:
+        return parts.reward_model
+    build = find_method(method).build
+    if build is None:  # a name that stands for a value, and none was given
+        raise unknown("method", method, METHODS)
+    return build(spec, settings["reward"])
 
 
-def build_loop(method: str, agent: str, spec: EnvSpec, settings: Settings, parts: Parts = Parts()) -> Loop:
+def agent_of(
+    agent: str, spec: EnvSpec, policy: Policy, settings: Settings, parts: Parts = Parts()
+) -> Agent:
+    """The agent of a method of the loop; numbers in `settings` may be traced."""
+    if parts.agent is not None:
+        return parts.agent(spec, policy)
+    build = find_agent(agent).build
+    if build is None:
+        raise unknown("agent", agent, AGENTS)
+    return build(spec, policy, settings["agent"])
+
+
+def build_loop(
+    method: str, agent: str, spec: EnvSpec, settings: Settings, parts: Parts = Parts()
+) -> Loop:
     """The pure functions of a method of the loop; numbers in `settings` may be traced."""
     policy = policy_of(method, spec, settings, parts)
     model = reward_model_of(method, spec, settings, parts)
-    if parts.agent is not None:
-        optimiser = parts.agent(spec, policy)
-    else:
-        optimiser = find_agent(agent).build(spec, policy, settings["agent"])
+    optimiser = agent_of(agent, spec, policy, settings, parts)
     return adversarial(spec, policy, optimiser, model, parts.memory or last_rollout())
 
 
@@ -168,4 +196,6 @@ def build_cloning(spec: EnvSpec, policy: Policy, settings: Settings) -> Cloning:
 
 def build_planning(method: str, spec: EnvSpec, settings: Settings) -> Planning:
     """The functions of a method that plans."""
-    return find_method(method).build(spec, settings[method])
+    build = find_method(method).build
+    assert build is not None  # every method that plans has its constructor
+    return build(spec, settings[method])

@@ -1,6 +1,7 @@
 """Experts that were not made here: Python functions, and checkpoints of Stable-Baselines3.
 
-An expert is a function from raw observations [N, O] to actions in the environment's units, [N] or [N, A].
+An expert is a function from raw observations [N, O] to actions in the environment's units, [N] or
+[N, A].
 """
 
 import importlib
@@ -19,7 +20,9 @@ Expert = Callable[[np.ndarray], np.ndarray]
 
 
 def checked(expert: Expert, spec: EnvSpec) -> Expert:
-    """The expert, whose answers are looked at: `ImitaxError` if one is not an action for each observation."""
+    """The expert, whose answers are looked at: `ImitaxError` if one is not an action for each
+    observation.
+    """
     discrete = is_index(spec.action)
     kinds, wanted = ("iu", "whole numbers") if discrete else ("fiu", "finite numbers")
     below = f" from 0 to {size(spec.action) - 1}" if discrete else ""
@@ -32,10 +35,13 @@ def checked(expert: Expert, spec: EnvSpec) -> Expert:
             good = not outside(spec.action, action).any()
         if not good:
             found = (
-                f"{action.dtype} {action.shape}" if action.shape != shape else f"values such as {action[0]}"
+                f"{action.dtype} {action.shape}"
+                if action.shape != shape
+                else f"values such as {action[0]}"
             )
             raise ImitaxError(
-                f"The expert answered {obs.shape} observations with {found}: expected {wanted}{below} of "
+                f"The expert answered {obs.shape} observations with {found}: expected "
+                f"{wanted}{below} of "
                 f"shape {shape}."
             )
         return action
@@ -59,7 +65,9 @@ def function_of(name: str) -> Expert:
         module = importlib.import_module(module_name)
     except Exception as error:  # the module is the user's, and may raise what it likes
         said = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ImitaxError(f"Module '{module_name}' of the expert cannot be imported ({said}).") from error
+        raise ImitaxError(
+            f"Module '{module_name}' of the expert cannot be imported ({said})."
+        ) from error
     finally:
         sys.path.remove(os.getcwd())
     function = getattr(module, function_name, None)
@@ -71,17 +79,19 @@ def function_of(name: str) -> Expert:
 def stable_baselines3(
     path: Path, statistics: Path | None, deterministic: bool, trust: bool, spec: EnvSpec
 ) -> Expert:
-    """The policy of a Stable-Baselines3 or sb3-contrib checkpoint, with its VecNormalize statistics.
+    """The policy of a Stable-Baselines3 or sb3-contrib checkpoint, with its VecNormalize
+    statistics.
 
     Both files hold pickles, which run what they like when they are read.
 
     Raises:
-        ImitaxError: `trust` is not given, the library is not installed, or the file is none of its own or for
-            other spaces.
+        ImitaxError: `trust` is not given, the library is not installed, or the file is none of its
+            own or for other spaces.
     """
     if not trust:
         raise ImitaxError(
-            f"File '{path}' can run any code when it is read, as all checkpoints of Stable-Baselines3 can: "
+            f"File '{path}' can run any code when it is read, as all checkpoints of "
+            "Stable-Baselines3 can: "
             "add --trust if you know where it comes from."
         )
     for file in filter(None, (path, statistics)):
@@ -91,7 +101,8 @@ def stable_baselines3(
         from stable_baselines3.common.save_util import load_from_pkl, load_from_zip_file
     except ImportError as error:
         raise ImitaxError(
-            f"File '{path}' needs Stable-Baselines3, which is not installed: pip install stable-baselines3."
+            f"File '{path}' needs Stable-Baselines3, which is not installed: pip install "
+            "stable-baselines3."
         ) from error
     try:
         data, parameters, _ = load_from_zip_file(path, device="cpu")
@@ -108,7 +119,8 @@ def stable_baselines3(
         raise ImitaxError(f"File '{path}' is not a usable checkpoint ({said}).") from error
     if spaces[0].shape != (size(spec.observation),):
         raise ImitaxError(
-            f"File '{path}' is a policy for observations of shape {spaces[0].shape}, but '{spec.id}' has "
+            f"File '{path}' is a policy for observations of shape {spaces[0].shape}, but "
+            f"'{spec.id}' has "
             f"({size(spec.observation)},)."
         )
     return lambda obs: policy.predict(normalise(obs), deterministic=deterministic)[0]
@@ -118,6 +130,6 @@ def _normaliser(saved) -> Expert:
     moments, width = saved.obs_rms, np.sqrt(saved.obs_rms.var + saved.epsilon)
     if not saved.norm_obs:
         return lambda obs: obs
-    return lambda obs: np.clip((obs - moments.mean) / width, -saved.clip_obs, saved.clip_obs).astype(
-        np.float32
-    )
+    return lambda obs: np.clip(
+        (obs - moments.mean) / width, -saved.clip_obs, saved.clip_obs
+    ).astype(np.float32)

@@ -34,16 +34,17 @@ class Check(NamedTuple):
 def export_onnx(
     policy: TrainedPolicy, path: str | os.PathLike, observations: np.ndarray | None = None
 ) -> Check:
-    """Write `policy` as an ONNX file that gives the same actions, which is checked before it gets its name.
+    """Write `policy` as an ONNX file that gives the same actions, which is checked before it gets
+    its name.
 
-    Input `observation` [batch, O] float32, raw. Outputs `action` [batch] int64 or [batch, A] float32, the
-    deterministic action in the environment's units, and the distribution's parameters: `logits` [batch, n],
-    or `mean` and `log_std` [batch, A] of the action scaled to [−1, 1], before clipping.
-    `observations` [N, O]: checked beside random ones.
+    Input `observation` [batch, O] float32, raw. Outputs `action` [batch] int64 or [batch, A]
+    float32, the deterministic action in the environment's units, and the distribution's
+    parameters: `logits` [batch, n], or `mean` and `log_std` [batch, A] of the action scaled to
+    [−1, 1], before clipping. `observations` [N, O]: checked beside random ones.
 
     Raises:
-        ImitaxError: the extra is not installed, the file exists, has another suffix or cannot be written, or
-            the outputs differ.
+        ImitaxError: the extra is not installed, the file exists, has another suffix or cannot be
+            written, or the outputs differ.
     """
     try:
         import onnx
@@ -89,17 +90,24 @@ def build(policy: TrainedPolicy) -> Any:
         _box_action(graph, policy)
     outputs_size = size(spec.action)
     parameters = ["logits"] if discrete else ["mean", "log_std"]
-    kind, shape = (TensorProto.INT64, ["batch"]) if discrete else (TensorProto.FLOAT, ["batch", outputs_size])
+    kind, shape = (
+        (TensorProto.INT64, ["batch"]) if discrete else (TensorProto.FLOAT, ["batch", outputs_size])
+    )
     outputs = [helper.make_tensor_value_info("action", kind, shape)]
     outputs += [
-        helper.make_tensor_value_info(n, TensorProto.FLOAT, ["batch", outputs_size]) for n in parameters
+        helper.make_tensor_value_info(n, TensorProto.FLOAT, ["batch", outputs_size])
+        for n in parameters
     ]
-    taken = helper.make_tensor_value_info("observation", TensorProto.FLOAT, ["batch", size(spec.observation)])
+    taken = helper.make_tensor_value_info(
+        "observation", TensorProto.FLOAT, ["batch", size(spec.observation)]
+    )
     model = helper.make_model(
         helper.make_graph(graph.nodes, "policy", [taken], outputs, graph.constants),
-        opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
-        producer_name="imitax", producer_version=_version(),
-    )  # fmt: skip
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="imitax",
+        producer_version=_version(),
+    )
     helper.set_model_props(model, metadata(spec))
     return model
 
@@ -130,13 +138,17 @@ class _Graph:
         last = len(network.weights) - 1
         for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
             x = self.add("MatMul", x, self.constant(f"weight_{i}", weight))
-            x = self.add("Add", x, self.constant(f"bias_{i}", bias), output=output if i == last else None)
+            x = self.add(
+                "Add", x, self.constant(f"bias_{i}", bias), output=output if i == last else None
+            )
             if i < last:
                 x = self.add("Tanh", x)
 
 
 def _box_action(graph: _Graph, policy: TrainedPolicy) -> None:
-    """As `core.spaces.to_environment`: clip to ±1, scale to the box, clip what rounding left outside."""
+    """As `core.spaces.to_environment`: clip to ±1, scale to the box, clip what rounding left
+    outside.
+    """
     low, high = (bound.astype(np.float32) for bound in bounds(policy.spec.action))
     x = graph.add("Clip", "mean", graph.constant("minus_one", -1.0), graph.constant("one", 1.0))
     x = graph.add("Add", x, "one")
@@ -161,7 +173,9 @@ def metadata(spec: EnvSpec) -> dict[str, str]:
 
 
 def probes(policy: TrainedPolicy, observations: np.ndarray | None = None) -> np.ndarray:
-    """[N, O] to compare on: random observations, near to far from those of training, then the given ones."""
+    """[N, O] to compare on: random observations, near to far from those of training, then the
+    given ones.
+    """
     rng = np.random.default_rng(0)
     mean, deviation = np.asarray(policy.normaliser.mean), np.asarray(scale(policy.normaliser))
     spread = rng.choice([0.1, 1.0, 3.0, 30.0], (_RANDOM, 1))  # 30: beyond where they are clipped
@@ -171,7 +185,9 @@ def probes(policy: TrainedPolicy, observations: np.ndarray | None = None) -> np.
 
 
 def compare(policy: TrainedPolicy, data: bytes, observations: np.ndarray) -> Check:
-    """Run both on `observations` [N, O]; `ImitaxError` if they differ by more than rounding can."""
+    """Run both on `observations` [N, O]; `ImitaxError` if they differ by more than rounding
+    can.
+    """
     import onnxruntime
 
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
@@ -184,7 +200,8 @@ def compare(policy: TrainedPolicy, data: bytes, observations: np.ndarray) -> Che
         largest[name] = float(difference.max())
         if not (difference <= TOLERANCE * (1.0 + np.abs(ours[name]))).all():
             raise ImitaxError(
-                f"Output '{name}' of the ONNX file differs by {largest[name]:.2g}, more than by rounding: "
+                f"Output '{name}' of the ONNX file differs by {largest[name]:.2g}, more than by "
+                "rounding: "
                 "nothing was written."
             )
     if not is_index(policy.spec.action):

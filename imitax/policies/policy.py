@@ -32,7 +32,9 @@ from imitax.policies.tensors import from_tensors, to_tensors
 from imitax.types import EnvSpec, Learner, Params, Policy
 
 
-def choose_action(spec: EnvSpec, policy: Policy, params: Params, normaliser, obs, key, deterministic):
+def choose_action(
+    spec: EnvSpec, policy: Policy, params: Params, normaliser, obs, key, deterministic
+):
     """Agent-unit actions for raw observations [B, …]; `deterministic` may be traced."""
     output = network_output(spec, policy, params, normaliser, obs)
     pi = policy.distribution
@@ -60,9 +62,11 @@ def _programs(spec: EnvSpec, policy: Policy) -> tuple[Callable, Callable]:
 
 
 class TrainedPolicy:
-    """`policy(observation) -> action`: deterministic, numpy in and out, one observation [O] or many [N, O].
+    """`policy(observation) -> action`: deterministic, numpy in and out, one observation [O] or
+    many [N, O].
 
-    Actions are in environment units: an int (or ints [N]) for Discrete, floats [A] (or [N, A]) for Box.
+    Actions are in environment units: an int (or ints [N]) for Discrete, floats [A] (or [N, A]) for
+    Box.
     """
 
     def __init__(self, spec: EnvSpec, family: Policy, params: Params, normaliser: PyTree):
@@ -79,16 +83,20 @@ class TrainedPolicy:
     def distribution(self, observations: np.ndarray) -> dict[str, np.ndarray]:
         """Parameters of what actions are drawn from, for observations [N, O].
 
-        Discrete: logits [N, n]. Box: mean and log_std [N, A] of the action scaled so that its bounds are ±1,
-        before it is clipped.
+        Discrete: logits [N, n]. Box: mean and log_std [N, A] of the action scaled so that its
+        bounds are ±1, before it is clipped.
         """
         obs = self._checked(observations)
         output = self._output(self.params, self.normaliser, np.atleast_2d(obs))
         names = self.family.distribution.parameters
-        return dict(zip(names, map(np.asarray, output if len(names) > 1 else (output,)), strict=True))
+        return dict(
+            zip(names, map(np.asarray, output if len(names) > 1 else (output,)), strict=True)
+        )
 
     def sampler(self, seed: int = 0) -> Callable[[np.ndarray], np.ndarray | int]:
-        """The stochastic policy as a callable of the same form, with its own stream of random numbers."""
+        """The stochastic policy as a callable of the same form, with its own stream of random
+        numbers.
+        """
         key = jax.random.key(seed)
 
         def act(observation):
@@ -99,7 +107,9 @@ class TrainedPolicy:
         return act
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the policy to `path` (.safetensors) and its description beside it; see `load_policy`."""
+        """Write the policy to `path` (.safetensors) and its description beside it; see
+        `load_policy`.
+        """
         save_policies([self], Path(path))
 
     def _checked(self, observation) -> np.ndarray:
@@ -128,7 +138,9 @@ def policies_of(spec: EnvSpec, family: Policy, learner: Learner) -> list[Trained
     """One policy for each seed of a learner whose leaves have a leading seed axis."""
     trees = learner.policy, learner.normaliser
     count = jax.tree.leaves(trees)[0].shape[0]
-    return [TrainedPolicy(spec, family, *jax.tree.map(lambda x, i=i: x[i], trees)) for i in range(count)]
+    return [
+        TrainedPolicy(spec, family, *jax.tree.map(lambda x, i=i: x[i], trees)) for i in range(count)
+    ]
 
 
 def stack(policies: list[TrainedPolicy]) -> tuple[Params, PyTree]:
@@ -142,7 +154,8 @@ def check_policy(policy: TrainedPolicy, spec: EnvSpec) -> None:
     own = policy.spec
     if not same_structure(own.observation, spec.observation) or own.action != spec.action:
         raise ImitaxError(
-            f"The policy is for '{own.id}' with {size(own.observation)} observations and {own.action}, but "
+            f"The policy is for '{own.id}' with {size(own.observation)} observations and "
+            f"{own.action}, but "
             f"'{spec.id}' has {size(spec.observation)} and {spec.action}."
         )
 
@@ -155,7 +168,9 @@ class _Stored(NamedTuple):
 
 
 def save_policies(policies: list[TrainedPolicy], path: Path) -> None:
-    """Write `path` (safetensors; tensors seed0.network.weights.0 …) and a description beside it (.json)."""
+    """Write `path` (safetensors; tensors seed0.network.weights.0 …) and a description beside it
+    (.json).
+    """
     from safetensors.numpy import save
 
     tensors = {}
@@ -163,8 +178,10 @@ def save_policies(policies: list[TrainedPolicy], path: Path) -> None:
         tensors |= to_tensors(_Stored(policy.params, policy.normaliser), f"seed{index}.")
     spec = policies[0].spec
     description = {
-        "what": "policies of imitax: normalise observations with (x - mean) / sqrt(variance), clip to ±10, "
-        "then tanh layers x @ weight + bias, linear output: logits (Discrete) or mean of the action "
+        "what": "policies of imitax: normalise observations with (x - mean) / sqrt(variance), "
+        "clip to ±10, "
+        "then tanh layers x @ weight + bias, linear output: logits (Discrete) or mean of the "
+        "action "
         "scaled to [-1, 1] (Box)",
         "env": {
             "id": spec.id,
@@ -176,7 +193,9 @@ def save_policies(policies: list[TrainedPolicy], path: Path) -> None:
         "seeds": len(policies),
         "parameters_per_seed": parameter_count(policies[0].params),
         "tensors": {
-            name: list(tensor.shape) for name, tensor in tensors.items() if name.startswith("seed0.")
+            name: list(tensor.shape)
+            for name, tensor in tensors.items()
+            if name.startswith("seed0.")
         },
     }
     write_whole(path, save(tensors))
@@ -194,7 +213,9 @@ def load_policies(path: Path) -> list[TrainedPolicy]:
     except FileNotFoundError as error:
         raise ImitaxError(f"Policy file '{error.filename or path}' is missing.") from error
     except Exception as error:
-        raise ImitaxError(f"Policy file '{path}' or its .json cannot be read: {one_line(error)}.") from error
+        raise ImitaxError(
+            f"Policy file '{path}' or its .json cannot be read: {one_line(error)}."
+        ) from error
     family = mlp_policy(spec, hidden)
     shapes = jax.eval_shape(family.init, jax.random.key(0))
     params = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
@@ -222,7 +243,9 @@ def _check_values(tensors: dict[str, np.ndarray], seeds: int, sizes: tuple[int, 
             raise ImitaxError(f"found a negative number in {name!r:.80}")
     claimed = seeds * sum((rows + 1) * columns for rows, columns in pairwise(sizes))
     if claimed > (held := sum(tensor.size for tensor in tensors.values())):
-        raise ImitaxError(f"found networks of {claimed} parameters described, and {held} in the file")
+        raise ImitaxError(
+            f"found networks of {claimed} parameters described, and {held} in the file"
+        )
 
 
 def _count(value: Any) -> int:
@@ -232,7 +255,9 @@ def _count(value: Any) -> int:
 
 
 def _spec(data: dict) -> EnvSpec:
-    """The environment of a description; version 0.1.0 has the size of a vector for the observations."""
+    """The environment of a description; version 0.1.0 has the size of a vector for the
+    observations.
+    """
     if "observation_size" in data:
         observation, action = vector(_count(data["observation_size"])), parse(data["action_space"])
     else:

@@ -12,7 +12,9 @@ from imitax.errors import ImitaxError
 
 
 def to_tensors(tree: Any, prefix: str = "") -> dict[str, np.ndarray]:
-    """Every array of `tree` by its path: "network.weights.0" -> array, each with `prefix` before it."""
+    """Every array of `tree` by its path: "network.weights.0" -> array, each with `prefix` before
+    it.
+    """
     return {prefix + name: np.asarray(leaf) for name, leaf in _named_leaves(tree)}
 
 

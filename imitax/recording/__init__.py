@@ -52,16 +52,16 @@ def record(
 ) -> dict[str, Any]:
     """Let a person play `env_id` and append each kept episode to `out`; returns a summary.
 
-    Every kept episode is on disk before the next one starts. The session ends after `episodes` kept
-    ones, when the player finishes, or on Ctrl-C.
+    Every kept episode is on disk before the next one starts. The session ends after `episodes`
+    kept ones, when the player finishes, or on Ctrl-C.
 
     Args:
         page: play in the browser, on this page; None: in a window
         tell: called with each sentence for the terminal
 
     Raises:
-        ImitaxError: an option is out of range, `out` is not a file of this environment, the mapping
-            is wrong, the environment cannot be played, or no window can be opened.
+        ImitaxError: an option is out of range, `out` is not a file of this environment, the
+            mapping is wrong, the environment cannot be played, or no window can be opened.
     """
     _check(episodes, seed, time_limit, fps, page)
     from imitax.recording import window

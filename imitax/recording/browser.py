@@ -27,7 +27,9 @@ MAX_WAIT = 0.5  # seconds before the loop notices a signal that ends the session
 FAREWELL = 2.0  # seconds that the page has to show the end
 
 
-def play(session: Session, file: str, port: int, open_page: bool, tell: Callable[[str], None]) -> None:
+def play(
+    session: Session, file: str, port: int, open_page: bool, tell: Callable[[str], None]
+) -> None:
     """Serve `session` until it is over; `ImitaxError` if `port` is taken.
 
     Args:

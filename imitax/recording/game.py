@@ -67,7 +67,9 @@ class Game:
 
 def has_display() -> bool:
     """Whether this machine has a screen to open a window on."""
-    return not sys.platform.startswith("linux") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
+    return not sys.platform.startswith("linux") or any(
+        map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))
+    )
 
 
 @contextmanager
@@ -113,7 +115,9 @@ class _Renderer(gymnasium.Wrapper):
             raise ImitaxError(f"Environment '{self._id}' cannot be rendered: {error}") from error
         if not isinstance(picture, np.ndarray) or picture.ndim != 3 or picture.shape[2] != 3:
             kind = f"{type(picture).__name__} {list(np.shape(picture))}"
-            raise ImitaxError(f"Environment '{self._id}' renders {kind}: expected pictures [H, W, 3].")
+            raise ImitaxError(
+                f"Environment '{self._id}' renders {kind}: expected pictures [H, W, 3]."
+            )
         self.picture = picture.astype(np.uint8)  # a copy
 
 
@@ -123,7 +127,8 @@ def _make(env_id: str, time_limit: int | None) -> gymnasium.Env:
     env.close()
     if "rgb_array" not in modes:
         raise ImitaxError(
-            f"Environment '{env_id}' cannot be rendered: it offers {', '.join(modes) or 'no mode'}, "
+            f"Environment '{env_id}' cannot be rendered: it offers "
+            f"{', '.join(modes) or 'no mode'}, "
             "expected rgb_array."
         )
     return gymnasium.make(env_id, render_mode="rgb_array", max_episode_steps=time_limit)

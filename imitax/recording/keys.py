@@ -52,7 +52,9 @@ class Binding:
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis that sets one dimension of a Box action, from `low` at position −1 to `high` at 1."""
+    """An axis that sets one dimension of a Box action, from `low` at position −1 to `high` at
+    1.
+    """
 
     name: str
     dimension: int
@@ -93,7 +95,9 @@ class KeyMap:
         """
         active = [binding for binding in self.bindings if set(held).issuperset(binding.keys)]
         if is_box(self.space):
-            moved = [axis for axis in self.axes if axis.name in axes and axis.moved(axes[axis.name])]
+            moved = [
+                axis for axis in self.axes if axis.name in axes and axis.moved(axes[axis.name])
+            ]
             return self._push(active, moved, axes) if active or moved else self.idle
         if not active:
             return self.idle
@@ -107,7 +111,9 @@ class KeyMap:
         labels = (binding.label for binding in self.bindings if binding.action == action)
         return next(labels, "idle" if action == self.idle else show(action))
 
-    def _push(self, active: Iterable[Binding], moved: Iterable[Axis], axes: Mapping[str, float]) -> Action:
+    def _push(
+        self, active: Iterable[Binding], moved: Iterable[Axis], axes: Mapping[str, float]
+    ) -> Action:
         rest = np.asarray(rest_of(self.space) if self.idle is None else self.idle)
         value = rest.copy()
         for axis in moved:
@@ -126,4 +132,8 @@ def rest_of(space: Box) -> tuple[float, ...]:
 
 def show(action: Action) -> str:
     """An action as a short text: 2, or [0.5, -1]."""
-    return str(action) if isinstance(action, int) else f"[{', '.join(f'{value:g}' for value in action)}]"
+    return (
+        str(action)
+        if isinstance(action, int)
+        else f"[{', '.join(f'{value:g}' for value in action)}]"
+    )

@@ -14,7 +14,9 @@ ACTS = {
     "release": lambda *values: len(values) == 1 and isinstance(values[0], str),
     "command": lambda *values: len(values) == 1 and isinstance(values[0], str),
     "release_all": lambda *values: not values,
-    "move": lambda *values: len(values) == 2 and isinstance(values[0], str) and _is_position(values[1]),
+    "move": lambda *values: (
+        len(values) == 2 and isinstance(values[0], str) and _is_position(values[1])
+    ),
 }
 
 Message = dict[str, Any]
@@ -75,7 +77,9 @@ class Link:
         with self._turn:
             self._closed = True
             self._turn.notify_all()
-            self._turn.wait_for(lambda: not self._page or self._acknowledged >= self._number, patience)
+            self._turn.wait_for(
+                lambda: not self._page or self._acknowledged >= self._number, patience
+            )
             self._page = ""
             self._turn.notify_all()
 
@@ -94,7 +98,9 @@ class Link:
             yield {"hello": self._greeting}
             while True:
                 with self._turn:
-                    self._turn.wait_for(lambda: self._page != page or self._number > last, HEARTBEAT)
+                    self._turn.wait_for(
+                        lambda: self._page != page or self._number > last, HEARTBEAT
+                    )
                     message = self._after(last)
                     replaced, last = self._page != page, self._number
                 if replaced:

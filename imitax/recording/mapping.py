@@ -24,7 +24,9 @@ from imitax.recording.keys import (
 from imitax.recording.session import PACES
 from imitax.types import Box, Discrete, EnvSpec
 
-_SPARE_KEYS = [name for name in NAMES if name not in DIGITS and name not in ARROWS and "button" not in name]
+_SPARE_KEYS = [
+    name for name in NAMES if name not in DIGITS and name not in ARROWS and "button" not in name
+]
 _MAX_BYTES = 1 << 20  # of a mapping file
 _KEY_PAIRS = (("left", "right"), ("down", "up"), ("a", "d"), ("s", "w"), ("j", "l"), ("k", "i"))
 _FAMILIES = {"FrozenLake8x8": "FrozenLake", "CliffWalkingSlippery": "CliffWalking"}
@@ -48,7 +50,9 @@ def load_mapping(path: Path, space: Discrete | Box) -> KeyMap:
 
 def default_mapping(spec: EnvSpec) -> KeyMap:
     """The mapping in defaults.toml for an environment of any version, or else a generic one."""
-    defaults = parse_toml(files("imitax.recording").joinpath("defaults.toml").read_text(encoding="utf-8"))
+    defaults = parse_toml(
+        files("imitax.recording").joinpath("defaults.toml").read_text(encoding="utf-8")
+    )
     family = spec.id.rpartition("-v")[0]
     family = _FAMILIES.get(family, family)
     if family in defaults:
@@ -67,7 +71,9 @@ def parse_mapping(content: dict[str, Any], space: Discrete | Box) -> KeyMap:
     for key in ("keys", "axes"):
         if not isinstance(content.get(key, {}), dict):
             raise ImitaxError(f"key '{key}' is {brief(content[key])}: expected a table.")
-    bindings = tuple(_binding(name, value, space) for name, value in content.get("keys", {}).items())
+    bindings = tuple(
+        _binding(name, value, space) for name, value in content.get("keys", {}).items()
+    )
     axes = tuple(_axis(name, value, space) for name, value in content.get("axes", {}).items())
     if not bindings and not axes:
         expected = "[keys]" if is_index(space) else "[keys] or [axes]"
@@ -106,7 +112,9 @@ def to_toml(keymap: KeyMap, title: str) -> str:
 def check_fps(what: str, value: Any) -> float:
     """`value` as steps per second, or `ImitaxError`."""
     if not is_number(value) or not PACES[0] <= value <= PACES[-1]:
-        raise ImitaxError(f"{what} is {brief(value)}: expected steps per second, {PACES[0]} … {PACES[-1]}.")
+        raise ImitaxError(
+            f"{what} is {brief(value)}: expected steps per second, {PACES[0]} … {PACES[-1]}."
+        )
     return float(value)
 
 
@@ -118,7 +126,9 @@ def _binding(name: str, value: Any, space: Discrete | Box) -> Binding:
     keys = tuple(name.lower().split("+")) if name != "+" else ("+",)
     for key in keys:
         if key in CONTROLS:
-            raise ImitaxError(f"key '{name}' is reserved: {key} means {CONTROLS[key]} in every environment.")
+            raise ImitaxError(
+                f"key '{name}' is reserved: {key} means {CONTROLS[key]} in every environment."
+            )
         if key not in NAMES:
             raise unknown("key", key, NAMES)
     if len(keys) > 1 and is_box(space):
@@ -129,7 +139,9 @@ def _binding(name: str, value: Any, space: Discrete | Box) -> Binding:
         value = {"action": value}
     _check_fields(name, value, "action", "label")
     action = _action(name, value["action"], space)
-    label = value.get("label", f"action {show(action)}" if isinstance(action, int) else show(action))
+    label = value.get(
+        "label", f"action {show(action)}" if isinstance(action, int) else show(action)
+    )
     if not isinstance(label, str) or not label.strip() or not label.isprintable():
         raise ImitaxError(f"key '{name}' has the label {brief(label)}: expected a short text.")
     return Binding(keys, action, label)
@@ -137,7 +149,9 @@ def _binding(name: str, value: Any, space: Discrete | Box) -> Binding:
 
 def _axis(name: str, value: Any, space: Discrete | Box) -> Axis:
     if is_index(space):
-        raise ImitaxError(f"key 'axes' has {name}, but the actions are Discrete: expected only [keys].")
+        raise ImitaxError(
+            f"key 'axes' has {name}, but the actions are Discrete: expected only [keys]."
+        )
     if name not in AXES:
         raise unknown("axis", name, AXES)
     if not isinstance(value, dict):
@@ -159,20 +173,26 @@ def _axis(name: str, value: Any, space: Discrete | Box) -> Axis:
 def _check_fields(name: str, value: dict, required: str, *optional: str) -> None:
     if required not in value or not set(value) <= {required, *optional}:
         extra = " and ".join(optional)
-        raise ImitaxError(f"key '{name}' is {brief(value)}: expected {required} and, optionally, {extra}.")
+        raise ImitaxError(
+            f"key '{name}' is {brief(value)}: expected {required} and, optionally, {extra}."
+        )
 
 
 def _action(name: str, value: Any, space: Discrete | Box) -> Action:
     if is_index(space):
         if type(value) is not int or not 0 <= value < size(space):
-            raise ImitaxError(f"key '{name}' is {brief(value)}: expected an action, 0 … {size(space) - 1}.")
+            raise ImitaxError(
+                f"key '{name}' is {brief(value)}: expected an action, 0 … {size(space) - 1}."
+            )
         return value
     numbers = value if isinstance(value, list) else [value]
     low, high = (tuple(bound.tolist()) for bound in bounds(space))
     fits = len(numbers) == size(space) and all(map(is_number, numbers))
     if not fits or not all(map(lambda low, x, high: low <= x <= high, low, numbers, high)):
         box = f"{show(low)} … {show(high)}"
-        raise ImitaxError(f"key '{name}' is {brief(value)}: expected {size(space)} number(s) within {box}.")
+        raise ImitaxError(
+            f"key '{name}' is {brief(value)}: expected {size(space)} number(s) within {box}."
+        )
     return tuple(map(float, numbers))
 
 
@@ -186,10 +206,13 @@ def _generic_discrete(spec: EnvSpec) -> KeyMap:
     count = size(spec.action)
     if count > len(names):
         raise ImitaxError(
-            f"Environment '{spec.id}' has {count} actions, more than there are keys: expected a mapping "
+            f"Environment '{spec.id}' has {count} actions, more than there are keys: expected a "
+            "mapping "
             "for the ones that matter (--keys FILE.toml)."
         )
-    bindings = (Binding((name,), action, f"action {action}") for action, name in enumerate(names[:count]))
+    bindings = (
+        Binding((name,), action, f"action {action}") for action, name in enumerate(names[:count])
+    )
     return KeyMap(spec.action, tuple(bindings))
 
 
@@ -199,7 +222,8 @@ def _generic_box(spec: EnvSpec) -> KeyMap:
     low, high = (bound.tolist() for bound in bounds(space))
     if len(low) > len(_KEY_PAIRS):
         raise ImitaxError(
-            f"Actions of '{spec.id}' have {len(low)} dimensions, more than the {len(_KEY_PAIRS)} with "
+            f"Actions of '{spec.id}' have {len(low)} dimensions, more than the {len(_KEY_PAIRS)} "
+            "with "
             "default keys: expected a mapping (--keys FILE.toml)."
         )
     rest, bindings, axes = rest_of(space), [], []
@@ -209,5 +233,7 @@ def _generic_box(spec: EnvSpec) -> KeyMap:
             bindings.append(Binding((key,), action, f"{end:g}" if len(low) == 1 else show(action)))
         ends = (low[dimension], high[dimension])
         # The vertical axis of a stick points downwards.
-        axes.append(Axis(f"gamepad-{dimension}", dimension, *(ends[::-1] if dimension % 2 else ends)))
+        axes.append(
+            Axis(f"gamepad-{dimension}", dimension, *(ends[::-1] if dimension % 2 else ends))
+        )
     return KeyMap(space, tuple(bindings), tuple(axes), rest)

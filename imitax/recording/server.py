@@ -34,7 +34,9 @@ HEADERS = {
 
 
 class Server:
-    """Serves one `link` in its own threads, in a `with` block; `ImitaxError` if `port` is taken."""
+    """Serves one `link` in its own threads, in a `with` block; `ImitaxError` if `port` is
+    taken.
+    """
 
     def __init__(self, link: Link, port: int = 0):
         self.token = secrets.token_urlsafe(16)
@@ -42,7 +44,8 @@ class Server:
             self._server = _Loopback(port, link, self.token)
         except OSError as error:
             raise ImitaxError(
-                f"Port {port} of {LOOPBACK} is not available ({error.strerror}): choose another with --port, "
+                f"Port {port} of {LOOPBACK} is not available ({error.strerror}): choose another "
+                "with --port, "
                 "or leave --port out."
             ) from error
         self.port = self._server.server_address[1]
@@ -130,12 +133,16 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         token, slash, name = self.path.removeprefix("/").partition("/")
         if not slash or not secrets.compare_digest(token.encode(), self.server.token.encode()):
-            self._refuse(403, "The address lacks its token: copy the full address from the terminal.")
+            self._refuse(
+                403, "The address lacks its token: copy the full address from the terminal."
+            )
             return None
         return name
 
     def _receive(self, post: dict) -> tuple[str, int | None]:
-        """Pass the acts of a post on; returns (page, number of the acknowledged message or None)."""
+        """Pass the acts of a post on; returns (page, number of the acknowledged message or
+        None).
+        """
         page, part, acknowledged = post["page"], post.get("part"), post.get("acknowledged")
         numbers = [number for number in (part, acknowledged) if number is not None]
         if not numbers or any(type(number) is not int for number in numbers):

@@ -1,9 +1,11 @@
 """The state of a recording: held keys, the current episode, and the kept ones.
 
-A session is independent of input devices and displays. A front end reports keys, axes and commands,
-calls `advance` with the time, and shows `view()` and `picture` whenever `changes` has grown.
+A session is independent of input devices and displays. A front end reports keys, axes and
+commands, calls `advance` with the time, and shows `view()` and `picture` whenever `changes` has
+grown.
 
-    paused ──key, pause──► playing ──end of the episode──► deciding ──keep, discard──► paused (next episode)
+    paused ──key, pause──► playing ──end of the episode──► deciding ──keep, discard──► paused (next
+    episode)
        ▲───────pause──────────┘                             finish, from paused ──► over
 """
 
@@ -167,8 +169,8 @@ class Session:
         if action is None:
             return
         period = 1 / self._fps
-        # A steady rate while calls keep up; after a wait or a pause, the next step is a full period
-        # away.
+        # A steady rate while calls keep up; after a wait or a pause, the next step is a full
+        # period away.
         self._due = self._due + period if now < self._due + period else now + period
         self._observations.append(self._obs)
         self._actions.append(action)

@@ -61,7 +61,9 @@ class Window:
         scale = max(1.0, MIN_PICTURE / width)
         width, height = max(round(width * scale), MIN_WIDTH), round(height * scale)
         self._keys = self._wrap([f"{b.name}: {b.label}" for b in session.keymap.bindings], width)
-        self._keys += self._wrap([f"{a.name}: dimension {a.dimension}" for a in session.keymap.axes], width)
+        self._keys += self._wrap(
+            [f"{a.name}: dimension {a.dimension}" for a in session.keymap.axes], width
+        )
         self._panel = LINE * (2 + len(self._keys)) + 2 * MARGIN
         self.screen = pygame.display.set_mode((width, height + self._panel), pygame.RESIZABLE)
         pygame.display.set_caption(f"imitax: {session.spec.id}")
@@ -128,7 +130,9 @@ class Window:
         """Draw a box over the upper edge of the picture, where it hides least."""
         pygame = self._pygame
         title, *lines = _words(view)
-        lines = [part for line in lines for part in self._wrap(line.split(" "), place.width - 40, " ")]
+        lines = [
+            part for line in lines for part in self._wrap(line.split(" "), place.width - 40, " ")
+        ]
         texts = [self._large.render(title, True, INK)]
         texts += [self._font.render(line, True, ACCENT) for line in lines]
         width = max(text.get_width() for text in texts) + 4 * MARGIN
@@ -184,6 +188,11 @@ def _words(view: View) -> list[str]:
     if view.phase == "deciding":
         how = "The task" if view.ended == "terminated" else "The time limit"
         title = f"Return {view.total:.5g} in {view.steps} steps"
-        return [title, f"{how} ended the episode.", "Enter: keep it          Backspace: discard it", *notice]
+        return [
+            title,
+            f"{how} ended the episode.",
+            "Enter: keep it          Backspace: discard it",
+            *notice,
+        ]
     title = "Paused" if view.steps else f"Episode {view.episode}"
     return [title, *(notice or ["Press P or one of the keys below to play."])]

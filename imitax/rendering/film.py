@@ -23,14 +23,17 @@ class Film(Protocol):
 
 
 def film(path: Path) -> Film:
-    """An empty film for the new file `path`: .gif, or .mp4 if an encoder is installed, else `ImitaxError`."""
+    """An empty film for the new file `path`: .gif, or .mp4 if an encoder is installed, else
+    `ImitaxError`.
+    """
     if new_file(path, ".gif", ".mp4").suffix.lower() == ".gif":
         return _Gif()
     try:
         import av
     except ImportError as error:
         raise ImitaxError(
-            f"File '{path}' needs a video encoder, which is not installed: pip install 'imitax[video]', or "
+            f"File '{path}' needs a video encoder, which is not installed: pip install "
+            "'imitax[video]', or "
             "write a .gif."
         ) from error
     return _Video(av)
@@ -55,7 +58,12 @@ class _Gif:
         rest, milliseconds = self._frames[1:], round(1000 / fps)
         with replacing(path) as partial:
             self._frames[0].save(
-                partial, format="GIF", save_all=True, append_images=rest, duration=milliseconds, loop=0
+                partial,
+                format="GIF",
+                save_all=True,
+                append_images=rest,
+                duration=milliseconds,
+                loop=0,
             )
 
 
@@ -66,13 +74,18 @@ class _Video:
         self._av, self._frames = av, []
 
     def add(self, frame: np.ndarray) -> None:
-        # The encoder halves the resolution of colours, so sides must be even. YUV halves the memory
-        # of RGB.
+        # The encoder halves the resolution of colours, so sides must be even. YUV halves the
+        # memory of RGB.
         even = np.ascontiguousarray(frame[: len(frame) // 2 * 2, : frame.shape[1] // 2 * 2])
-        self._frames.append(self._av.VideoFrame.from_ndarray(even, format="rgb24").reformat(format="yuv420p"))
+        self._frames.append(
+            self._av.VideoFrame.from_ndarray(even, format="rgb24").reformat(format="yuv420p")
+        )
 
     def save(self, path: Path, fps: float) -> None:
-        with replacing(path) as partial, self._av.open(str(partial), "w", format="mp4") as container:
+        with (
+            replacing(path) as partial,
+            self._av.open(str(partial), "w", format="mp4") as container,
+        ):
             stream = container.add_stream("libx264", rate=max(1, round(fps)))
             stream.width, stream.height = self._frames[0].width, self._frames[0].height
             stream.pix_fmt = "yuv420p"

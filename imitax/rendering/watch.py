@@ -17,8 +17,8 @@ from imitax.rendering.offscreen import is_mujoco, offscreen_library
 from imitax.training.config import check_seed
 from imitax.training.evaluation import check_episodes
 
-# Environment id -> the state as a function of the observation, for environments where it determines
-# it.
+# Environment id -> the state as a function of the observation, for environments where it
+# determines it.
 STATES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "Acrobot-v1": lambda o: np.array([np.arctan2(o[1], o[0]), np.arctan2(o[3], o[2]), o[4], o[5]]),
     "CartPole-v1": lambda o: np.array(o, np.float64),
@@ -114,14 +114,18 @@ def _render_offscreen(env_id: str) -> dict[str, str]:
     library = offscreen_library()
     if library is None:
         raise ImitaxError(
-            f"Environment '{env_id}' cannot be rendered without a display, since neither EGL nor OSMesa "
-            "works: install one of them (on Debian and Ubuntu: apt-get install libegl1, or libosmesa6)."
+            f"Environment '{env_id}' cannot be rendered without a display, since neither EGL nor "
+            "OSMesa "
+            "works: install one of them (on Debian and Ubuntu: apt-get install libegl1, or "
+            "libosmesa6)."
         )
     os.environ["MUJOCO_GL"] = library
     return {"MUJOCO_GL": library}
 
 
-def play(env: Any, act: Callable, seed: int, start: np.ndarray | None = None) -> Iterator[tuple[int, float]]:
+def play(
+    env: Any, act: Callable, seed: int, start: np.ndarray | None = None
+) -> Iterator[tuple[int, float]]:
     """Play one episode; yields (steps so far, reward of the last step), at first (0, 0.0).
 
     `start`: the first observation [O], for environments in `STATES`.

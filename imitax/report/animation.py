@@ -1,4 +1,6 @@
-"""Films of the expert and of the learnt policies: the frames of each in one image, for a canvas."""
+"""Films of the expert and of the learnt policies: the frames of each in one image, for a
+canvas.
+"""
 
 import base64
 import io
@@ -9,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from imitax.errors import ImitaxError
+from imitax.errors import ImitaxError, one_line
 from imitax.policies.policy import load_policies
 from imitax.rendering.watch import STATES, opened, play, replay
 from imitax.runs.read import RunData
@@ -42,7 +44,8 @@ class Reel:
 def films_of(runs: list[RunData]) -> dict[str, Any]:
     """Films for the page's script, and notes about what cannot be shown.
 
-    The policy is that of a run's first seed with its most likely actions, from the expert's first state.
+    The policy is that of a run's first seed with its most likely actions, from the expert's first
+    state.
     """
     expert, note = _expert(runs)
     notes, reels, returns = [note] if note else [], {}, {}
@@ -58,7 +61,8 @@ def films_of(runs: list[RunData]) -> dict[str, Any]:
                 except ImitaxError as error:
                     notes.append(f"The policy of '{run.path}' is not shown: {error}")
             fps = env.metadata.get("render_fps", 30)
-    except Exception as error:  # renderers raise many types, and the report does not depend on them
+    # renderers raise many types, and the report does not depend on them
+    except Exception as error:
         return {"notes": [f"There is no animation: {one_line(error)}."]}
     if len(runs) > MAX_POLICIES:
         notes.append(f"Only the first {MAX_POLICIES} policies are shown.")
@@ -76,13 +80,20 @@ def films_of(runs: list[RunData]) -> dict[str, Any]:
 
 
 def _expert(runs: list[RunData]) -> tuple[np.ndarray | None, str | None]:
-    """(observations of a complete demonstrated episode, None) or (None, why there is none to show)."""
+    """(observations of a complete demonstrated episode, None) or (None, why there is none to
+    show).
+    """
     env = runs[0].run["env"]
-    episodes = [run.visits.episode for run in runs if run.visits is not None and len(run.visits.episode)]
+    episodes = [
+        run.visits.episode for run in runs if run.visits is not None and len(run.visits.episode)
+    ]
     if not episodes:
         return None, "The expert is not shown: no run kept a complete demonstrated episode."
     if env not in STATES:
-        return None, f"The expert is not shown: drawing {env} from its observations is not supported."
+        return (
+            None,
+            f"The expert is not shown: drawing {env} from its observations is not supported.",
+        )
     return episodes[0], None
 
 

@@ -11,7 +11,8 @@ from imitax.stats.figures import forward_fill
 from imitax.stats.panels import PANELS, Panel, panels_with
 
 MAX_POINTS = 240  # of a curve
-MAX_NUMBERS = 250_000  # in all curves of a report, roughly: many runs with many seeds are drawn more coarsely
+# in all curves of a report, roughly: many runs with many seeds are drawn more coarsely
+MAX_NUMBERS = 250_000
 
 
 def panels_of(runs: list[RunData]) -> list[Panel]:
@@ -27,17 +28,25 @@ def panel_data(panel: Panel, results: Results) -> dict[str, Any]:
     if panel.lines[0][0] == "episode_return":
         references = (results.expert, "expert"), (results.random, "random")
         levels += [[y, label] for y, label in references if y is not None]
-    return {"unit": panel.unit, "lines": panel.lines, "levels": levels, "epochs": panel.section == "cloning"}
+    return {
+        "unit": panel.unit,
+        "lines": panel.lines,
+        "levels": levels,
+        "epochs": panel.section == "cloning",
+    }
 
 
 def curves_of(runs: list[RunData]) -> list[dict[str, Any]]:
-    """For each run its x axes and, by metric, the curve over seeds with its band, and that of each seed.
+    """For each run its x axes and, by metric, the curve over seeds with its band, and that of each
+    seed.
 
     Long curves are averaged over blocks of iterations.
     """
     names = {name for panel in PANELS for name, _ in panel.lines}
     drawn = [{name: v for name, v in run.metrics.items() if name in names} for run in runs]
-    width = sum(len(metrics) * (len(run.seeds) + 3) for run, metrics in zip(runs, drawn, strict=True))
+    width = sum(
+        len(metrics) * (len(run.seeds) + 3) for run, metrics in zip(runs, drawn, strict=True)
+    )
     points = int(np.clip(MAX_NUMBERS // max(1, width), 20, MAX_POINTS))
     return [_curves(run, metrics, points) for run, metrics in zip(runs, drawn, strict=True)]
 

@@ -28,20 +28,26 @@ START = {"Acrobot-v1": (4, 5), "CartPole-v1": (0, 2), "Pendulum-v1": (1, 2)}
 
 def occupancy_of(runs: list[RunData], lead: int) -> dict[str, Any] | None:
     """The figure's data, None if no run kept any. A run without demonstrations uses another's."""
-    kept = {i: run.visits for i, run in enumerate(runs) if run.visits and len(_rows(run.visits.policy))}
+    kept = {
+        i: run.visits for i, run in enumerate(runs) if run.visits and len(_rows(run.visits.policy))
+    }
     if not kept:
         return None
     experts = [visits.demonstrations for visits in kept.values() if len(visits.demonstrations)]
     dimensions = _dimensions(kept.get(lead, next(iter(kept.values()))), experts)
     project = _projection([*experts, *(visits.policy for visits in kept.values())], dimensions)
-    low, high = _extent([project(_rows(x)) for v in kept.values() for x in (v.policy, v.demonstrations)])
+    low, high = _extent(
+        [project(_rows(x)) for v in kept.values() for x in (v.policy, v.demonstrations)]
+    )
     names = NAMES.get(runs[0].run["env"], ())
     labels = [names[d] if d < len(names) else f"observation {d}" for d in dimensions]
     rows = sum(visits.policy[..., 0].size + len(visits.demonstrations) for visits in kept.values())
     share = min(1.0, MAX_BYTES / (rows * len(low) * 2 * 4 / 3))
 
     def encode(points: np.ndarray) -> str:
-        points = points[np.linspace(0, len(points) - 1, max(1, round(share * len(points)))).astype(int)]
+        points = points[
+            np.linspace(0, len(points) - 1, max(1, round(share * len(points)))).astype(int)
+        ]
         inside = (project(_rows(points)) - low) / (high - low)
         return base64.b64encode((inside * 65535).round().astype("<u2").tobytes()).decode()
 
@@ -64,7 +70,8 @@ def occupancy_of(runs: list[RunData], lead: int) -> dict[str, Any] | None:
 
 
 def distance(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Wasserstein-1 distance between the columns of x [N, O] and y [M, O], in standard deviations of y: [O].
+    """Wasserstein-1 distance between the columns of x [N, O] and y [M, O], in standard deviations
+    of y: [O].
 
     NaN in columns in which y does not vary.
     """
@@ -99,7 +106,9 @@ def _start(env: str, dimensions: list[int]) -> tuple[int, int]:
 
 
 def _projection(parts: list[np.ndarray], dimensions: list[int]):
-    """Observations [N, O] -> coordinates [N, D]: some dimensions, then two principal components."""
+    """Observations [N, O] -> coordinates [N, D]: some dimensions, then two principal
+    components.
+    """
     rows = np.concatenate([_rows(part) for part in parts])
     mean, std = rows.mean(axis=0), rows.std(axis=0)
     std[std < 1e-9] = 1.0

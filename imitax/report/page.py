@@ -18,7 +18,9 @@ D3 7.9.2 and Observable Plot 0.6.17 (ISC licence)."""
 
 
 def page(runs: list[RunData], films: dict[str, Any] | None, diagnoses: list[list[str]]) -> str:
-    """A complete HTML document; `films` from `animation.films_of`, `diagnoses`: the sentences of each run."""
+    """A complete HTML document; `films` from `animation.films_of`, `diagnoses`: the sentences of
+    each run.
+    """
     labels = labels_of(runs)
     results = results_of(runs, labels)
     panels = panels_of(runs)
@@ -27,7 +29,9 @@ def page(runs: list[RunData], films: dict[str, Any] | None, diagnoses: list[list
     data = {
         "runs": [
             {"label": title, "colour": colour(index), "seeds": run.seeds, **curves}
-            for index, (run, title, curves) in enumerate(zip(runs, titles, curves_of(runs), strict=True))
+            for index, (run, title, curves) in enumerate(
+                zip(runs, titles, curves_of(runs), strict=True)
+            )
         ],
         "lead": results.lead,
         "panels": [panel_data(panel, results) for panel in panels],

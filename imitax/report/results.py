@@ -54,8 +54,8 @@ def labels_of(runs: list[RunData]) -> list[str]:
 def results_of(runs: list[RunData], labels: list[str]) -> Results:
     """The runs, then the expert and the random policy.
 
-    Score 0 is the random policy, score 1 the demonstrations: those of the run with the most episodes. The
-    report is about the first run that learns a reward from demonstrations.
+    Score 0 is the random policy, score 1 the demonstrations: those of the run with the most
+    episodes. The report is about the first run that learns a reward from demonstrations.
     """
     random = runs[0].summary["random"]
     experts = [run.summary["expert"] for run in runs if isinstance(run.summary.get("expert"), dict)]
@@ -73,7 +73,9 @@ def results_of(runs: list[RunData], labels: list[str]) -> Results:
         note = f"{episodes} demonstrated episode{'s' * (episodes > 1)}"
         rows.append(Row("the expert", note, None, None, _estimate(expert, *scale)))
     rows.append(Row("a random policy", "uniform actions", None, None, _estimate(random, *scale)))
-    lead = next((i for i, run in enumerate(runs) if method_info(run.run["method"]).learns_reward), 0)
+    lead = next(
+        (i for i, run in enumerate(runs) if method_info(run.run["method"]).learns_reward), 0
+    )
     return Results(rows, lead, *scale)
 
 

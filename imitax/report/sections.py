@@ -4,7 +4,17 @@ import time
 from collections.abc import Iterable
 
 from imitax.report.results import Estimate, Results, Row
-from imitax.report.words import capital, colour, estimate_text, facts, interval, lead, number, score, text
+from imitax.report.words import (
+    capital,
+    colour,
+    estimate_text,
+    facts,
+    interval,
+    lead,
+    number,
+    score,
+    text,
+)
 from imitax.runs.command import repeat_command
 from imitax.runs.read import RunData
 from imitax.stats.estimates import normalised
@@ -12,7 +22,10 @@ from imitax.stats.panels import Panel
 
 TITLES = {
     "learning": ("Learning", "Training episodes with sampled actions."),
-    "discriminator": ("Discriminator", "How well the learnt reward can distinguish expert and policy."),
+    "discriminator": (
+        "Discriminator",
+        "How well the learnt reward can distinguish expert and policy.",
+    ),
     "reward": ("Reward of the agent", "Not the true reward, but the one that the method computes."),
     "policy": ("Policy", "How the policy itself changes."),
     "cloning": ("Cloning", "Supervised learning on the demonstrated pairs; no environment steps."),
@@ -34,7 +47,9 @@ def header(runs: list[RunData], results: Results) -> str:
 
 def table_of_results(runs: list[RunData], results: Results) -> str:
     """All policies with their place between chance and expert."""
-    estimates = [e for row in results.rows for e in (row.deterministic, row.sampled) if e is not None]
+    estimates = [
+        e for row in results.rows for e in (row.deterministic, row.sampled) if e is not None
+    ]
     values = [x for e in estimates for x in (e.low, e.high, e.middle)]
     low, high = min(values), max(values)
     margin = 0.02 * (high - low) or 1.0
@@ -46,7 +61,10 @@ def table_of_results(runs: list[RunData], results: Results) -> str:
     marks = [(x, name) for x, name in ends if x is not None]
     lines = "".join(f'<i style="left:{at(x)}%"></i>' for x, _ in marks)
     names = "".join(f'<b style="left:{at(x)}%">{name}</b>' for x, name in marks)
-    seeds, episodes = len(runs[results.lead].seeds), runs[results.lead].summary["sampled"]["episodes"]
+    seeds, episodes = (
+        len(runs[results.lead].seeds),
+        runs[results.lead].summary["sampled"]["episodes"],
+    )
     each = f"{episodes // seeds} fresh episodes"
     note = (
         f"Interquartile mean over {seeds} seeds of {each} each, with its 95 % bootstrap interval."
@@ -183,7 +201,9 @@ def seeds(runs: list[RunData], labels: list[str], results: Results) -> str:
         means = (run.summary[kind]["seed_means"] for kind in ("deterministic", "sampled"))
         for seed, likely, sampled in zip(run.seeds, *means, strict=True):
             scored = results.expert not in (None, results.random)
-            points = score(float(normalised(likely, results.random, results.expert))) if scored else ""
+            points = (
+                score(float(normalised(likely, results.random, results.expert))) if scored else ""
+            )
             rows.append(
                 f'<tr style="--colour:{colour(index)}"><th scope="row"><span class="key"></span>'
                 f"{text(capital(label))}</th>"
@@ -225,7 +245,9 @@ def settings(runs: list[RunData], labels: list[str]) -> str:
 def _flat(run: RunData) -> Iterable[tuple[str, str]]:
     """(name, value) of everything in config.json; those of groups as group.name."""
     yield "folder", str(run.path)
-    rest = [(key, run.config.get(key)) for key in ("demonstrations", "versions", "machine", "started")]
+    rest = [
+        (key, run.config.get(key)) for key in ("demonstrations", "versions", "machine", "started")
+    ]
     own = [(key, value) for key, value in run.run.items() if key != "settings"]
     for key, value in [*own, *run.run["settings"].items(), *rest]:
         for name, one in value.items() if isinstance(value, dict) else [("", value)]:
@@ -243,4 +265,6 @@ def eyebrow(runs: list[RunData]) -> str:
     except ValueError:
         day = ""
     version = (runs[0].config.get("versions") or {}).get("imitax", "")
-    return " · ".join(text(part) for part in (f"imitax {version}".strip(), runs[0].run["env"], day) if part)
+    return " · ".join(
+        text(part) for part in (f"imitax {version}".strip(), runs[0].run["env"], day) if part
+    )

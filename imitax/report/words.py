@@ -38,7 +38,8 @@ def colour(run: int | None) -> str:
 def palette() -> str:
     """CSS variables for the colours of runs: unchanged on a light page, paler on a dark one."""
     lines = [
-        f"--run{i}: light-dark({c}, color-mix(in oklab, {c} {'80%' if c != '#000000' else '5%'}, white));"
+        f"--run{i}: light-dark({c}, color-mix(in oklab, {c} {'80%' if c != '#000000' else '5%'}, "
+        "white));"
         for i, c in enumerate(COLOURS)
     ]
     return f":root {{ {' '.join(lines)} }}"
@@ -56,7 +57,8 @@ def lead(results: Results) -> str:
         )
     sentence = (
         f"{text(capital(row.label))} scores <b>{score(estimate.score)}</b> "
-        f"{interval(estimate.score_low, estimate.score_high, 2)} on a scale from 0, a random policy, "
+        f"{interval(estimate.score_low, estimate.score_high, 2)} on a scale from 0, a random "
+        "policy, "
         f"to 1, the expert that was demonstrated."
     )
     others = [r for r in results.rows if r.run not in (None, results.lead)]

@@ -1,16 +1,19 @@
-"""Apprenticeship learning: rewards that are linear in features, FEM and GTAL (Ho, Gupta & Ermon 2016).
+"""Apprenticeship learning: rewards that are linear in features, FEM and GTAL (Ho, Gupta & Ermon
+2016).
 
-Both restrict the reward to a set of weights and play the one under which expert and policy differ most:
+Both restrict the reward to a set of weights and play the one under which expert and policy differ
+most:
 
-    FEM   max over ‖w‖₂ ≤ 1 of w·(μ_E − μ_π)    w = (μ_E − μ_π) / ‖μ_E − μ_π‖₂    (Abbeel & Ng 2004)
-    GTAL  max over ‖w‖₁ ≤ 1 of w·(μ_E − μ_π)    w = ± one basis vector            (Syed & Schapire 2008)
+    FEM   max over ‖w‖₂ ≤ 1 of w·(μ_E − μ_π)    w = (μ_E − μ_π) / ‖μ_E − μ_π‖₂    (Abbeel & Ng
+    2004) GTAL  max over ‖w‖₁ ≤ 1 of w·(μ_E − μ_π)    w = ± one basis vector            (Syed &
+    Schapire 2008)
 
-where μ is the expectation of the features φ(s, a) under an occupancy. The maximum is the Euclidean norm of
-the difference of feature expectations, or its largest entry: closed forms, so nothing is learnt by
-gradient. In an iteration the weights in use move only part of the way to the best ones. That leaves
-them in the class, which is convex, and keeps the game between reward and policy from going in circles.
-As in `rewards.gail`, an episode that terminates continues in one absorbing state, here with a feature of its
-own, and the reward is relative to it.
+where μ is the expectation of the features φ(s, a) under an occupancy. The maximum is the Euclidean
+norm of the difference of feature expectations, or its largest entry: closed forms, so nothing is
+learnt by gradient. In an iteration the weights in use move only part of the way to the best ones.
+That leaves them in the class, which is convex, and keeps the game between reward and policy from
+going in circles. As in `rewards.gail`, an episode that terminates continues in one absorbing
+state, here with a feature of its own, and the reward is relative to it.
 """
 
 from collections.abc import Callable
@@ -32,8 +35,12 @@ class ApprenticeshipConfig:
     products: bool = setting(
         False, "squares and pairwise products of observation and action among the features"
     )
-    mix: float = setting(0.3, "step size toward the best weights in an iteration; 1: all the way", high=1.0)
-    absorbing: bool = setting(True, "absorbing states on both sides; off: the paper's literal setting")
+    mix: float = setting(
+        0.3, "step size toward the best weights in an iteration; 1: all the way", high=1.0
+    )
+    absorbing: bool = setting(
+        True, "absorbing states on both sides; off: the paper's literal setting"
+    )
 
 
 class LinearReward(NamedTuple):
@@ -52,7 +59,9 @@ def fem(spec: EnvSpec, config: ApprenticeshipConfig = ApprenticeshipConfig()) ->
 
 
 def gtal(spec: EnvSpec, config: ApprenticeshipConfig = ApprenticeshipConfig()) -> RewardModel:
-    """Game-theoretic apprenticeship learning: the weights are a mixture of features with a sign."""
+    """Game-theoretic apprenticeship learning: the weights are a mixture of features with a
+    sign.
+    """
 
     def largest(gap):
         return jnp.zeros_like(gap).at[jnp.argmax(jnp.abs(gap))].set(1.0) * jnp.sign(gap)
@@ -61,16 +70,21 @@ def gtal(spec: EnvSpec, config: ApprenticeshipConfig = ApprenticeshipConfig()) -
 
 
 def basis(spec: EnvSpec, config: ApprenticeshipConfig, t: Transition) -> Float[Array, "*b F"]:
-    """φ(s, a): encoded observation and action, their products, 0 for the absorbing state's feature.
+    """φ(s, a): encoded observation and action, their products, 0 for the absorbing state's
+    feature.
 
-    Products: pairs of observation dimensions, squares included; each observation dimension with each action
-    dimension; except for one-hot actions also pairs of those (of which they would say nothing new).
+    Products: pairs of observation dimensions, squares included; each observation dimension with
+    each action dimension; except for one-hot actions also pairs of those (of which they would say
+    nothing new).
     """
     obs = encode(spec.observation, t.obs)
     action = encode(spec.action, executed(spec.action, t.action))
     parts = [obs, action]
     if config.products:
-        parts += [_pairs(obs), (obs[..., :, None] * action[..., None, :]).reshape(*obs.shape[:-1], -1)]
+        parts += [
+            _pairs(obs),
+            (obs[..., :, None] * action[..., None, :]).reshape(*obs.shape[:-1], -1),
+        ]
         if not is_index(spec.action):
             parts.append(_pairs(action))
     return jnp.concatenate([*parts, jnp.zeros((*obs.shape[:-1], 1))], axis=-1)
@@ -90,7 +104,8 @@ def _apprenticeship(spec: EnvSpec, config: ApprenticeshipConfig, largest: Callab
         mass = sample.absorbing_mass if config.absorbing else jnp.zeros(())
         return ((1.0 - mass) * live).at[-1].set(mass)
 
-    def update(state: LinearReward, expert: Sample, policy: Sample, key):
+    def update(state: LinearReward, expert: Sample | None, policy: Sample, key):
+        assert expert is not None  # the method learns from demonstrations
         gap = expectation(expert) - expectation(policy)
         best = largest(gap)
         weights = state.weights + config.mix * (best - state.weights)

@@ -1,13 +1,15 @@
 """Generative adversarial imitation learning: a discriminator's score as reward (Ho & Ermon 2016).
 
 The discriminator tells expert pairs from policy pairs, logits high for the expert; with binary
-cross-entropy this is the regulariser ψ_GA. An episode that terminates continues, in the mathematics, in
-one absorbing state until the time limit, on both sides of the discriminator, and the reward is
-f(s, a) − f(absorbing), zero afterwards. So neither staying alive nor ending is rewarded as such.
+cross-entropy this is the regulariser ψ_GA. An episode that terminates continues, in the
+mathematics, in one absorbing state until the time limit, on both sides of the discriminator, and
+the reward is f(s, a) − f(absorbing), zero afterwards. So neither staying alive nor ending is
+rewarded as such.
 """
 
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
@@ -47,9 +49,13 @@ class GAILConfig:
     gradient_penalty: float = setting(
         0.0, "weight of (‖∇ logit‖ − 1)² between pairs (Gulrajani et al. 2017)", off_at_zero=True
     )
-    label_smoothing: float = setting(0.0, "expert label 1 − s, policy label s", high=1.0, off_at_zero=True)
+    label_smoothing: float = setting(
+        0.0, "expert label 1 − s, policy label s", high=1.0, off_at_zero=True
+    )
     form: str = setting("log_d", "reward: log_d, neg_log_one_minus_d, logit or d_minus_one")
-    absorbing: bool = setting(True, "absorbing states on both sides; off: the paper's literal setting")
+    absorbing: bool = setting(
+        True, "absorbing states on both sides; off: the paper's literal setting"
+    )
 
 
 class GAILState(NamedTuple):
@@ -72,7 +78,8 @@ def gail(spec: EnvSpec, config: GAILConfig = GAILConfig()) -> RewardModel:
         indicator = jnp.zeros((*action.shape[:-1], 1))
         return jnp.concatenate([encode(spec.observation, t.obs), action, indicator], axis=-1)
 
-    def update(state: GAILState, expert: Sample, policy: Sample, key):
+    def update(state: GAILState, expert: Sample | None, policy: Sample, key):
+        assert expert is not None  # the method learns from demonstrations
         sides = features(expert.transitions), features(policy.transitions)
         count = {0: None, -1: len(sides[0])}.get(config.batch_size, config.batch_size)
 
@@ -92,7 +99,9 @@ def gail(spec: EnvSpec, config: GAILConfig = GAILConfig()) -> RewardModel:
 
             gradient, value = jax.grad(total, has_aux=True)(state.network)
             updates, opt = optimiser.update(gradient, state.optimiser)
-            network = jax.tree.map(lambda p, u: p - config.learning_rate * u, state.network, updates)
+            network = jax.tree.map(
+                lambda p, u: p - config.learning_rate * u, state.network, updates
+            )
             return GAILState(network, opt), _metrics(value)
 
         state, history = jax.lax.scan(step, state, jax.random.split(key, config.updates))
@@ -107,7 +116,7 @@ def gail(spec: EnvSpec, config: GAILConfig = GAILConfig()) -> RewardModel:
 
     def init(key):
         network = scalar_network(key, feature_size, config.hidden)
-        return GAILState(network, optimiser.init(network))
+        return GAILState(network, optimiser.init(eqx.filter(network, eqx.is_array)))
 
     return RewardModel(init, update, reward)
 

@@ -1,8 +1,8 @@
 """Losses of a discriminator, as functions that wrap functions.
 
-A *criterion* compares logits; `cross_entropy` is GAIL's, and `with_label_smoothing` wraps one. A *loss* is what a
-network is trained on: `on_logits` makes one of a criterion, and `without_absorbing`, `with_entropy_bonus` and
-`with_gradient_penalty` wrap one.
+A *criterion* compares logits; `cross_entropy` is GAIL's, and `with_label_smoothing` wraps one. A
+*loss* is what a network is trained on: `on_logits` makes one of a criterion, and
+`without_absorbing`, `with_entropy_bonus` and `with_gradient_penalty` wrap one.
 """
 
 from collections.abc import Callable
@@ -48,19 +48,24 @@ Loss = Callable[[Network, Batch, Key[Array, ""]], Value]
 
 
 def cross_entropy(logits: Logits, batch: Batch) -> Scalar:
-    """−E_expert[log D] − E_policy[log(1 − D)], absorbing states included; 2 ln 2 where every logit is 0."""
+    """−E_expert[log D] − E_policy[log(1 − D)], absorbing states included; 2 ln 2 where every logit
+    is 0.
+    """
     return discriminator_loss(*logits, batch.expert_mass, batch.policy_mass)
 
 
 def with_label_smoothing(criterion: Criterion, smoothing: Number) -> Criterion:
-    """Expert label 1 − s and policy label s: (1 − s) times the criterion plus s times it with labels exchanged.
+    """Expert label 1 − s and policy label s: (1 − s) times the criterion plus s times it with
+    labels exchanged.
 
     To exchange labels is to change the sign of every logit, since 1 − sigmoid(x) = sigmoid(−x).
     """
 
     def smoothed(logits, batch):
         exchanged = jax.tree.map(jnp.negative, logits)
-        return (1.0 - smoothing) * criterion(logits, batch) + smoothing * criterion(exchanged, batch)
+        return (1.0 - smoothing) * criterion(logits, batch) + smoothing * criterion(
+            exchanged, batch
+        )
 
     return smoothed
 
@@ -90,7 +95,9 @@ def without_absorbing(loss: Loss) -> Loss:
 
 
 def with_entropy_bonus(loss: Loss, coef: Number) -> Loss:
-    """Less `coef` times the mean entropy of D on the live transitions, so that D does not become too sure."""
+    """Less `coef` times the mean entropy of D on the live transitions, so that D does not become
+    too sure.
+    """
 
     def rewarded(network, batch, key):
         value = loss(network, batch, key)
@@ -101,7 +108,9 @@ def with_entropy_bonus(loss: Loss, coef: Number) -> Loss:
 
 
 def with_gradient_penalty(loss: Loss, coef: Number) -> Loss:
-    """Plus `coef` times (‖∇ logit‖ − 1)² on points between pairs. Source: Gulrajani et al. 2017, eq. 3."""
+    """Plus `coef` times (‖∇ logit‖ − 1)² on points between pairs. Source: Gulrajani et al. 2017,
+    eq. 3.
+    """
 
     def penalised(network, batch, key):
         value = loss(network, batch, key)

@@ -1,5 +1,7 @@
 """The environment's own reward: the loop with this model is plain reinforcement learning."""
 
+import jax.numpy as jnp
+
 from imitax.core.settings import settings
 from imitax.types import EnvSpec, RewardModel
 
@@ -15,5 +17,5 @@ def true_reward(spec: EnvSpec, config: TrueRewardConfig = TrueRewardConfig()) ->
     return RewardModel(
         init=lambda key: (),
         update=lambda state, expert, policy, key: (state, {}),
-        reward=lambda state, t: t.reward,
+        reward=lambda state, t: jnp.asarray(t.reward),
     )

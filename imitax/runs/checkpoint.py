@@ -1,7 +1,8 @@
 """Checkpoints: all that training depends on, one file each, written whole or not at all.
 
-A file is in safetensors format; its metadata hold the number of finished iterations and a SHA-256 of that
-number and of every tensor, so that a damaged file is known from a whole one. Nothing in it can run code.
+A file is in safetensors format; its metadata hold the number of finished iterations and a SHA-256
+of that number and of every tensor, so that a damaged file is known from a whole one. Nothing in it
+can run code.
 """
 
 import hashlib
@@ -53,11 +54,15 @@ def save(folder: Path, iteration: int, tensors: dict[str, np.ndarray], best: boo
 
 def files(folder: Path) -> list[Path]:
     """Checkpoints by iteration, the newest last, without the best one."""
-    return sorted(path for path in folder.glob("iteration-*.safetensors") if _NAME.fullmatch(path.name))
+    return sorted(
+        path for path in folder.glob("iteration-*.safetensors") if _NAME.fullmatch(path.name)
+    )
 
 
 def newest(folder: Path, tell: Callable[[str], None]) -> Checkpoint | None:
-    """The newest checkpoint that is whole, None without any; `tell` gets a sentence for each damaged one."""
+    """The newest checkpoint that is whole, None without any; `tell` gets a sentence for each
+    damaged one.
+    """
     for path in reversed(files(folder)):
         try:
             return load(path)
@@ -83,7 +88,9 @@ def load(path: Path) -> Checkpoint:
 def _write(path: Path, iteration: int, tensors: dict[str, np.ndarray]) -> None:
     from safetensors.numpy import save as to_bytes
 
-    whole = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in tensors.items()}
+    whole = {
+        name: np.ascontiguousarray(array).reshape(array.shape) for name, array in tensors.items()
+    }
     metadata = {"iteration": str(iteration), "sha256": _digest(iteration, whole)}
     write_whole(path, to_bytes(whole, metadata))
 

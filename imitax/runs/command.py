@@ -6,20 +6,28 @@ from imitax.runs.read import RunData
 
 
 def repeat_command(run: RunData) -> str:
-    """A command for a shell that names every setting: it does not depend on defaults, which may change."""
+    """A command for a shell that names every setting: it does not depend on defaults, which may
+    change.
+    """
     config, demonstrations = run.run, run.config.get("demonstrations") or {}
     method = config["method"]
     start = ["expert"] if method == "rl" else ["train", method]
     options: dict[str, object] = {"demos": None if method == "rl" else demonstrations.get("source")}
     options["agent"] = config["agent"] if "agent" in config["settings"] else None
-    options |= {name: config.get(name) for name in ("seeds", "seed", "trajectories", "preset", "init")}
+    options |= {
+        name: config.get(name) for name in ("seeds", "seed", "trajectories", "preset", "init")
+    }
     if config.get("subsample", 1) != 1:
         options["subsample"] = config["subsample"]
     if config.get("backend", "auto") != "auto":
         options["backend"] = config["backend"]
     options["time-limit"] = config.get("time_limit")
     options["episodes"] = run.summary["sampled"]["episodes"] // config["seeds"]
-    words = [f"--{name} {shlex.quote(str(value))}" for name, value in options.items() if value is not None]
+    words = [
+        f"--{name} {shlex.quote(str(value))}"
+        for name, value in options.items()
+        if value is not None
+    ]
     lines = _wrapped(["imitax", *map(shlex.quote, [*start, config["env"]]), *words], indent="")
     for group, values in config["settings"].items():
         words = [shlex.quote(f"{group}.{name}={_text(value)}") for name, value in values.items()]

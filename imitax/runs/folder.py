@@ -1,16 +1,16 @@
 """Run folders: what a run was made of, what happened, what came out.
 
-config.json          settings, versions, seeds, fingerprint of the demonstrations: enough to repeat it
-metrics.jsonl        one line for each iteration and seed
-checkpoints/         the newest states of training and the best one, from which `resume` continues
-demonstrations.npz   what the method was given, before `trajectories` and `subsample`
-policy.safetensors   the last policy of each seed; policy.json describes it
-reward.safetensors   of mce_irl: the learnt reward [S, A] of each seed, and its parameters
-visits.npz           observations of the policy at a few moments of training, and of the demonstrations
-figures/             learning curves, as PNG and SVG
-summary.json         evaluation on fresh episodes; written last, so a folder without it is incomplete
+config.json          settings, versions, seeds, fingerprint of the demonstrations: enough to repeat
+it metrics.jsonl        one line for each iteration and seed checkpoints/         the newest states
+of training and the best one, from which `resume` continues demonstrations.npz   what the method
+was given, before `trajectories` and `subsample` policy.safetensors   the last policy of each seed;
+policy.json describes it reward.safetensors   of mce_irl: the learnt reward [S, A] of each seed,
+and its parameters visits.npz           observations of the policy at a few moments of training,
+and of the demonstrations figures/             learning curves, as PNG and SVG summary.json
+evaluation on fresh episodes; written last, so a folder without it is incomplete
 """
 
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -24,6 +24,7 @@ from imitax.envs import make
 from imitax.envs.base import Env
 from imitax.errors import ImitaxError
 from imitax.files.read import read_json
+from imitax.files.signals import first_signal
 from imitax.files.write import finite, write_json
 from imitax.methods.registry import find_method
 from imitax.policies.policy import TrainedPolicy, load_policies, save_policies
@@ -98,7 +99,7 @@ def train_to_folder(
         Interrupted: Ctrl-C or SIGTERM came; the run is saved, and `resume` continues it.
     """
     recorder = _begin(config, env, demonstrations, path, options, callbacks)
-    with recorder.recording():
+    with recorder.recording(), first_signal(recorder.stop):
         training = fit(config, env, demonstrations, [recorder], recorder.restore)
     return training, _complete(recorder, training, env, demonstrations, options.episodes)
 
@@ -120,9 +121,15 @@ def train_to_folders(
     for path, config in configs.items():
         own = callbacks if not recorders else ()
         recorders[path] = _begin(config, env, demonstrations, path, options, own)
+
+    def stop(signal: str) -> None:
+        for recorder in recorders.values():
+            recorder.stop(signal)
+
     with ExitStack() as stack:
         for recorder in recorders.values():
             stack.enter_context(recorder.recording())
+        stack.enter_context(first_signal(stop))
         each = [[recorder] for recorder in recorders.values()]
         trainings = fit_side_by_side(list(configs.values()), env, demonstrations, each)
     return {
@@ -132,20 +139,24 @@ def train_to_folders(
 
 
 def resume(
-    path: Path,
+    path: str | os.PathLike,
     iterations: int | None = None,
     env: Env | None = None,
     callbacks: Sequence[Callback] = (),
     loggers: Sequence[Logger] = (),
 ) -> tuple[Training, dict[str, Any]]:
-    """Resume an interrupted run from its newest whole checkpoint, or take a finished one to `iterations`.
+    """Resume an interrupted run from its newest whole checkpoint, or take a finished one to
+    `iterations`.
 
-    On a native environment the result is the same, bit for bit, as without the interruption. `env` is needed
-    where the environment was made by a function. `loggers` continue from where the checkpoint stands.
+    On a native environment the result is the same, bit for bit, as without the interruption. `env`
+    is needed where the environment was made by a function. `loggers` continue from where the
+    checkpoint stands.
 
     Raises:
-        ImitaxError: there is no such run, it is finished, or a file that it needs is missing or damaged.
+        ImitaxError: there is no such run, it is finished, or a file that it needs is missing or
+            damaged.
     """
+    path = Path(path)
     check_parts(path, ("config.json",))
     described = read_run_config(path)
     config = _lengthened(path, config_from_dict(described["run"]), iterations)
@@ -164,7 +175,7 @@ def resume(
     with Logging(loggers, config) as log:
         every = described["checkpoint_every"]
         recorder = Recorder(path, config, every, [*callbacks, log])
-        with recorder.recording():
+        with recorder.recording(), first_signal(recorder.stop):
             training = fit(config, env, demonstrations, [recorder], recorder.restore)
         summary = _complete(recorder, training, env, demonstrations, described["episodes"])
         log.evaluation(summary)
@@ -178,11 +189,15 @@ def _lengthened(path: Path, config: RunConfig, iterations: int | None) -> RunCon
         key = find_method(config.method).kind.length_setting
         before = config_value(config, key)
         if iterations < before:
-            raise ImitaxError(f"Option iterations is {iterations}: expected at least the run's own {before}.")
+            raise ImitaxError(
+                f"Option iterations is {iterations}: expected at least the run's own {before}."
+            )
         finished = finished and iterations == before
         config = replace(config, settings=override(config.settings, key, iterations))
     if finished:
-        raise ImitaxError(f"Run '{path}' is finished: give more iterations to go further (--iterations N).")
+        raise ImitaxError(
+            f"Run '{path}' is finished: give more iterations to go further (--iterations N)."
+        )
     return config
 
 
@@ -190,12 +205,18 @@ def read_run_config(path: Path) -> dict[str, Any]:
     """config.json of a run folder; `ImitaxError` if it is not one."""
     config = read_json(path / "config.json")
     if not isinstance(config, dict) or not isinstance(config.get("run"), dict):
-        raise ImitaxError(f"File '{path / 'config.json'}' is not of a run: it has no settings under 'run'.")
+        raise ImitaxError(
+            f"File '{path / 'config.json'}' is not of a run: it has no settings under 'run'."
+        )
     return config
 
 
 def _check(
-    config: RunConfig, env: Env, demonstrations: Demonstrations | None, path: Path, options: FolderOptions
+    config: RunConfig,
+    env: Env,
+    demonstrations: Demonstrations | None,
+    path: Path,
+    options: FolderOptions,
 ) -> None:
     """`ImitaxError` for what would stop a run."""
     check_episodes(options.episodes)
@@ -218,7 +239,9 @@ def _begin(
     options: FolderOptions,
     callbacks: Sequence[Callback],
 ) -> Recorder:
-    """Make the folder of a run and write what is known beforehand, after all checks that could stop it."""
+    """Make the folder of a run and write what is known beforehand, after all checks that could
+    stop it.
+    """
     _check(config, env, demonstrations, path, options)
     every = options.checkpoint_every
     every = default_interval(config) if every is None else every
@@ -226,7 +249,9 @@ def _begin(
     if demonstrations is not None:
         formats.save(demonstrations, path / "demonstrations.npz")
     described = describe_run(config, demonstrations, options.source)
-    write_json(path / "config.json", described | {"episodes": options.episodes, "checkpoint_every": every})
+    write_json(
+        path / "config.json", described | {"episodes": options.episodes, "checkpoint_every": every}
+    )
     return Recorder(path, config, every, callbacks)
 
 
@@ -242,7 +267,8 @@ def _complete(
     save_policies(training.policies, path / "policy.safetensors")
     if not find_method(training.config.method).loop:
         observations = [
-            record(policy, env, min(episodes, 5)).observations for policy in training.policies[:SEEDS]
+            record(policy, env, min(episodes, 5)).observations
+            for policy in training.policies[:SEEDS]
         ]
         recorder.samples.keep(training.iterations - 1, observations)
     used = None if training.demonstrations is None else training.demonstrations.observations
@@ -260,9 +286,12 @@ def _complete(
     return summary
 
 
-def load_run(path: Path) -> Run:
+def load_run(path: str | os.PathLike) -> Run:
     """Read a run folder; `ImitaxError` names the file that is missing or damaged."""
-    check_parts(path, ("config.json", "metrics.jsonl", "summary.json", "policy.safetensors", "policy.json"))
+    path = Path(path)
+    check_parts(
+        path, ("config.json", "metrics.jsonl", "summary.json", "policy.safetensors", "policy.json")
+    )
     config = config_from_dict(read_run_config(path)["run"])
     summary = read_summary(path / "summary.json", config.seeds)
     policies = load_policies(path / "policy.safetensors")
@@ -271,7 +300,7 @@ def load_run(path: Path) -> Run:
     return Run(path, config, summary, policies)
 
 
-def load_policy(path: str | Path, seed: int = 0) -> TrainedPolicy:
+def load_policy(path: str | os.PathLike, seed: int = 0) -> TrainedPolicy:
     """The policy of one seed of a run folder, or of a policy.safetensors file."""
     path = Path(path)
     policies = load_policies(path) if path.suffix == ".safetensors" else load_run(path).policies

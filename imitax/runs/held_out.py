@@ -1,4 +1,6 @@
-"""Whether a learnt reward overfits its demonstrations: it is asked about episodes that it was not trained on."""
+"""Whether a learnt reward overfits its demonstrations: it is asked about episodes that it was not
+trained on.
+"""
 
 import jax
 import numpy as np
@@ -14,11 +16,12 @@ PAIRS = 1000  # of each side, at most
 
 
 def held_out(training: Training, demonstrations: Demonstrations | None) -> dict | None:
-    """How often each seed's reward is higher for a pair that it was trained on than for one of the episodes
-    that the run left out of `demonstrations`: {"preference": [S], "episodes": left out}. ½ would be right; 1 is
-    overfit.
+    """How often each seed's reward is higher for a pair that it was trained on than for one of the
+    episodes that the run left out of `demonstrations`: {"preference": [S], "episodes": left out}.
+    ½ would be right; 1 is overfit.
 
-    None where the reward is not learnt from demonstrations in the loop, or no episode was left out.
+    None where the reward is not learnt from demonstrations in the loop, or no episode was left
+    out.
     """
     used, entry = training.demonstrations, find_method(training.config.method)
     if not (entry.loop and entry.demonstrations) or len(used) == len(demonstrations):
@@ -34,10 +37,14 @@ def rewards(training: Training, demonstrations: Demonstrations) -> np.ndarray:
     config, spec = training.config, training.spec
     every = -(-demonstrations.pairs // PAIRS)
     model = reward_model_of(config.method, spec, config.settings, training.parts)
-    sample = expert_sample(demonstrations.subsample(every, np.random.default_rng(0)), spec, model.asks)
+    sample = expert_sample(
+        demonstrations.subsample(every, np.random.default_rng(0)), spec, model.asks
+    )
 
     def one(learner):
-        pairs = as_learnt_from(training.spec, training.family, model.asks, learner, sample.transitions)
+        pairs = as_learnt_from(
+            training.spec, training.family, model.asks, learner, sample.transitions
+        )
         return model.reward(learner.reward_model, pairs)
 
     return np.asarray(jax.vmap(one)(training.learner))

@@ -1,7 +1,7 @@
 """Loggers: the metrics of a run in TensorBoard or Weights & Biases, while it trains.
 
-A logger is three functions, so one of your own is a small class. The only place that imports tensorboardX
-and wandb, each when a logger of its kind is made.
+A logger is three functions, so one of your own is a small class. The only place that imports
+tensorboardX and wandb, each when a logger of its kind is made.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from imitax.errors import ImitaxError, missing, unknown
+from imitax.errors import ImitaxError, missing, one_line, unknown
 from imitax.training.logging import Logger
 
 NAMES = ("tensorboard", "wandb")
@@ -23,7 +23,9 @@ _FLUSH_SECONDS = 5.0  # the delay of what TensorBoard shows, at most
 
 
 def series(metrics: dict[str, np.ndarray], first_seed: int) -> Iterator[tuple[str, str, float]]:
-    """(name, "seed3" or "mean", finite number) of every metric [S]; the mean only of several seeds."""
+    """(name, "seed3" or "mean", finite number) of every metric [S]; the mean only of several
+    seeds.
+    """
     for name, values in metrics.items():
         values = np.atleast_1d(np.asarray(values, np.float64))
         finite = np.isfinite(values)
@@ -36,8 +38,8 @@ def series(metrics: dict[str, np.ndarray], first_seed: int) -> Iterator[tuple[st
 class TensorBoard:
     """Event files below `folder`: one TensorBoard run for each seed and one for their mean.
 
-    `resumed`: the run continues what it had written there; numbers from the first new step on replace the
-    old ones. Errors: the folder exists and is not empty, and the run is a new one.
+    `resumed`: the run continues what it had written there; numbers from the first new step on
+    replace the old ones. Errors: the folder exists and is not empty, and the run is a new one.
     """
 
     def __init__(self, folder: str | os.PathLike, resumed: bool = False):
@@ -54,7 +56,9 @@ class TensorBoard:
 
         used = self._folder.exists() and (not self._folder.is_dir() or any(self._folder.iterdir()))
         if used and not (self._resumed and self._folder.is_dir()):
-            raise ImitaxError(f"TensorBoard folder '{self._folder}' exists and is not empty: choose another.")
+            raise ImitaxError(
+                f"TensorBoard folder '{self._folder}' exists and is not empty: choose another."
+            )
         self._first_seed, self._flushed = config["seed"], time.monotonic()
         if not used:
             self._write(f"seed{self._first_seed}", 0, text("settings", settings_table(config)))
@@ -80,8 +84,8 @@ class TensorBoard:
             writer.close()
         self._writers = {}
 
-    # tensorboardX's `SummaryWriter` has a thread and a queue for each file, and hangs if a full disk has
-    # ended the thread; its `RecordWriter` writes at once.
+    # tensorboardX's `SummaryWriter` has a thread and a queue for each file, and hangs if a full
+    # disk has ended the thread; its `RecordWriter` writes at once.
     def _write(self, label: str, step: int, summary) -> None:
         from tensorboardX import RecordWriter
         from tensorboardX.proto.event_pb2 import Event, SessionLog
@@ -94,7 +98,8 @@ class TensorBoard:
             self._writers[label] = RecordWriter(str(path))
             first = Event(wall_time=time.time(), file_version="brain.Event:2")
             self._writers[label].write(first.SerializeToString())
-            if continued:  # TensorBoard drops what came after the checkpoint, since it is written again
+            # TensorBoard drops what came after the checkpoint, since it is written again
+            if continued:
                 log = SessionLog(status=SessionLog.START)
                 start = Event(wall_time=time.time(), step=step, session_log=log)
                 self._writers[label].write(start.SerializeToString())
@@ -105,8 +110,8 @@ class TensorBoard:
 class WandB:
     """A Weights & Biases run; with WANDB_MODE=offline it stays on this machine.
 
-    The mean over seeds is called like the metric, the number of a seed seed3/METRIC. `folder`: where its
-    files go, by default ./wandb. Errors: no key, or no connection.
+    The mean over seeds is called like the metric, the number of a seed seed3/METRIC. `folder`:
+    where its files go, by default ./wandb. Errors: no key, or no connection.
     """
 
     def __init__(
@@ -151,12 +156,15 @@ class WandB:
 
 @contextmanager
 def _blaming_wandb() -> Iterator[None]:
-    """One `ImitaxError` for no key, no connection or a wrong setting, which raise different types."""
+    """One `ImitaxError` for no key, no connection or a wrong setting, which raise different
+    types.
+    """
     try:
         yield
     except Exception as error:
         raise ImitaxError(
-            f"Weights & Biases cannot be used: {one_line(error)}; `wandb login` stores a key, and with "
+            f"Weights & Biases cannot be used: {one_line(error)}; `wandb login` stores a key, and "
+            "with "
             "WANDB_MODE=offline it needs none."
         ) from error
 

@@ -39,8 +39,8 @@ def read_runs(paths: list[Path]) -> list[RunData]:
     """The runs in these folders, to be compared.
 
     Raises:
-        ImitaxError: no folder is given, one is missing, incomplete, damaged or given twice, or the runs
-            are not of one environment with one time limit.
+        ImitaxError: no folder is given, one is missing, incomplete, damaged or given twice, or the
+            runs are not of one environment with one time limit.
     """
     if not paths:
         raise ImitaxError("A report needs at least one run folder, found none.")
@@ -50,26 +50,33 @@ def read_runs(paths: list[Path]) -> list[RunData]:
             raise ImitaxError(f"Run folder '{run.path}' is given twice: expected different runs.")
         if _task(run) != _task(runs[0]):
             raise ImitaxError(
-                f"Runs of different tasks cannot be compared: '{runs[0].path}' is of {_task(runs[0])}, "
+                f"Runs of different tasks cannot be compared: '{runs[0].path}' is of "
+                f"{_task(runs[0])}, "
                 f"'{run.path}' of {_task(run)}."
             )
     return runs
 
 
 def read_run(path: Path, unfinished: bool = False) -> RunData:
-    """One run folder; `ImitaxError` names the file that is missing or damaged, and what is wrong with it.
+    """One run folder; `ImitaxError` names the file that is missing or damaged, and what is wrong
+    with it.
 
-    With `unfinished`, its summary may be missing, which is then empty, and its last lines may be cut off.
+    With `unfinished`, its summary may be missing, which is then empty, and its last lines may be
+    cut off.
     """
     unfinished &= not (path / "summary.json").is_file()
     check_parts(path, ("config.json", "metrics.jsonl", *(() if unfinished else ("summary.json",))))
     config = read_config(path / "config.json")
     seeds = config["run"]["seeds"]
     summary = {} if unfinished else read_summary(path / "summary.json", seeds)
-    iterations, metrics = _read_metrics(path / "metrics.jsonl", config["run"]["seed"], seeds, unfinished)
+    iterations, metrics = _read_metrics(
+        path / "metrics.jsonl", config["run"]["seed"], seeds, unfinished
+    )
     seconds = metrics.pop("seconds", None)
     seconds = None if seconds is None or np.isnan(seconds).any() else seconds[0]
-    return RunData(path, config, summary, iterations, metrics, seconds, load_samples(path / "visits.npz"))
+    return RunData(
+        path, config, summary, iterations, metrics, seconds, load_samples(path / "visits.npz")
+    )
 
 
 def _task(run: RunData) -> str:
@@ -100,16 +107,21 @@ def _read_metrics(
             values = {name: _number(value) for name, value in entry.items() if name not in _INDEX}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ImitaxError(
-                f"File '{path}', line {number}: expected an object of numbers with an iteration and a seed, "
+                f"File '{path}', line {number}: expected an object of numbers with an iteration "
+                "and a seed, "
                 f"found {brief(line)}."
             ) from error
         cells[position] = values
     iterations = sorted({iteration for iteration, _ in cells})
     if not cells or set(cells) != {(i, seed) for i in iterations for seed in range(seeds)}:
-        raise ImitaxError(f"File '{path}' lacks lines: expected one for each iteration and {seeds} seed(s).")
+        raise ImitaxError(
+            f"File '{path}' lacks lines: expected one for each iteration and {seeds} seed(s)."
+        )
     names = sorted({name for values in cells.values() for name in values})
     metrics = {
-        name: np.array([[cells[i, seed].get(name, np.nan) for i in iterations] for seed in range(seeds)])
+        name: np.array(
+            [[cells[i, seed].get(name, np.nan) for i in iterations] for seed in range(seeds)]
+        )
         for name in names
     }
     return np.array(iterations), metrics

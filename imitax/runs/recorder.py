@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from imitax.errors import ImitaxError, Interrupted
-from imitax.files.signals import first_signal
 from imitax.files.write import finite
 from imitax.policies.tensors import from_tensors, to_tensors
 from imitax.runs import checkpoint
@@ -31,11 +30,14 @@ def default_interval(config: RunConfig) -> int:
 
 
 def check_version(path: Path) -> None:
-    """`ImitaxError` if the newest checkpoint of a run folder is one of version 0.1.0, which kept other states."""
+    """`ImitaxError` if the newest checkpoint of a run folder is one of version 0.1.0, which kept
+    other states.
+    """
     newest = checkpoint.newest(path / "checkpoints", lambda text: None)
     if newest is not None and "state.episode_return" not in newest.tensors:
         raise ImitaxError(
-            f"Run '{path}' was checkpointed by imitax 0.1.0, whose checkpoints this version cannot resume: "
+            f"Run '{path}' was checkpointed by imitax 0.1.0, whose checkpoints this version "
+            "cannot resume: "
             "resume it with that version, or train it anew."
         )
 
@@ -43,11 +45,13 @@ def check_version(path: Path) -> None:
 class Recorder:
     """Writes metrics.jsonl, samples of observations and checkpoints; a callback of training.
 
-    A checkpoint is written every `every` iterations (0: never), at the end, and when the run is asked to stop.
-    `callbacks` are called before that, with the same moments.
+    A checkpoint is written every `every` iterations (0: never), at the end, and when the run is
+    asked to stop. `callbacks` are called before that, with the same moments.
     """
 
-    def __init__(self, path: Path, config: RunConfig, every: int, callbacks: Sequence[Callback] = ()):
+    def __init__(
+        self, path: Path, config: RunConfig, every: int, callbacks: Sequence[Callback] = ()
+    ):
         self.path = path
         self.samples = SampleLog()
         self._config, self._every, self._callbacks = config, every, callbacks
@@ -57,12 +61,18 @@ class Recorder:
 
     @contextmanager
     def recording(self) -> Iterator[None]:
-        """Keeps metrics.jsonl open, and turns Ctrl-C and SIGTERM into a stop after the iteration."""
-        with (self.path / "metrics.jsonl").open("w") as self._file, first_signal(self._ask_to_stop):
+        """Keeps metrics.jsonl open."""
+        with (self.path / "metrics.jsonl").open("w") as self._file:
             yield
 
+    def stop(self, signal: str) -> None:
+        """Ask the run to stop after its iteration, because of `signal`."""
+        self._stop = signal
+
     def __call__(self, moment: Moment) -> None:
-        """Record an iteration; `Interrupted` if the run was asked to stop, once its state is saved."""
+        """Record an iteration; `Interrupted` if the run was asked to stop, once its state is
+        saved.
+        """
         if moment.rollout is not None:
             self.samples(moment.iteration, moment.iterations, moment.rollout)
         self._seconds.append(round(time.perf_counter() - self._begun, 3))
@@ -73,7 +83,9 @@ class Recorder:
             self._keep(moment.iterations, moment.state, moment.history)
 
     def restore(self, like: LoopState) -> tuple[LoopState, History] | None:
-        """State and metrics of the newest whole checkpoint; their lines are written to metrics.jsonl anew."""
+        """State and metrics of the newest whole checkpoint; their lines are written to
+        metrics.jsonl anew.
+        """
         folder = self.path / "checkpoints"
         newest = checkpoint.newest(folder, lambda text: print(f"imitax: {text}", file=sys.stderr))
         if newest is None:
@@ -117,9 +129,6 @@ class Recorder:
             self._file.write(json.dumps(line) + "\n")
         self._file.flush()
 
-    def _ask_to_stop(self, signal: str) -> None:
-        self._stop = signal
-
 
 def _named(tensors: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
     return {name.removeprefix(prefix): x for name, x in tensors.items() if name.startswith(prefix)}
@@ -127,7 +136,11 @@ def _named(tensors: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]
 
 def _stacked(prefix: str, history: History) -> dict[str, np.ndarray]:
     """Metrics of equal iterations as arrays [I, S]."""
-    return {prefix + name: np.stack([m[name] for m in history]) for name in history[0]} if history else {}
+    return (
+        {prefix + name: np.stack([m[name] for m in history]) for name in history[0]}
+        if history
+        else {}
+    )
 
 
 def _unstacked(columns: dict[str, np.ndarray]) -> History:
@@ -137,6 +150,8 @@ def _unstacked(columns: dict[str, np.ndarray]) -> History:
 
 
 def _score(history: History) -> float:
-    """Mean true return of training episodes over the seeds, the last one known; what "best" means."""
+    """Mean true return of training episodes over the seeds, the last one known; what "best"
+    means.
+    """
     known = (float(np.mean(m["episode_return"])) for m in reversed(history))
     return next((value for value in known if math.isfinite(value)), -math.inf)

@@ -1,6 +1,8 @@
-"""Where a policy went while it learnt: samples of its observations, for the report. Never imports JAX.
+"""Where a policy went while it learnt: samples of its observations, for the report. Never imports
+JAX.
 
-Shapes: K moments of training, S seeds, N and M observations, T steps of an episode, O observation size.
+Shapes: K moments of training, S seeds, N and M observations, T steps of an episode, O observation
+size.
 """
 
 from pathlib import Path
@@ -51,10 +53,16 @@ class SampleLog:
 
     def restore(self, samples: dict[str, np.ndarray]) -> None:
         """Take over what an interrupted run had kept."""
-        self._samples = {int(iteration): observations for iteration, observations in samples.items()}
+        self._samples = {
+            int(iteration): observations for iteration, observations in samples.items()
+        }
 
-    def beside(self, demonstrations: np.ndarray | None, episode: np.ndarray | None) -> ObservationSamples:
-        """What was kept, beside observations [M, O] of the demonstrations and of one of their episodes [T, O]."""
+    def beside(
+        self, demonstrations: np.ndarray | None, episode: np.ndarray | None
+    ) -> ObservationSamples:
+        """What was kept, beside observations [M, O] of the demonstrations and of one of their
+        episodes [T, O].
+        """
         iterations = sorted(self._samples)
         policy = np.stack([self._samples[i] for i in iterations]).astype(np.float32)
         size = policy.shape[-1]
@@ -70,7 +78,9 @@ def save_samples(samples: ObservationSamples, path: Path) -> None:
 
 
 def load_samples(path: Path) -> ObservationSamples | None:
-    """The inverse of `save_visits`; None if there is no such file, `ImitaxError` if it is damaged."""
+    """The inverse of `save_visits`; None if there is no such file, `ImitaxError` if it is
+    damaged.
+    """
     if not path.exists():
         return None
     try:
@@ -81,7 +91,8 @@ def load_samples(path: Path) -> ObservationSamples | None:
         moments, seeds, points, size = samples.policy.shape
         fits = samples.iterations.shape == (moments,) and min(moments, seeds, points, size) > 0
         fits &= samples.iterations.dtype == np.int64
-        # Numbers that are not finite may be in there: a policy can go astray, and the report leaves them out.
+        # Numbers that are not finite may be in there: a policy can go astray, and the report
+        # leaves them out.
         fits &= all(x.dtype == np.float32 for x in samples[1:])
         fits &= samples.demonstrations.shape[1:] == samples.episode.shape[1:] == (size,)
         if not fits:

@@ -20,13 +20,23 @@ _SUMMARY = {
     "env_steps_per_seed": int,
     "random.mean": float,
     "random.interval": list,
-    **{f"{kind}.{key}": of for kind in ("deterministic", "sampled") for key, of in _ESTIMATE.items()},
+    **{
+        f"{kind}.{key}": of
+        for kind in ("deterministic", "sampled")
+        for key, of in _ESTIMATE.items()
+    },
 }
 _OPTIONAL = {  # may be null or absent, but not of another type
     **{"demonstrations": dict, "versions": dict},
     **{"expert.mean": float, "expert.interval": list, "expert.episodes": int},
 }
-_TYPES = {str: "text", int: "a whole number", float: "a number", dict: "an object", list: "a list of numbers"}
+_TYPES = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    dict: "an object",
+    list: "a list of numbers",
+}
 
 
 def check_parts(path: Path, parts: tuple[str, ...]) -> None:
@@ -60,14 +70,17 @@ def read_summary(path: Path, seeds: int) -> dict[str, Any]:
         means = estimate["seed_means"] if kind in ("deterministic", "sampled") else range(seeds)
         if len(means) != seeds or len(estimate["interval"]) != 2:
             raise ImitaxError(
-                f"File '{path}' has a malformed estimate '{kind}': expected an interval of two numbers, "
+                f"File '{path}' has a malformed estimate '{kind}': expected an interval of two "
+                "numbers, "
                 f"and the means of {seeds} seed(s)."
             )
     return summary
 
 
 def _checked(path: Path, kinds: dict[str, type]) -> dict[str, Any]:
-    """JSON data whose values at the dotted keys of `kinds` and, if present, `_OPTIONAL` have these types."""
+    """JSON data whose values at the dotted keys of `kinds` and, if present, `_OPTIONAL` have these
+    types.
+    """
     data = read_json(path)
     for key, kind in [*kinds.items(), *_OPTIONAL.items()]:
         value: Any = data
@@ -77,7 +90,8 @@ def _checked(path: Path, kinds: dict[str, type]) -> dict[str, Any]:
             value = value.get(part) if isinstance(value, dict) else None
         if not _fits(value, kind):
             raise ImitaxError(
-                f"File '{path}' is not of a run: '{key}' is {brief(value)}, expected {_TYPES[kind]}."
+                f"File '{path}' is not of a run: '{key}' is {brief(value)}, expected "
+                f"{_TYPES[kind]}."
             )
     return data
 

@@ -12,7 +12,9 @@ from imitax.training.fit import Training
 
 
 def summarise(training: Training, env: Env, episodes: int) -> dict[str, Any]:
-    """Deterministic and sampled evaluation, beside the random policy and the demonstrations' own return."""
+    """Deterministic and sampled evaluation, beside the random policy and the demonstrations' own
+    return.
+    """
     random = describe_returns(evaluate_random(env, episodes).returns)
     demonstrations = training.demonstrations
     expert = None
@@ -35,7 +37,9 @@ def summarise(training: Training, env: Env, episodes: int) -> dict[str, Any]:
             described["normalised"] = float(score)
         described["episode_length"] = float(result.lengths.mean())
         summary[name] = described
-    summary["final"] = {name: _finite_mean(values[:, -1]) for name, values in training.metrics.items()}
+    summary["final"] = {
+        name: _finite_mean(values[:, -1]) for name, values in training.metrics.items()
+    }
     return finite(summary)
 
 

@@ -70,7 +70,9 @@ def learning_curves(metrics: dict[str, np.ndarray], summary: dict | None = None)
 
 
 def _draw_panel(axis, panel: Panel, metrics: dict[str, np.ndarray], summary: dict) -> None:
-    """Lines, reference lines and titles; the expert's and the random policy's return come from `summary`."""
+    """Lines, reference lines and titles; the expert's and the random policy's return come from
+    `summary`.
+    """
     levels = panel.levels
     if panel.lines[0][0] == "episode_return":
         names = [name for name in ("expert", "random") if isinstance(summary.get(name), dict)]

@@ -1,4 +1,6 @@
-"""The metrics of a run for people: the panels of its figures, and the columns of its live table."""
+"""The metrics of a run for people: the panels of its figures, and the columns of its live
+table.
+"""
 
 from typing import NamedTuple
 
@@ -30,7 +32,8 @@ PANELS = (
         "Return of training episodes",
         "true return",
         (("episode_return", "sampled actions"),),
-        "The true reward, which an imitator never sees. Good: it rises to the expert's line and stays.",
+        "The true reward, which an imitator never sees. Good: it rises to the expert's line and "
+        "stays.",
     ),
     Panel(
         "learning",
@@ -44,7 +47,8 @@ PANELS = (
         "Discriminator scores",
         "mean D",
         (("expert_score", "expert pairs"), ("policy_score", "policy pairs")),
-        "D: the probability that a pair is the expert's. Good: the two part early, then meet near ½.",
+        "D: the probability that a pair is the expert's. Good: the two part early, then meet near "
+        "½.",
         ((0.5, "½"),),
     ),
     Panel(
@@ -52,7 +56,8 @@ PANELS = (
         "Discriminator loss",
         "nats",
         (("discriminator_loss", "cross-entropy"),),
-        "Good: it ends near 2 ln 2: expert and policy cannot be told apart. Near 0: they always can.",
+        "Good: it ends near 2 ln 2: expert and policy cannot be told apart. Near 0: they always "
+        "can.",
         ((2 * float(np.log(2)), "2 ln 2"),),
     ),
     Panel(
@@ -68,7 +73,8 @@ PANELS = (
         "Mean of the reward",
         "reward",
         (("reward_mean", "mean"),),
-        "Reward of one step, on average. Its level says little; a drift says that the reward still changes.",
+        "Reward of one step, on average. Its level says little; a drift says that the reward "
+        "still changes.",
     ),
     Panel(
         "reward",

@@ -20,15 +20,22 @@ def duration(seconds: float) -> str:
     if round(seconds, 1) < 10:
         return f"{seconds:.1f} s"
     rounded = round(seconds)
-    for large, small, big, little in ((86400, 3600, "d", "h"), (3600, 60, "h", "min"), (60, 1, "min", "s")):
+    for large, small, big, little in (
+        (86400, 3600, "d", "h"),
+        (3600, 60, "h", "min"),
+        (60, 1, "min", "s"),
+    ):
         if rounded >= large:
-            first, rest = divmod(round(rounded / small), large // small)  # rounded first: no 59 min 60 s
+            # rounded first: no 59 min 60 s
+            first, rest = divmod(round(rounded / small), large // small)
             return f"{first} {big} {rest} {little}" if rest else f"{first} {big}"
     return f"{rounded} s"
 
 
 def evaluation_cells(returns: dict, score: float | None) -> list[str]:
-    """Mean ± standard deviation, 95 % interval and normalised score, from what `describe_returns` gives."""
+    """Mean ± standard deviation, 95 % interval and normalised score, from what `describe_returns`
+    gives.
+    """
     low, high = returns["interval"]
     return [
         f"{returns['mean']:.1f} ± {returns['std']:.1f}",

@@ -76,9 +76,12 @@ def run_case(key: str, seeds: int, iterations: int, callbacks) -> Arrays:
         callbacks=callbacks,
     )
     seconds = time.perf_counter() - start
-    curves = {f"curve_{name}": training.metrics[name] for name in METRICS if name in training.metrics}
+    curves = {
+        f"curve_{name}": training.metrics[name] for name in METRICS if name in training.metrics
+    }
     sampled, deterministic = (
-        evaluate(training.policies, env, EPISODES, stochastic).returns for stochastic in (True, False)
+        evaluate(training.policies, env, EPISODES, stochastic).returns
+        for stochastic in (True, False)
     )
     return {"sampled": sampled, "deterministic": deterministic, "seconds": np.array(seconds)} | {
         name: values.astype(np.float32) for name, values in curves.items()
@@ -110,7 +113,12 @@ def _lengths(axis, results: dict[str, Arrays], title: str) -> None:
     for (key, result), colour in zip(results.items(), figures.COLOURS, strict=False):
         figures.curve(axis, result["curve_episode_length"], CASES[key].label, colour)
     figures.level(axis, expert_length(), "expert")
-    axis.set(xlabel="iteration (5,000 pairs)", ylabel="episode length (steps)", title=title, ylim=(50, 520))
+    axis.set(
+        xlabel="iteration (5,000 pairs)",
+        ylabel="episode length (steps)",
+        title=title,
+        ylim=(50, 520),
+    )
     axis.legend(frameon=False, fontsize=8, loc="center right")
 
 
@@ -126,7 +134,10 @@ def draw_scores(results: dict[str, Arrays]):
     figure, axes = figures.new(2, len(results), width=4.6, height=3.0)
     for column, (key, result) in enumerate(results.items()):
         top, bottom = axes[:, column]
-        for name, label, colour in (("expert_score", "expert pairs", 0), ("policy_score", "policy pairs", 1)):
+        for name, label, colour in (
+            ("expert_score", "expert pairs", 0),
+            ("policy_score", "policy pairs", 1),
+        ):
             figures.curve(top, result[f"curve_{name}"], label, figures.COLOURS[colour])
         figures.level(top, 0.5, "0.5")
         top.set(ylabel="mean score D", title=_setting(key), ylim=(0, 1))
@@ -146,7 +157,11 @@ def draw_reward(results: dict[str, Arrays]):
         figures.curve(left, result["curve_reward_std"], _setting(key), colour)
         figures.curve(right, 5000 * result["curve_expertlike_fraction"], _setting(key), colour)
     left.set(xlabel="iteration", ylabel="standard deviation of the reward", title="learnt reward")
-    right.set(xlabel="iteration", ylabel="policy pairs of 5,000", title="pairs with D ≥ the expert's mean D")
+    right.set(
+        xlabel="iteration",
+        ylabel="policy pairs of 5,000",
+        title="pairs with D ≥ the expert's mean D",
+    )
     for axis in (left, right):
         axis.legend(frameon=False, fontsize=8)
     return figure
@@ -195,7 +210,9 @@ FIGURES = (
 
 
 def summarise(results: dict[str, Arrays]) -> dict:
-    """For each case, the interquartile mean over seeds, its interval, and the mean of each seed."""
+    """For each case, the interquartile mean over seeds, its interval, and the mean of each
+    seed.
+    """
     return {key: _summarise(result) for key, result in results.items()}
 
 

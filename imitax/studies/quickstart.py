@@ -68,7 +68,9 @@ def _evaluate_all(trained: dict[str, Training], env: Env) -> dict[str, dict]:
     uniform = evaluate_random(env, EPISODES)
     evaluations: dict[str, tuple[Evaluation | None, Evaluation]] = {"random": (None, uniform)}
     for name, training in trained.items():
-        deterministic, sampled = (evaluate(training.policy, env, EPISODES, mode) for mode in (False, True))
+        deterministic, sampled = (
+            evaluate(training.policy, env, EPISODES, mode) for mode in (False, True)
+        )
         evaluations[name] = deterministic, sampled
     random = uniform.returns.mean()
     expert = evaluations["expert"][1].returns.mean()  # the demonstrations were sampled
@@ -104,7 +106,9 @@ def _comparison(trained: dict[str, Training], policies: dict):
         figures.curve(left, trained[name].metrics["episode_return"], label, colour)
     figures.level(left, policies["expert"]["sampled"]["mean"], "expert")
     figures.level(left, policies["bc"]["sampled"]["mean"], method_title("bc"), ":")
-    left.set(xlabel="iteration (5,120 steps)", ylabel="true return", title=f"{ENV}: training episodes")
+    left.set(
+        xlabel="iteration (5,120 steps)", ylabel="true return", title=f"{ENV}: training episodes"
+    )
     for metric, label, colour in (
         ("expert_score", "expert pairs", figures.COLOURS[0]),
         ("policy_score", "policy pairs", figures.COLOURS[1]),

@@ -42,8 +42,8 @@ def run_study(
         only: the cases to run; empty: all of them
 
     Raises:
-        ImitaxError: no such study or case, a number below 1, results made with other settings, or a
-            damaged file of results.
+        ImitaxError: no such study or case, a number below 1, results made with other settings, or
+            a damaged file of results.
     """
     study = find(name)
     iterations = study.iterations if iterations is None else iterations
@@ -83,7 +83,8 @@ def check_settings(path: Path, settings: dict[str, int]) -> None:
         write_json(path, settings)
     elif (earlier := read_json(path)) != settings:
         raise ImitaxError(
-            f"'{path}' is of another study, {brief(earlier)}: expected {settings}, or another folder."
+            f"'{path}' is of another study, {brief(earlier)}: expected {settings}, or another "
+            "folder."
         )
 
 

@@ -1,4 +1,6 @@
-"""What a study is: cases that each leave arrays, and the figures and table made from them alone."""
+"""What a study is: cases that each leave arrays, and the figures and table made from them
+alone.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

@@ -62,7 +62,8 @@ def roll(
 
 
 def grid_world(seeds: int) -> Arrays:
-    """The expert on a grid, IRL and cloning from few and many trajectories, and the learnt rewards.
+    """The expert on a grid, IRL and cloning from few and many trajectories, and the learnt
+    rewards.
 
     Seeds draw the trajectories; distances and scores [seeds] are exact. irl_N and bc_N are the
     occupancy measures of the first seed.
@@ -74,13 +75,17 @@ def grid_world(seeds: int) -> Arrays:
     best = float(solve.expectation(rho, mdp.reward))
     arrays = {"expert": rho, "reward": mdp.reward}
     for count in TRAJECTORIES:
-        empirical = [roll(mdp, policy, count, np.random.default_rng([count, seed])) for seed in range(seeds)]
+        empirical = [
+            roll(mdp, policy, count, np.random.default_rng([count, seed])) for seed in range(seeds)
+        ]
         learnt = [irl.mce_irl(mdp, one, linear, l2=1e-4).rho for one in empirical]
         cloned = [solve.occupancy(mdp, solve.policy_of(one)) for one in empirical]
         for key, measures in (("irl", learnt), ("bc", cloned)):
             returns = np.array([solve.expectation(measure, mdp.reward) for measure in measures])
             arrays[f"{key}_{count}"] = measures[0]
-            arrays[f"distance_{key}_{count}"] = np.array([variation(measure, rho) for measure in measures])
+            arrays[f"distance_{key}_{count}"] = np.array(
+                [variation(measure, rho) for measure in measures]
+            )
             arrays[f"score_{key}_{count}"] = normalised(returns, random, best)
     for name, rewards in (
         ("state", irl.tabular(mdp, of_state=True)),
@@ -89,7 +94,9 @@ def grid_world(seeds: int) -> Arrays:
     ):
         learnt = irl.mce_irl(mdp, rho, rewards, l2=1e-6, tolerance=1e-9)
         arrays |= {f"reward_{name}": learnt.reward, f"gaps_{name}": learnt.gaps}
-        arrays[f"correlation_{name}"] = np.array(irl.shaping_correlation(mdp, learnt.reward, mdp.reward))
+        arrays[f"correlation_{name}"] = np.array(
+            irl.shaping_correlation(mdp, learnt.reward, mdp.reward)
+        )
     return arrays
 
 
@@ -105,7 +112,9 @@ def transferred_rewards() -> Arrays:
         best = solve.value_iteration(other).policy
         policies = (uniform_policy(other), policy, planned, best)
         measures = [solve.occupancy(other, one) for one in policies]
-        arrays[name] = np.array([float(solve.expectation(measure, other.reward)) for measure in measures])
+        arrays[name] = np.array(
+            [float(solve.expectation(measure, other.reward)) for measure in measures]
+        )
     return arrays
 
 
@@ -178,7 +187,9 @@ def sampled_problem() -> tuple[TabularMDP, TabularMDP, np.ndarray]:
     mdp = random_mdp(6, 3, np.random.default_rng(3), discount=0.9)
     transition = sparse.csr_array(mdp.transition * mdp.discount)
     termination = np.full((mdp.states, mdp.actions), 1 - mdp.discount)
-    ending = TabularMDP(transition, mdp.reward, mdp.initial, mdp.discount, termination, "random MDP")
+    ending = TabularMDP(
+        transition, mdp.reward, mdp.initial, mdp.discount, termination, "random MDP"
+    )
     return mdp, ending, soft_expert(mdp, 0.3)[0]
 
 
@@ -196,7 +207,11 @@ def sampled_gail(seeds: int, iterations: int, callbacks: Any) -> Arrays:
     env = from_mdp(ending, 150)
     demonstrations = record(table_policy(env.spec, expert), env, EPISODES)
     empirical = np.zeros((mdp.states, mdp.actions))
-    np.add.at(empirical, (demonstrations.observations.argmax(axis=1), demonstrations.actions), 1 / EPISODES)
+    np.add.at(
+        empirical,
+        (demonstrations.observations.argmax(axis=1), demonstrations.actions),
+        1 / EPISODES,
+    )
     exact = duality.closest_occupancy(mdp, empirical, regularisers.gail(empirical), entropy=0.0).rho
     lengths = sorted({max(1, iterations * share // 30) for share in (1, 3, 10, 30)})
     distances = []
@@ -260,12 +275,22 @@ def summarise(results: dict[str, Arrays]) -> dict:
         for count in TRAJECTORIES:
             trajectories = "1 trajectory" if count == 1 else f"{count} trajectories"
             for key, method in (("irl", "MCE IRL"), ("bc", "cloning")):
-                for quantity, name in (("score", "score"), ("distance from the expert", "distance")):
+                for quantity, name in (
+                    ("score", "score"),
+                    ("distance from the expert", "distance"),
+                ):
                     values = grid[f"{name}_{key}_{count}"]
                     interval = list(bootstrap_interval(values, interquartile_mean))
-                    note(f"{quantity}, {method}, {trajectories}", interquartile_mean(values), interval)
+                    note(
+                        f"{quantity}, {method}, {trajectories}",
+                        interquartile_mean(values),
+                        interval,
+                    )
         for name in ("state", "linear", "tabular"):
-            note(f"correlation of learnt and true reward up to shaping, {name}", grid[f"correlation_{name}"])
+            note(
+                f"correlation of learnt and true reward up to shaping, {name}",
+                grid[f"correlation_{name}"],
+            )
     for name, values in results.get("transfer", {}).items():
         for label, value in zip(
             ("random", "old policy", "planned with the learnt reward", "best"), values, strict=True
@@ -276,7 +301,11 @@ def summarise(results: dict[str, Arrays]) -> dict:
     if gail := results.get("gail"):
         last = gail["gail"][:, -1]
         low, high = bootstrap_interval(last, interquartile_mean)
-        note("distance of sampled GAIL from the exact solution", interquartile_mean(last), [low, high])
+        note(
+            "distance of sampled GAIL from the exact solution",
+            interquartile_mean(last),
+            [low, high],
+        )
         note("the same, maximum over seeds", last.max())
         for name in ("random", "expert", "cloning"):
             note(f"distance of {name} from the exact solution", gail[name])

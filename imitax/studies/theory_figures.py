@@ -73,7 +73,11 @@ def rewards(results: dict[str, Arrays]):
     labels = ("random", "old policy", "replanned", "best")
     for row, (name, values) in enumerate(results["transfer"].items()):
         axis.plot(values, np.arange(4) + 5 * row, "o", color=figures.COLOURS[row], label=name)
-    axis.set(yticks=[*range(4), *range(5, 9)], yticklabels=labels * 2, title="the linear reward elsewhere")
+    axis.set(
+        yticks=[*range(4), *range(5, 9)],
+        yticklabels=labels * 2,
+        title="the linear reward elsewhere",
+    )
     axis.set(xlabel="true return, discounted")
     axis.legend(frameon=False, fontsize=7, loc="upper left")
     return figure
@@ -94,7 +98,9 @@ def matching(results: dict[str, Arrays]):
     counts = sorted(int(key.removeprefix("irl_")) for key in grid if key.startswith("irl_"))
     for key, label, colour in (("irl", "MCE IRL, linear reward", 0), ("bc", method_title("bc"), 1)):
         scores = np.array([grid[f"score_{key}_{count}"] for count in counts])
-        right.semilogx(counts, interquartile_mean(scores), "-", color=figures.COLOURS[colour], label=label)
+        right.semilogx(
+            counts, interquartile_mean(scores), "-", color=figures.COLOURS[colour], label=label
+        )
         right.semilogx(counts, scores, "o", markersize=4, alpha=0.5, color=figures.COLOURS[colour])
     figures.level(right, 1.0, "expert")
     right.set(xlabel="trajectories", ylabel="true return (0 random, 1 expert)", xticks=counts)
@@ -106,7 +112,9 @@ def matching(results: dict[str, Arrays]):
 
 
 def conjugates(results: dict[str, Arrays]):
-    """(d) ψ* against the distance of occupancy measures, and the causal entropy along a segment."""
+    """(d) ψ* against the distance of occupancy measures, and the causal entropy along a
+    segment.
+    """
     data = results["conjugates"]
     figure, axes = figures.new(1, 3, width=4.2)
     for axis, way, title in (
@@ -139,7 +147,11 @@ def propositions(results: dict[str, Arrays]):
     axis = axes[0, 0]
     for row, values in enumerate(results["propositions"].values()):
         axis.semilogx(
-            np.maximum(values, 1e-16), np.full(len(values), row), "o", alpha=0.6, color=figures.COLOURS[row]
+            np.maximum(values, 1e-16),
+            np.full(len(values), row),
+            "o",
+            alpha=0.6,
+            color=figures.COLOURS[row],
         )
     axis.set(yticks=range(len(results["propositions"])), yticklabels=list(results["propositions"]))
     axis.set(xlabel="total variation between RL ∘ IRL_ψ and argmin −H + ψ*", xlim=(1e-16, 1))
@@ -155,6 +167,10 @@ def sampled(results: dict[str, Arrays]):
     axis.plot([], [], "o-", color=figures.COLOURS[0], label="GAIL, TRPO, each seed")
     for name, style in (("random", "--"), ("cloning", ":"), ("expert", "-.")):
         figures.level(axis, float(data[name]), name, style)
-    axis.set(xlabel="iterations", ylabel="distance from the exact solution\n(total variation)", yscale="log")
+    axis.set(
+        xlabel="iterations",
+        ylabel="distance from the exact solution\n(total variation)",
+        yscale="log",
+    )
     axis.legend(fontsize=8, loc="upper right", bbox_to_anchor=(1.0, 0.97), framealpha=1.0)
     return figure

@@ -1,1 +1,3 @@
-"""Markov decision processes as explicit arrays, solved exactly in double precision, without JAX."""
+"""Markov decision processes as explicit arrays, solved exactly in double precision, without
+JAX.
+"""

@@ -2,9 +2,9 @@
 
     RL ∘ IRL_ψ(π_E)  =  argmin over ρ of  −H(ρ) + ψ*(ρ − ρ_E)
 
-The left side learns a cost and then a policy; the right side finds an occupancy measure directly, without a
-cost. As in the paper, learners minimise a cost c; the package's reward is −c. General-purpose solvers with
-dense constraints: for small MDPs.
+The left side learns a cost and then a policy; the right side finds an occupancy measure directly,
+without a cost. As in the paper, learners minimise a cost c; the package's reward is −c.
+General-purpose solvers with dense constraints: for small MDPs.
 """
 
 from collections.abc import Callable
@@ -65,7 +65,9 @@ def linear_costs(features: Float[np.ndarray, "S A F"], norm: int) -> CostClass:
 
     if norm == 2:
         ball = {"type": "ineq", "fun": lambda w: 1 - w @ w, "jac": lambda w: -2 * w}
-        return CostClass(count, lambda w: features @ w, lambda w, x: gradient(x), no_penalty, (ball,))
+        return CostClass(
+            count, lambda w: features @ w, lambda w, x: gradient(x), no_penalty, (ball,)
+        )
     simplex = {"type": "ineq", "fun": lambda t: 1 - t.sum(), "jac": lambda t: -np.ones_like(t)}
 
     def both_signs(weights: np.ndarray) -> np.ndarray:
@@ -146,19 +148,31 @@ def closest_occupancy(
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         rho = np.maximum(flat.reshape(shape), 1e-12)
         with np.errstate(divide="ignore"):
-            slope = entropy * np.log(rho / rho.sum(axis=1, keepdims=True)) + psi.best_cost(rho, expert)
+            slope = entropy * np.log(rho / rho.sum(axis=1, keepdims=True)) + psi.best_cost(
+                rho, expert
+            )
         return -entropy * causal_entropy(rho) + psi.conjugate(rho, expert), slope.reshape(-1)
 
     start = occupancy(mdp, np.full(shape, 1.0 / mdp.actions)).reshape(-1)
     optimum = _minimise(loss, start, (flow,), [(0.0, None)] * expert.size)
     rho = np.maximum(optimum.x.reshape(shape), 0.0)
     if np.max(abs(flow_residual(mdp, rho))) > 1e-6:
-        raise ImitaxError("The solver found no occupancy measure that satisfies the flow equations.")
+        raise ImitaxError(
+            "The solver found no occupancy measure that satisfies the flow equations."
+        )
     return Match(rho, policy_of(rho), optimum.fun)
 
 
-def _minimise(loss: Callable, start: np.ndarray, constraints: tuple, bounds: list | None) -> OptimizeResult:
+def _minimise(
+    loss: Callable, start: np.ndarray, constraints: tuple, bounds: list | None
+) -> OptimizeResult:
     options = {"maxiter": 2000, "ftol": 1e-14}
     return minimize(
-        loss, start, jac=True, method="SLSQP", constraints=list(constraints), bounds=bounds, options=options
+        loss,
+        start,
+        jac=True,
+        method="SLSQP",
+        constraints=list(constraints),
+        bounds=bounds,
+        options=options,
     )

@@ -1,9 +1,10 @@
 """Maximum causal entropy IRL: a reward under which the soft-optimal policy matches the expert.
 
-    max over θ of  E_E[r_θ] − V_θ(μ₀) − (l2 / 2) ‖θ‖²,      gradient  Σ (ρ_E − ρ_θ) ∂r_θ/∂θ − l2 · θ
+    max over θ of  E_E[r_θ] − V_θ(μ₀) − (l2 / 2) ‖θ‖²,      gradient  Σ (ρ_E − ρ_θ) ∂r_θ/∂θ − l2 ·
+    θ
 
-with V_θ the soft value and ρ_θ the occupancy measure of the soft-optimal policy of r_θ. For rewards
-linear in θ the problem is concave, and the gradient is the gap in feature expectations.
+with V_θ the soft value and ρ_θ the occupancy measure of the soft-optimal policy of r_θ. For
+rewards linear in θ the problem is concave, and the gradient is the gap in feature expectations.
 Source: Ziebart 2010; Gleave & Toyer 2022.
 """
 
@@ -59,7 +60,9 @@ def tabular(mdp: TabularMDP, of_state: bool = False) -> RewardClass:
     def pullback(theta: np.ndarray, weights: np.ndarray) -> np.ndarray:
         return weights.sum(axis=1) if of_state else weights.reshape(-1)
 
-    return RewardClass(np.zeros(mdp.states if of_state else mdp.states * mdp.actions), reward, pullback)
+    return RewardClass(
+        np.zeros(mdp.states if of_state else mdp.states * mdp.actions), reward, pullback
+    )
 
 
 def neural(
@@ -72,7 +75,10 @@ def neural(
     flat = features.reshape(-1, features.shape[-1])
 
     def layers(theta: np.ndarray) -> list[np.ndarray]:
-        return [part.reshape(shape) for part, shape in zip(np.split(theta, ends[:-1]), shapes, strict=True)]
+        return [
+            part.reshape(shape)
+            for part, shape in zip(np.split(theta, ends[:-1]), shapes, strict=True)
+        ]
 
     def forward(theta: np.ndarray) -> list[np.ndarray]:
         activations = [flat]
@@ -87,12 +93,18 @@ def neural(
         for index, layer in reversed(list(enumerate(layers(theta)))):
             if index < len(shapes) - 1:
                 signal = signal * (1 - activations[index + 1] ** 2)
-            gradients.append(np.vstack([activations[index].T @ signal, signal.sum(axis=0)]).reshape(-1))
+            gradients.append(
+                np.vstack([activations[index].T @ signal, signal.sum(axis=0)]).reshape(-1)
+            )
             signal = signal @ layer[:-1].T
         return np.concatenate(gradients[::-1])
 
-    initial = np.concatenate([(rng.normal(size=(m, n)) / np.sqrt(m)).reshape(-1) for m, n in shapes])
-    return RewardClass(initial, lambda theta: forward(theta)[-1].reshape(features.shape[:2]), pullback)
+    initial = np.concatenate(
+        [(rng.normal(size=(m, n)) / np.sqrt(m)).reshape(-1) for m, n in shapes]
+    )
+    return RewardClass(
+        initial, lambda theta: forward(theta)[-1].reshape(features.shape[:2]), pullback
+    )
 
 
 def mce_irl(
@@ -115,7 +127,8 @@ def mce_irl(
     """
     if expert.shape != (mdp.states, mdp.actions):
         raise ImitaxError(
-            f"The expert's occupancy has shape {expert.shape}: expected [{mdp.states}, {mdp.actions}]."
+            f"The expert's occupancy has shape {expert.shape}: expected [{mdp.states}, "
+            f"{mdp.actions}]."
         )
     if l2 < 0:
         raise ImitaxError(f"Setting l2 is {l2}: expected at least 0.")
@@ -131,7 +144,9 @@ def mce_irl(
         rho = occupancy(mdp, solution.policy)
         gap = rewards.pullback(theta, rho - expert)
         last_gap = float(np.max(abs(gap)))
-        value = mdp.initial @ solution.values - expectation(expert, reward) + 0.5 * l2 * theta @ theta
+        value = (
+            mdp.initial @ solution.values - expectation(expert, reward) + 0.5 * l2 * theta @ theta
+        )
         last_value = float(value)
         return last_value, gap + l2 * theta
 
@@ -142,7 +157,9 @@ def mce_irl(
     options = {"maxiter": iterations, "gtol": tolerance, "ftol": 1e-15, "maxcor": 20, "maxls": 50}
     loss(rewards.initial)
     log(rewards.initial)
-    optimum = minimize(loss, rewards.initial, jac=True, method="L-BFGS-B", callback=log, options=options)
+    optimum = minimize(
+        loss, rewards.initial, jac=True, method="L-BFGS-B", callback=log, options=options
+    )
     reward = rewards.reward(optimum.x)
     solution = soft_policy_iteration(mdp, reward, start=start)
     rho = occupancy(mdp, solution.policy)

@@ -51,8 +51,14 @@ class TabularMDP:
             ("Initial distribution", initial, (states,)),
         ):
             if array.shape != shape:
-                raise ImitaxError(f"{name} of '{self.name}' has shape {array.shape}: expected {shape}.")
-        for name, values in (("Transition", transition.data), ("Termination", ends), ("Initial", initial)):
+                raise ImitaxError(
+                    f"{name} of '{self.name}' has shape {array.shape}: expected {shape}."
+                )
+        for name, values in (
+            ("Transition", transition.data),
+            ("Termination", ends),
+            ("Initial", initial),
+        ):
             if not np.all(np.isfinite(values)) or np.any(values < 0):
                 raise ImitaxError(
                     f"{name} probabilities of '{self.name}' must be finite and nonnegative, found "
@@ -62,7 +68,8 @@ class TabularMDP:
             raise ImitaxError(f"Rewards of '{self.name}' must be finite.")
         if self.features is not None and self.features.shape[:-1] != reward.shape:
             raise ImitaxError(
-                f"Features of '{self.name}' have shape {self.features.shape}: expected {reward.shape} and F."
+                f"Features of '{self.name}' have shape {self.features.shape}: expected "
+                f"{reward.shape} and F."
             )
         total = transition.sum(axis=1) + ends.reshape(-1)
         if np.any(bad := abs(total - 1) > _TOLERANCE):
@@ -76,8 +83,15 @@ class TabularMDP:
                 f"Initial distribution of '{self.name}' sums to {initial.sum():.6g}: expected 1."
             )
         if not 0 <= self.discount < 1:
-            raise ImitaxError(f"Discount of '{self.name}' is {self.discount}: expected at least 0, below 1.")
-        checked = {"transition": transition, "reward": reward, "initial": initial, "termination": ends}
+            raise ImitaxError(
+                f"Discount of '{self.name}' is {self.discount}: expected at least 0, below 1."
+            )
+        checked = {
+            "transition": transition,
+            "reward": reward,
+            "initial": initial,
+            "termination": ends,
+        }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
@@ -105,5 +119,7 @@ class TabularMDP:
         """P_π [S, S], transitions between states under `policy`; a row sums to 1 − P(end)."""
         rows = np.repeat(np.arange(self.states), self.actions)
         columns = np.arange(self.states * self.actions)
-        weights = sparse.csr_array((policy.reshape(-1), (rows, columns)), shape=(self.states, len(columns)))
+        weights = sparse.csr_array(
+            (policy.reshape(-1), (rows, columns)), shape=(self.states, len(columns))
+        )
         return sparse.csr_array(weights @ self.transition)

@@ -2,8 +2,8 @@
 
     RL ∘ IRL_ψ(π_E) = argmin over π of  −H(π) + ψ*(ρ_π − ρ_E)        (Ho & Ermon 2016, prop. 3.2)
 
-As in the paper, learners minimise a cost c; the package's reward is −c. Every regulariser has ψ(c) and its
-conjugate ψ*(x) = sup over c of Σ c x − ψ(c), with a subgradient: the maximising cost.
+As in the paper, learners minimise a cost c; the package's reward is −c. Every regulariser has ψ(c)
+and its conjugate ψ*(x) = sup over c of Σ c x − ψ(c), with a subgradient: the maximising cost.
 """
 
 from collections.abc import Callable
@@ -91,7 +91,9 @@ def gail(expert: Float[np.ndarray, "S A"]) -> Regulariser:
 
     def conjugate(rho: np.ndarray, expert: np.ndarray) -> float:
         both = rho + expert
-        return float(xlogy(rho, _share(rho, both)).sum() + xlogy(expert, _share(expert, both)).sum())
+        return float(
+            xlogy(rho, _share(rho, both)).sum() + xlogy(expert, _share(expert, both)).sum()
+        )
 
     def best_cost(rho: np.ndarray, expert: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore"):
@@ -101,7 +103,9 @@ def gail(expert: Float[np.ndarray, "S A"]) -> Regulariser:
 
 
 def jensen_shannon(p: np.ndarray, q: np.ndarray) -> float:
-    """D_KL(p ‖ (p + q) / 2) + D_KL(q ‖ (p + q) / 2) in nats, for equal masses; the paper's D_JS."""
+    """D_KL(p ‖ (p + q) / 2) + D_KL(q ‖ (p + q) / 2) in nats, for equal masses; the paper's
+    D_JS.
+    """
     middle = 0.5 * (p + q)
     return float(xlogy(p, _share(p, middle)).sum() + xlogy(q, _share(q, middle)).sum())
 
@@ -110,7 +114,9 @@ def _share(part: np.ndarray, total: np.ndarray) -> np.ndarray:
     return np.divide(part, total, out=np.full_like(part, 0.5), where=total > 0)
 
 
-def _indicator(cost: np.ndarray, features: np.ndarray, inside: Callable[[np.ndarray], bool]) -> float:
+def _indicator(
+    cost: np.ndarray, features: np.ndarray, inside: Callable[[np.ndarray], bool]
+) -> float:
     """0 if `cost` is w·φ with w `inside`, else infinity; of several w, the smallest counts."""
     flat = features.reshape(-1, features.shape[-1])
     weights, *_ = np.linalg.lstsq(flat, cost.reshape(-1), rcond=None)

@@ -4,8 +4,8 @@ Occupancy measures are unnormalised and discounted as in the paper,
 
     ρ(s, a) = Σ_t γ^t P(s_t = s, a_t = a),
 
-with sum 1 / (1 − γ) if episodes never end. Policies maximise reward plus `temperature` times causal
-entropy. Source: Ziebart 2010; Ho & Ermon 2016, sections 2 and 3.
+with sum 1 / (1 − γ) if episodes never end. Policies maximise reward plus `temperature` times
+causal entropy. Source: Ziebart 2010; Ho & Ermon 2016, sections 2 and 3.
 """
 
 from typing import NamedTuple
@@ -35,7 +35,8 @@ def soft_value_iteration(
     tolerance: float = 1e-10,
     start: Float[np.ndarray, "*N S"] | None = None,
 ) -> Solution:
-    """V = τ log Σ_a exp(Q / τ), Q = r + γ P V and π = exp((Q − V) / τ), for one reward or N at once.
+    """V = τ log Σ_a exp(Q / τ), Q = r + γ P V and π = exp((Q − V) / τ), for one reward or N at
+    once.
 
     `tolerance` bounds the error of the values. The change Δ of an iteration bounds the remaining
     error from both sides, γ / (1 − γ) · [min Δ, max Δ] (MacQueen 1966; widened to include 0 if
@@ -81,7 +82,8 @@ def soft_policy_iteration(
     """The values at temperature 1 by Newton's method: V ← (I − γ P_π)⁻¹ (r_π + H_π), π that of V.
 
     A handful of sparse solves instead of log(1/tolerance) / (1 − γ) products; stops when a step
-    changes the values by less than `tolerance`; the next one would change them by about its square.
+    changes the values by less than `tolerance`; the next one would change them by about its
+    square.
     """
     _check_reward(mdp, reward, 1.0)
     values, iterations = np.zeros(mdp.states) if start is None else start, 0
@@ -100,7 +102,10 @@ def soft_policy_iteration(
 
 
 def soft_backward_induction(
-    mdp: TabularMDP, horizon: int, reward: Float[np.ndarray, "S A"] | None = None, temperature: float = 1.0
+    mdp: TabularMDP,
+    horizon: int,
+    reward: Float[np.ndarray, "S A"] | None = None,
+    temperature: float = 1.0,
 ) -> tuple[Float[np.ndarray, "T S"], Float[np.ndarray, "T S A"]]:
     """Values and policies of T = `horizon` steps, in order; values after the last step are 0."""
     if horizon < 1:
@@ -119,7 +124,9 @@ def soft_backward_induction(
 def value_iteration(
     mdp: TabularMDP, reward: Float[np.ndarray, "S A"] | None = None, tolerance: float = 1e-10
 ) -> Solution:
-    """Optimal values without entropy, and the greedy policy (the first of equally good actions)."""
+    """Optimal values without entropy, and the greedy policy (the first of equally good
+    actions).
+    """
     reward = mdp.reward if reward is None else np.asarray(reward, np.float64)
     _check_reward(mdp, reward, 1.0)
     values, iterations = np.zeros(mdp.states), 0
@@ -156,7 +163,9 @@ def occupancy_by_iteration(
             return visits[:, None] * policy
 
 
-def occupancy_of_steps(mdp: TabularMDP, policies: Float[np.ndarray, "T S A"]) -> Float[np.ndarray, "T S A"]:
+def occupancy_of_steps(
+    mdp: TabularMDP, policies: Float[np.ndarray, "T S A"]
+) -> Float[np.ndarray, "T S A"]:
     """γ^t P(s_t = s, a_t = a) of each of T steps, with a policy for each step (finite horizon)."""
     visits, measures = mdp.initial, []
     for policy in policies:
@@ -211,7 +220,8 @@ def _soft_maximum(action_values: np.ndarray, temperature: float) -> np.ndarray:
 def _check_reward(mdp: TabularMDP, reward: np.ndarray, temperature: float) -> None:
     if reward.shape[-2:] != (mdp.states, mdp.actions):
         raise ImitaxError(
-            f"Reward has shape {reward.shape}: expected [{mdp.states}, {mdp.actions}] for '{mdp.name}'."
+            f"Reward has shape {reward.shape}: expected [{mdp.states}, {mdp.actions}] for "
+            f"'{mdp.name}'."
         )
     if not np.all(np.isfinite(reward)):
         raise ImitaxError("Rewards must be finite.")
@@ -222,7 +232,8 @@ def _check_reward(mdp: TabularMDP, reward: np.ndarray, temperature: float) -> No
 def _check_policy(mdp: TabularMDP, policy: np.ndarray) -> None:
     if policy.shape != (mdp.states, mdp.actions):
         raise ImitaxError(
-            f"Policy has shape {policy.shape}: expected [{mdp.states}, {mdp.actions}] for '{mdp.name}'."
+            f"Policy has shape {policy.shape}: expected [{mdp.states}, {mdp.actions}] for "
+            f"'{mdp.name}'."
         )
     if np.any(policy < 0) or np.any(abs(policy.sum(axis=1) - 1) > 1e-8):
         raise ImitaxError("A policy's rows must be probabilities that sum to 1.")

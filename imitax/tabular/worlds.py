@@ -24,8 +24,8 @@ def gridworld(
 
     The actions move up, right, down and left; with probability `slip` the move is perpendicular
     instead. A move into a wall or the border stays in place. The reward of a step is `step_reward`
-    plus that of the cell entered; the features are the probabilities of entering G and H, and 1 for
-    the step. An episode ends in G or H.
+    plus that of the cell entered; the features are the probabilities of entering G and H, and 1
+    for the step. An episode ends in G or H.
     """
     if not rows or len({len(row) for row in rows}) != 1:
         raise ImitaxError(f"A grid needs rows of one length, found {[len(row) for row in rows]}.")
@@ -34,7 +34,9 @@ def gridworld(
     invalid = sorted(letters - set("SGH#."))
     if invalid or "S" not in letters:
         fault = f"'{invalid[0]}'" if invalid else "no start"
-        raise ImitaxError(f"A grid is drawn with S, G, H, # and '.', and has a start S: found {fault}.")
+        raise ImitaxError(
+            f"A grid is drawn with S, G, H, # and '.', and has a start S: found {fault}."
+        )
     if not 0 <= slip <= 1:
         raise ImitaxError(f"Slip is {slip}: expected a probability.")
     height, width = cells.shape
@@ -49,10 +51,19 @@ def gridworld(
                     ny, nx = y, x
                 entered = str(cells[ny, nx]) if str(cells[y, x]) not in "GH#" else "."
                 reward = {"G": 1.0, "H": -1.0}.get(entered, 0.0) + step_reward
-                outcomes.append((y * width + x, action, ny * width + nx, chance, reward, entered in "GH"))
+                outcomes.append(
+                    (y * width + x, action, ny * width + nx, chance, reward, entered in "GH")
+                )
     starts = (cells == "S").reshape(-1)
     return from_outcomes(
-        outcomes, height * width, 4, starts / starts.sum(), discount, "gridworld", cells.shape, cells
+        outcomes,
+        height * width,
+        4,
+        starts / starts.sum(),
+        discount,
+        "gridworld",
+        cells.shape,
+        cells,
     )
 
 
@@ -65,9 +76,13 @@ def random_mdp(
     columns = np.stack([rng.choice(states, successors, replace=False) for _ in range(pairs)])
     chances = rng.dirichlet(np.ones(successors), pairs)
     rows = np.repeat(np.arange(pairs), successors)
-    transition = sparse.csr_array((chances.reshape(-1), (rows, columns.reshape(-1))), shape=(pairs, states))
+    transition = sparse.csr_array(
+        (chances.reshape(-1), (rows, columns.reshape(-1))), shape=(pairs, states)
+    )
     reward = rng.normal(size=(states, actions))
-    return TabularMDP(transition, reward, rng.dirichlet(np.ones(states)), discount, name="random MDP")
+    return TabularMDP(
+        transition, reward, rng.dirichlet(np.ones(states)), discount, name="random MDP"
+    )
 
 
 def mountain_car(bins: int = 101, discount: float = 0.99) -> TabularMDP:
@@ -166,7 +181,9 @@ def from_outcomes(
     features = None
     if cells is not None:
         into, new = cells.reshape(-1)[following], following != state
-        features = np.stack([expected((into == "G") & new), expected((into == "H") & new), expected(1.0)], -1)
+        features = np.stack(
+            [expected((into == "G") & new), expected((into == "H") & new), expected(1.0)], -1
+        )
     rewards, termination = expected(reward), expected(ends)
     return TabularMDP(transition, rewards, initial, discount, termination, name, features, grid)
 

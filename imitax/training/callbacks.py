@@ -1,4 +1,6 @@
-"""What happens after every iteration besides training: progress, logging, checkpoints, samples, early stops."""
+"""What happens after every iteration besides training: progress, logging, checkpoints, samples,
+early stops.
+"""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -8,20 +10,22 @@ import jax
 import numpy as np
 
 from imitax.training.rollout import EnvState
-from imitax.types import Learner, Transition
+from imitax.types import HostOrDevice, Learner, Transition
 
 History = list[dict[str, np.ndarray]]  # metrics [S] of every iteration
 
 
 class LoopState(NamedTuple):
-    """What the next iteration depends on, besides settings, demonstrations and the number of the iteration.
+    """What the next iteration depends on, besides settings, demonstrations and the number of the
+    iteration.
 
-    Every leaf has a leading seed axis. Random numbers follow from seed and iteration, so no key is in here.
+    Every leaf has a leading seed axis. Random numbers follow from seed and iteration, so no key is
+    in here.
     """
 
     learner: Learner
     envs: EnvState | None  # None where environments cannot be resumed
-    episode_return: np.ndarray  # [S, B]; true reward so far in the episodes that are running
+    episode_return: HostOrDevice  # [S, B]; true reward so far in the episodes that are running
 
 
 class Moment(NamedTuple):
@@ -42,12 +46,17 @@ Callback = Callable[[Moment], None]  # may raise to stop the run
 class Bar(Protocol):
     """Shows the progress of runs."""
 
-    def __call__(self, label: str, steps: int | None = None) -> AbstractContextManager[Sequence[Callback]]:
-        """A context with the callbacks of the run `label`, whose iterations take `steps` environment steps."""
+    def __call__(
+        self, label: str, steps: int | None = None
+    ) -> AbstractContextManager[Sequence[Callback]]:
+        """A context with the callbacks of the run `label`, whose iterations take `steps`
+        environment steps.
+        """
         ...
 
 
-Restore = Callable[[LoopState], tuple[LoopState, History] | None]  # from the shapes; None: begin anew
+# from the shapes; None: begin anew
+Restore = Callable[[LoopState], tuple[LoopState, History] | None]
 
 
 def select_seeds(moment: Moment, seeds: slice) -> Moment:

@@ -88,7 +88,9 @@ def _native_source(env: NativeEnv, policy: Policy, envs: int, horizon: int) -> S
 
 @lru_cache(maxsize=16)
 def _host_act(spec: EnvSpec, policy: Policy, structure):
-    """Acts for an actor given as its leaves: taking it apart at every step would cost some per cent."""
+    """Acts for an actor given as its leaves: taking it apart at every step would cost some per
+    cent.
+    """
 
     def both(leaves, obs, first, carry, keys, t):
         actor = jax.tree.unflatten(structure, leaves)

@@ -41,7 +41,9 @@ class RunConfig:
     trajectories: int | None = None  # demonstrated trajectories used; None: all
     subsample: int = 1  # every n-th pair of each is kept
     preset: str | None = None
-    init: str | None = None  # where the policy starts: "bc", a clone of the demonstrations; None: at random
+    init: str | None = (
+        None  # where the policy starts: "bc", a clone of the demonstrations; None: at random
+    )
     settings: Settings = field(default_factory=dict)
 
     @property
@@ -69,12 +71,18 @@ def preset_names() -> list[str]:
 
 
 def make_config(
-    method: str, env: str, *, agent: str | None = None, preset: str | None = None, overrides=None, **fields
+    method: str,
+    env: str,
+    *,
+    agent: str | None = None,
+    preset: str | None = None,
+    overrides=None,
+    **fields,
 ) -> RunConfig:
     """Defaults, then tuned values for the environment, then the preset, then `overrides`.
 
-    `overrides` maps keys such as "agent.learning_rate" to values or their text; other `fields` are those of
-    `RunConfig`.
+    `overrides` maps keys such as "agent.learning_rate" to values or their text; other `fields` are
+    those of `RunConfig`.
     """
     find_method(method)
     rules = _rules("_environments", method, env)
@@ -83,7 +91,9 @@ def make_config(
             raise unknown("preset", preset, preset_names())
         published = _rules(preset, method, env)
         if not published:
-            raise ImitaxError(f"Preset '{preset}' has no settings for method '{method}': leave it out.")
+            raise ImitaxError(
+                f"Preset '{preset}' has no settings for method '{method}': leave it out."
+            )
         rules += published
     chosen = agent or next((rule["agent"] for rule in reversed(rules) if "agent" in rule), "ppo")
     find_agent(chosen)
@@ -93,7 +103,8 @@ def make_config(
     for rule in rules:
         of_agent = rule.get("agent", chosen) == chosen
         for key, value in rule["set"].items():
-            if of_agent or not key.startswith("agent."):  # one agent's tuned values are not another's
+            # one agent's tuned values are not another's
+            if of_agent or not key.startswith("agent."):
                 values[key] = value
     for rule in _rules("_environments", init, env) if init and "loop" in settings else ():
         values |= rule["set"]
@@ -112,10 +123,11 @@ def check_init(init: str | None) -> str | None:
 
 
 def make_configs(method: str, env: str, *, overrides=None, **options) -> dict[str, RunConfig]:
-    """`make_config` for every combination of values where overrides give several of a number: "1e-3,3e-3".
+    """`make_config` for every combination of values where overrides give several of a number:
+    "1e-3,3e-3".
 
-    The keys name what differs, "agent.learning_rate=1e-3"; "" where nothing does. The configurations differ in
-    numbers alone, so one program trains them side by side.
+    The keys name what differs, "agent.learning_rate=1e-3"; "" where nothing does. The
+    configurations differ in numbers alone, so one program trains them side by side.
     """
     kinds = setting_kinds(make_config(method, env, **options).settings)
     choices: dict[str, list[str]] = {}
@@ -149,11 +161,15 @@ def setting_kinds(settings: Settings) -> dict[str, Any]:
 
 
 def override(settings: Settings, key: str, value: Any) -> Settings:
-    """Settings with one value replaced; `ImitaxError` for an unknown key or a value of the wrong type."""
+    """Settings with one value replaced; `ImitaxError` for an unknown key or a value of the wrong
+    type.
+    """
     kinds = setting_kinds(settings)
     if key not in kinds:
         if (new := RENAMED.get(key)) in kinds:
-            raise ImitaxError(f"Setting '{key}' is called '{new}' since version 0.2: see `imitax methods`.")
+            raise ImitaxError(
+                f"Setting '{key}' is called '{new}' since version 0.2: see `imitax methods`."
+            )
         raise unknown("setting", key, kinds)
     group, _, name = key.partition(".")
     converted = _convert(key, value, kinds[key])
@@ -172,14 +188,20 @@ def _convert(key: str, value: Any, kind: Any) -> Any:
         if kind is bool:
             return words[value.lower()] if isinstance(value, str) else bool(value)
         if typing.get_origin(kind) is tuple:
-            parts = value.replace("(", "").replace(")", "").split(",") if isinstance(value, str) else value
+            parts = (
+                value.replace("(", "").replace(")", "").split(",")
+                if isinstance(value, str)
+                else value
+            )
             return tuple(int(part) for part in parts if str(part).strip())
         if kind is int and isinstance(value, float) and value != int(value):
             raise ValueError
         return kind(value)
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         expected = _KINDS.get(kind, "whole numbers with commas")
-        raise ImitaxError(f"Setting '{key}' is '{brief_text(value)}': expected {expected}.") from error
+        raise ImitaxError(
+            f"Setting '{key}' is '{brief_text(value)}': expected {expected}."
+        ) from error
 
 
 def check_config(config: RunConfig) -> None:
@@ -191,23 +213,26 @@ def check_config(config: RunConfig) -> None:
     check_init(config.init)
     for group, values in config.settings.items():
         check_ranges(group, values)
-    loop, agent = config.settings.get("loop"), config.settings.get("agent")
-    clone = config.settings.get("bc") if config.init and agent else None
-    if clone is not None and clone.hidden != agent.hidden:
+    loop, agent, clone = map(config.settings.get, ("loop", "agent", "bc"))
+    if config.init and agent is not None and clone is not None and clone.hidden != agent.hidden:
         raise ImitaxError(
-            f"Setting 'bc.hidden' is {clone.hidden}, but the policy that starts from the clone has "
+            f"Setting 'bc.hidden' is {clone.hidden}, but the policy that starts from the clone "
+            "has "
             f"{agent.hidden} (agent.hidden): expected the same."
         )
     for name in ("minibatches", "value_minibatches"):
         if loop is not None and getattr(agent, name, 0) > loop.env_steps:
             raise ImitaxError(
-                f"Setting 'agent.{name}' is {getattr(agent, name)}: expected at most the {loop.env_steps} "
+                f"Setting 'agent.{name}' is {getattr(agent, name)}: expected at most the "
+                f"{loop.env_steps} "
                 "steps of an iteration."
             )
 
 
 def check_seed(seed: int, seeds: int = 1) -> None:
-    """`ImitaxError` unless `seed` and the `seeds` - 1 after it are ones that every generator takes."""
+    """`ImitaxError` unless `seed` and the `seeds` - 1 after it are ones that every generator
+    takes.
+    """
     check_range("Option seed", seed, 0, _SEED_LIMIT - seeds + 1)
 
 
@@ -225,7 +250,8 @@ def parse_assignments(assignments: list[str] | tuple[str, ...]) -> dict[str, str
 def describe_settings(config: type) -> dict[str, dict[str, Any]]:
     """name -> default and meaning of every field."""
     return {
-        f.name: {"default": f.default, "meaning": describe(f).meaning} for f in dataclasses.fields(config)
+        f.name: {"default": f.default, "meaning": describe(f).meaning}
+        for f in dataclasses.fields(config)
     }
 
 
@@ -240,7 +266,9 @@ def config_from_dict(data: Any) -> RunConfig:
         settings = default_settings(data["method"], data["agent"], init)
         values = _translated(data["settings"])
         if init and "bc" not in data["settings"]:  # of version 0.1.0
-            settings |= make_config(data["method"], data["env"], agent=data["agent"], init=init).settings
+            settings |= make_config(
+                data["method"], data["env"], agent=data["agent"], init=init
+            ).settings
             values["bc.hidden"] = values.get("agent.hidden", settings["agent"].hidden)
         for key, value in values.items():
             settings = override(settings, key, value)
@@ -253,12 +281,16 @@ def config_from_dict(data: Any) -> RunConfig:
 
 def _translated(groups: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Key -> value, with the keys of version 0.1.0 under their present names."""
-    values = {f"{group}.{name}": x for group, fields in groups.items() for name, x in fields.items()}
+    values = {
+        f"{group}.{name}": x for group, fields in groups.items() for name, x in fields.items()
+    }
     if decay := values.pop("agent.decay_iterations", 0):
         if decay != values.get("loop.iterations"):
             raise ImitaxError(
-                f"The run was made by version 0.1.0 with agent.decay_iterations={brief_text(decay)}, which is not "
-                "the run's length, and this version cannot express that: read it with version 0.1.0."
+                "The run was made by version 0.1.0 with "
+                f"agent.decay_iterations={brief_text(decay)}, which is not "
+                "the run's length, and this version cannot express that: read it with version "
+                "0.1.0."
             )
         values["agent.final_lr_fraction"] = 0.1
     if "bc.epochs" in values:
@@ -267,7 +299,9 @@ def _translated(groups: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def _check_kinds(data: dict) -> None:
-    """That the fields but the settings, which `override` converts, are of the kinds of `RunConfig`."""
+    """That the fields but the settings, which `override` converts, are of the kinds of
+    `RunConfig`.
+    """
     for name, kind in typing.get_type_hints(RunConfig).items():
         if name in data and name != "settings":
             value = data[name]

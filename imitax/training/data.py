@@ -11,15 +11,21 @@ from imitax.types import EnvSpec, Sample, Transition
 
 
 def choose(demonstrations: Demonstrations, config: RunConfig) -> Demonstrations:
-    """The first K trajectories of the configuration, subsampled with random offsets from its seed."""
+    """The first K trajectories of the configuration, subsampled with random offsets from its
+    seed.
+    """
     if config.trajectories is not None:
         demonstrations = demonstrations.choose(config.trajectories)
     if config.subsample != 1:
-        demonstrations = demonstrations.subsample(config.subsample, np.random.default_rng(config.seed))
+        demonstrations = demonstrations.subsample(
+            config.subsample, np.random.default_rng(config.seed)
+        )
     return demonstrations
 
 
-def hold_out(demonstrations: Demonstrations, config: RunConfig) -> tuple[Demonstrations, Demonstrations]:
+def hold_out(
+    demonstrations: Demonstrations, config: RunConfig
+) -> tuple[Demonstrations, Demonstrations]:
     """(training, validation) episodes of cloning, drawn with the configuration's seed."""
     fraction = 1.0 - config.settings["bc"].train_fraction
     return demonstrations.split(fraction, np.random.default_rng(config.seed))
@@ -30,8 +36,8 @@ def expert_sample(
 ) -> Sample:
     """The demonstrations as transitions [N], in agent units, and their absorbing mass.
 
-    Next observations take as much memory as observations, so they are there only where a reward model `asks` for
-    "next_obs"; pairs of which they are unknown are then left out.
+    Next observations take as much memory as observations, so they are there only where a reward
+    model `asks` for "next_obs"; pairs of which they are unknown are then left out.
 
     Raises:
         ImitaxError: next observations are asked for, and none is known.
@@ -41,7 +47,8 @@ def expert_sample(
         following, known = demonstrations.next_observations()
         if not known.any():
             raise ImitaxError(
-                "The reward model needs next observations, but these demonstrations hold none: record episodes with "
+                "The reward model needs next observations, but these demonstrations hold none: "
+                "record episodes with "
                 "one observation more than actions."
             )
         rows, next_obs = known, jnp.asarray(following[known])

@@ -20,7 +20,8 @@ from imitax.training.config import check_seed
 from imitax.training.rollout import Episodes, play_host, play_native
 from imitax.types import EnvSpec, Policy
 
-EVALUATION_SEED = 1_000_000_007  # far from training seeds: evaluation episodes are never training episodes
+# far from training seeds: evaluation episodes are never training episodes
+EVALUATION_SEED = 1_000_000_007
 
 
 class Evaluation(NamedTuple):
@@ -68,9 +69,9 @@ def record(
 ) -> Demonstrations:
     """Trajectories of a policy, by default with sampled actions as in the paper.
 
-    An expert from elsewhere is a function from raw observations [N, O] to actions [N] or [N, A] in the
-    environment's units, one for each of the `episodes` that are played at once; it decides itself whether it
-    samples.
+    An expert from elsewhere is a function from raw observations [N, O] to actions [N] or [N, A] in
+    the environment's units, one for each of the `episodes` that are played at once; it decides
+    itself whether it samples.
     """
     if isinstance(policy, TrainedPolicy):
         return _demonstrations(env.spec, play([policy], env, episodes, stochastic, seed)[0])
@@ -96,7 +97,9 @@ def check_episodes(episodes: int) -> None:
 
 @lru_cache(maxsize=64)
 def _rule(family: Policy) -> Callable:
-    """How policies of a family act: (spec, parameters, observations, key) -> agent-unit actions."""
+    """How policies of a family act: (spec, parameters, observations, key) -> agent-unit
+    actions.
+    """
 
     def act(spec, params, obs, key):
         weights, normaliser, deterministic = params
@@ -126,9 +129,13 @@ def _play(env: Env, rule: Callable, params, count: int, episodes: int, seed: int
     if isinstance(env, HostEnv):
         act = _host_act(env.spec, rule)
         each = [jax.tree.map(lambda x, i=i: x[i], params) for i in range(count)]
-        acts = [lambda obs, first, carry, keys, t, p=p: (*act(p, obs, keys, t), carry) for p in each]
+        acts = [
+            lambda obs, first, carry, keys, t, p=p: (*act(p, obs, keys, t), carry) for p in each
+        ]
         return _play_host(env, acts, episodes, seed, key)
-    played = jax.tree.map(np.asarray, _native_play(env, rule, episodes)(params, jax.random.split(key, count)))
+    played = jax.tree.map(
+        np.asarray, _native_play(env, rule, episodes)(params, jax.random.split(key, count))
+    )
     return [jax.tree.map(lambda x, i=i: x[i], played) for i in range(count)]
 
 
@@ -177,10 +184,13 @@ def _host_act(spec: EnvSpec, rule: Callable):
 
 def _demonstrations(spec: EnvSpec, played: Episodes) -> Demonstrations:
     rollout, lengths = played.rollout, played.lengths
+    assert rollout.next_obs is not None  # it comes from an environment
     actions = np.asarray(to_environment(spec.action, jnp.asarray(rollout.action)))
     episodes, ends = [], []
     for i, length in enumerate(lengths):
         observations = [rollout.obs[:length, i], rollout.next_obs[length - 1 : length, i]]
         episodes.append((np.concatenate(observations), actions[:length, i]))
         ends.append(bool(rollout.terminated[length - 1, i]))
-    return Demonstrations.from_episodes(episodes, terminated=ends, returns=played.returns, env_id=spec.id)
+    return Demonstrations.from_episodes(
+        episodes, terminated=ends, returns=played.returns, env_id=spec.id
+    )

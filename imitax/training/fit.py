@@ -1,4 +1,6 @@
-"""Training in memory: a configuration, an environment and demonstrations in, policies and metrics out."""
+"""Training in memory: a configuration, an environment and demonstrations in, policies and metrics
+out.
+"""
 
 import time
 from collections.abc import Sequence
@@ -34,7 +36,8 @@ class Training:
     env_steps: int  # environment steps of each seed
     seconds: float  # wall time, compilation included
     demonstrations: Demonstrations | None = field(default=None, repr=False)  # as they were used
-    learnt: list[Learnt] | None = field(default=None, repr=False)  # by a planning method, for each seed
+    # by a planning method, for each seed
+    learnt: list[Learnt] | None = field(default=None, repr=False)
     parts: Parts = Parts()  # values that were given instead of names
 
     @property
@@ -68,8 +71,9 @@ def fit(
 ) -> Training:
     """Train `config.method` on `env`; errors if it needs demonstrations and has none that fit.
 
-    `callbacks` are called after every iteration of the loop (cloning and planning: for each round, at the end).
-    `restore` gives back the state of a run that is resumed. `parts` take the place of what `config` names.
+    `callbacks` are called after every iteration of the loop (cloning and planning: for each round,
+    at the end). `restore` gives back the state of a run that is resumed. `parts` take the place of
+    what `config` names.
 
     Raises:
         ImitaxError: as `prepare`, or a number that training depends on is no longer finite.
@@ -86,8 +90,8 @@ def fit_side_by_side(
 ) -> list[Training]:
     """`fit` for several configurations: those that differ in numbers alone train at once.
 
-    `callbacks` has those of each configuration. Each result is what `fit` gives for its configuration alone, and
-    `seconds` is that of all that were trained at once.
+    `callbacks` has those of each configuration. Each result is what `fit` gives for its
+    configuration alone, and `seconds` is that of all that were trained at once.
 
     Raises:
         ImitaxError: as `fit`.
@@ -127,10 +131,14 @@ def _fit(
     learnt, env_steps, kind = None, 0, find_method(config.method).kind
     match kind:
         case Kind.LOOP:
-            learner, metrics, env_steps = run_loop(configs, env, demonstrations, callbacks, restore, parts)
+            learner, metrics, env_steps = run_loop(
+                configs, env, demonstrations, callbacks, restore, parts
+            )
         case Kind.SUPERVISED:
+            assert demonstrations is not None  # `prepare` has seen them
             learner, metrics = clone_policies(configs, env.spec, demonstrations)
         case Kind.PLANNING:
+            assert demonstrations is not None
             learner, metrics, learnt = plan(config, env, demonstrations)
     if kind is not Kind.LOOP:
         rounds = next(iter(metrics.values())).shape[1]
@@ -161,18 +169,23 @@ def prepare(
     demonstrations: Demonstrations | None,
     parts: Parts = Parts(),
 ) -> Demonstrations | None:
-    """The demonstrations that `config` uses, after all checks that could stop a run; compiles nothing.
+    """The demonstrations that `config` uses, after all checks that could stop a run; compiles
+    nothing.
 
     Raises:
-        ImitaxError: a setting is out of range or unknown, or the method needs demonstrations and none fit.
+        ImitaxError: a setting is out of range or unknown, or the method needs demonstrations and
+            none fit.
     """
     entry = find_method(config.method)
     if entry.demonstrations and demonstrations is None:
-        raise ImitaxError(f"Method '{config.method}' learns from demonstrations: give some (--demos PATH).")
+        raise ImitaxError(
+            f"Method '{config.method}' learns from demonstrations: give some (--demos PATH)."
+        )
     check_config(config)
     if config.init is not None and not (entry.loop and entry.demonstrations):
         raise ImitaxError(
-            f"Option init is '{config.init}', but method '{config.method}' cannot start from a clone: "
+            f"Option init is '{config.init}', but method '{config.method}' cannot start from a "
+            "clone: "
             "it is for methods that learn from demonstrations in an environment, such as gail."
         )
     if entry.loop:

@@ -1,6 +1,7 @@
 """Lanes: the seeds of one or several configurations, trained side by side by one program.
 
-Configurations that differ in numbers alone share a program, which takes those numbers as arguments [S].
+Configurations that differ in numbers alone share a program, which takes those numbers as arguments
+[S].
 """
 
 import dataclasses
@@ -38,7 +39,8 @@ def lanes_of(configs: Sequence[RunConfig]) -> Lanes:
 def over_lanes(function: Callable, in_axes: tuple[int | None, ...]) -> Callable:
     """`jax.vmap(function, in_axes)`; on a CPU one lane after the other.
 
-    There it is as fast, and what a lane becomes does not depend, to the bit, on how many there are.
+    There it is as fast, and what a lane becomes does not depend, to the bit, on how many there
+    are.
     """
     if jax.default_backend() != "cpu":
         return jax.vmap(function, in_axes)
@@ -50,7 +52,9 @@ def over_lanes(function: Callable, in_axes: tuple[int | None, ...]) -> Callable:
             pairs = zip(arguments, in_axes, strict=True)
             return function(*(x if axis is None else next(rows) for x, axis in pairs))
 
-        return jax.lax.map(one, [x for x, axis in zip(arguments, in_axes, strict=True) if axis is not None])
+        return jax.lax.map(
+            one, [x for x, axis in zip(arguments, in_axes, strict=True) if axis is not None]
+        )
 
     return mapped
 
@@ -61,7 +65,9 @@ def structure_of(config: RunConfig) -> Any:
 
 
 def shared_by(config: RunConfig) -> Any:
-    """What configurations must share to be trained side by side: everything but numbers and how many seeds."""
+    """What configurations must share to be trained side by side: everything but numbers and how
+    many seeds.
+    """
     others = [f.name for f in dataclasses.fields(config) if f.name not in ("settings", "seeds")]
     return *(getattr(config, name) for name in others), jax.tree.structure(config.settings)
 

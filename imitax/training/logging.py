@@ -1,4 +1,6 @@
-"""Loggers: where the metrics of a run go while it trains. The loggers that ship are in `runs.loggers`."""
+"""Loggers: where the metrics of a run go while it trains. The loggers that ship are in
+`runs.loggers`.
+"""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -12,13 +14,19 @@ from imitax.training.config import RunConfig
 
 @runtime_checkable
 class Logger(Protocol):
-    """Where metrics go. Each function is called from one thread: `start` once, `log` often, `close` once."""
+    """Where metrics go. Each function is called from one thread: `start` once, `log` often,
+    `close` once.
+    """
 
     def start(self, config: dict[str, Any]) -> None:
-        """Begin a run with this configuration (`RunConfig.as_dict`): seeds, settings and the rest."""
+        """Begin a run with this configuration (`RunConfig.as_dict`): seeds, settings and the
+        rest.
+        """
 
     def log(self, step: int, metrics: dict[str, np.ndarray]) -> None:
-        """Metrics [S], one for each seed, after `step` environment steps of each; NaN where there is none."""
+        """Metrics [S], one for each seed, after `step` environment steps of each; NaN where there
+        is none.
+        """
 
     def close(self) -> None:
         """The run is over; also called when it failed."""
@@ -52,9 +60,13 @@ class Logging:
             logger.log(self._step, moment.metrics)
 
     def evaluation(self, summary: dict[str, Any]) -> None:
-        """The mean true return of each seed on fresh episodes, as in summary.json, at the last step."""
+        """The mean true return of each seed on fresh episodes, as in summary.json, at the last
+        step.
+        """
         kinds = ("deterministic", "sampled")
-        returns = {f"evaluation/{kind}_return": np.asarray(summary[kind]["seed_means"]) for kind in kinds}
+        returns = {
+            f"evaluation/{kind}_return": np.asarray(summary[kind]["seed_means"]) for kind in kinds
+        }
         for logger in self._started:
             logger.log(self._step, returns)
 

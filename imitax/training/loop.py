@@ -1,7 +1,7 @@
 """The loop of all lanes: one compiled program, driven from the host one iteration at a time.
 
-Collecting and learning are two compiled calls. The second, `learn`, is the same program whether the
-rollout came from a native environment or from a host, so equal rollouts give equal bits.
+Collecting and learning are two compiled calls. The second, `learn`, is the same program whether
+the rollout came from a native environment or from a host, so equal rollouts give equal bits.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from imitax.core.compiling import Program, jit
 from imitax.core.spaces import blank
 from imitax.demonstrations import Demonstrations
 from imitax.envs.base import Env
-from imitax.errors import ImitaxError
+from imitax.errors import ImitaxError, Interrupted
 from imitax.methods.adversarial import Cycle
 from imitax.methods.registry import Parts, build_loop, policy_of, reward_model_of
 from imitax.training.callbacks import Callback, History, LoopState, Moment, Restore
@@ -31,7 +31,9 @@ from imitax.types import EnvSpec, Learner, Transition
 
 
 class Programs(NamedTuple):
-    """The compiled functions of a run; every argument but demonstrations and progress has a leading lane axis."""
+    """The compiled functions of a run; every argument but demonstrations and progress has a
+    leading lane axis.
+    """
 
     init: Callable
     learn: Program
@@ -41,7 +43,9 @@ class Programs(NamedTuple):
 
 @lru_cache(maxsize=16)
 def _programs(method: str, agent: str, spec: EnvSpec, structure: Any, parts: Parts) -> Programs:
-    """The programs of a run. They are kept: a second run with other seeds, lengths or numbers compiles nothing."""
+    """The programs of a run. They are kept: a second run with other seeds, lengths or numbers
+    compiles nothing.
+    """
 
     def built(leaves):
         return build_loop(method, agent, spec, jax.tree.unflatten(structure, leaves), parts)
@@ -67,7 +71,8 @@ WATCHED = ("observations", "rewards", "policy", "critic or optimiser", "reward m
 
 
 def nonfinite(learner: Learner, rollout: Transition) -> jax.Array:
-    """Which of `WATCHED` hold a number that is not finite: the sum of 2^index; 0 where all is well.
+    """Which of `WATCHED` hold a number that is not finite: the sum of 2^index; 0 where all is
+    well.
 
     The memory is not among them: what is in there came from rollouts.
     """
@@ -84,13 +89,17 @@ def nonfinite(learner: Learner, rollout: Transition) -> jax.Array:
         leaves = [x for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.inexact)]
         return ~jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in leaves])) if leaves else False
 
-    return sum((jnp.where(broken(tree), 2.0**i, 0.0) for i, tree in enumerate(trees)), jnp.float32(0))
+    return sum(
+        (jnp.where(broken(tree), 2.0**i, 0.0) for i, tree in enumerate(trees)), jnp.float32(0)
+    )
 
 
 def check_finite(
     metrics: dict[str, np.ndarray], config: RunConfig, seeds: list[int], iteration: int
 ) -> dict[str, np.ndarray]:
-    """Metrics without the mark of `nonfinite`; `ImitaxError` says what is not finite, and since when."""
+    """Metrics without the mark of `nonfinite`; `ImitaxError` says what is not finite, and since
+    when.
+    """
     marks = metrics.pop("nonfinite").astype(int)
     bad = [name for i, name in enumerate(WATCHED) if (marks >> i & 1).any()]
     # Means over the episodes that ended are unknown where none did.
@@ -100,7 +109,8 @@ def check_finite(
         wrong = (marks > 0) | ~np.isfinite(np.stack(list(losses.values()))).all(axis=0)
         names = ", ".join(str(seeds[i]) for i in np.flatnonzero(wrong))
         raise ImitaxError(
-            f"Training of '{config.method}' on '{config.env}' broke down in iteration {iteration + 1}, seed "
+            f"Training of '{config.method}' on '{config.env}' broke down in iteration "
+            f"{iteration + 1}, seed "
             f"{names}: no longer finite are {', '.join(bad)}."
         )
     return metrics
@@ -132,14 +142,25 @@ def run_loop(
             state, rollout, metrics = training.iterate(state, i, total)
             history.append(check_finite(metrics, config, training.lanes.seeds, i))
             resumable = state if rollouts.resumable else state._replace(envs=None)
-            for callback in callbacks:
-                callback(Moment(i, total, history[-1], rollout, resumable, history))
+            _call_all(callbacks, Moment(i, total, history[-1], rollout, resumable, history))
     finally:
         rollouts.close()
     history = history[config.waiting_iterations :]  # iteration 0 is the first policy update
     columns = {name: np.stack([m[name] for m in history], axis=1) for name in history[0]}
     env_steps = total * config.settings["loop"].env_steps
     return LoopResult(jax.block_until_ready(state.learner), columns, env_steps)
+
+
+def _call_all(callbacks: Sequence[Callback], moment: Moment) -> None:
+    """Call every callback, also where one asks to stop: each of several runs saves its state."""
+    requests = []
+    for callback in callbacks:
+        try:
+            callback(moment)
+        except Interrupted as request:
+            requests.append(str(request))
+    if requests:
+        raise Interrupted(" ".join(requests))
 
 
 class _Training:
@@ -159,12 +180,18 @@ class _Training:
         self.policy = policy = policy_of(method, env.spec, self.config.settings, parts)
         self.programs = _programs(method, self.config.agent, env.spec, self.lanes.structure, parts)
         asks = reward_model_of(method, env.spec, self.config.settings, parts).asks
-        self.expert = None if demonstrations is None else expert_sample(demonstrations, env.spec, asks)
-        self.rollouts = source(env, policy, len(self.lanes.seeds), loop.envs, loop.env_steps // loop.envs)
+        self.expert = (
+            None if demonstrations is None else expert_sample(demonstrations, env.spec, asks)
+        )
+        self.rollouts = source(
+            env, policy, len(self.lanes.seeds), loop.envs, loop.env_steps // loop.envs
+        )
         self.run_keys = fold(self.lanes.keys, 1)
 
     def start(self, restore: Restore | None) -> tuple[LoopState, History]:
-        """The state before the first iteration, or that of a run that is resumed, and its metrics so far."""
+        """The state before the first iteration, or that of a run that is resumed, and its metrics
+        so far.
+        """
         keys = fold(self.lanes.keys, 0)
         self._compile_ahead(keys)
         learner = self.programs.init(self.lanes.leaves, keys, self.expert)
@@ -180,12 +207,16 @@ class _Training:
 
     def iterate(self, state: LoopState, i: int, total: int):
         """(state, rollout [S, T, B], metrics [S]) of iteration i."""
+        assert state.envs is not None  # `start` has begun new episodes where there were none
         try:
-            envs, rollout = self.rollouts.collect(state.learner, state.envs, fold(self.run_keys, 2 * i + 2))
+            envs, rollout = self.rollouts.collect(
+                state.learner, state.envs, fold(self.run_keys, 2 * i + 2)
+            )
         except ImitaxError as error:
             config = self.config
             raise ImitaxError(
-                f"Training of '{config.method}' on '{config.env}' stopped in iteration {i + 1}: {error}"
+                f"Training of '{config.method}' on '{config.env}' stopped in iteration {i + 1}: "
+                f"{error}"
             ) from error
         update = self.programs.learn
         if i < self.config.waiting_iterations:
@@ -224,9 +255,14 @@ class _Training:
         return LoopState(learner, envs, jnp.zeros(envs.step.shape))
 
     def _cloned(self, learner: Learner) -> Learner:
-        """The learner with the policy, and the normaliser, of behaviour cloning on the same demonstrations."""
+        """The learner with the policy, and the normaliser, of behaviour cloning on the same
+        demonstrations.
+        """
+        assert self.demonstrations is not None  # `prepare` has seen them
         clones = [
-            dataclasses.replace(config, method="bc", init=None, settings={"bc": config.settings["bc"]})
+            dataclasses.replace(
+                config, method="bc", init=None, settings={"bc": config.settings["bc"]}
+            )
             for config in self.configs
         ]
         clone, _ = clone_policies(clones, self.env.spec, self.demonstrations)

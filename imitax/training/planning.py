@@ -28,14 +28,17 @@ def model_of(env: Env, discount: float) -> TabularMDP:
     """The environment as explicit arrays; `ImitaxError` if it has none."""
     if env.model is None:
         raise ImitaxError(
-            f"Environment '{env.spec.id}' has no table of transitions, which exact planning needs: choose a "
+            f"Environment '{env.spec.id}' has no table of transitions, which exact planning "
+            "needs: choose a "
             "tabular one (see `imitax envs`)."
         )
     return env.model(discount)
 
 
 def problem(config: RunConfig, env: Env, demonstrations: Demonstrations):
-    """(method, MDP, the expert's occupancy measure), or the `ImitaxError` that says what is wrong."""
+    """(method, MDP, the expert's occupancy measure), or the `ImitaxError` that says what is
+    wrong.
+    """
     method = build_planning(config.method, env.spec, config.settings)
     mdp = model_of(env, config.settings[config.method].discount)
     method.rewards(mdp, config.seed)
@@ -63,10 +66,11 @@ def plan(
 
 
 def describe(training, env: Env) -> dict:
-    """What was learnt, exactly: gaps, discounted true returns, and the reward against the true one.
+    """What was learnt, exactly: gaps, discounted true returns, and the reward against the true
+    one.
 
-    Lists have an entry for each seed. `reward_correlation` is that of learnt and true reward after what
-    potentials explain is taken out of both: 1 for equal up to shaping and scale.
+    Lists have an entry for each seed. `reward_correlation` is that of learnt and true reward after
+    what potentials explain is taken out of both: 1 for equal up to shaping and scale.
     """
     config = training.config
     _, mdp, expert = problem(config, env, training.demonstrations)
@@ -82,7 +86,9 @@ def describe(training, env: Env) -> dict:
         "return_expert": float(solve.expectation(expert, mdp.reward)),
         "return_best": float(mdp.initial @ best.values),
         "return_random": float(solve.expectation(solve.occupancy(mdp, uniform), mdp.reward)),
-        "reward_correlation": [irl.shaping_correlation(mdp, f.reward, mdp.reward) for f in training.learnt],
+        "reward_correlation": [
+            irl.shaping_correlation(mdp, f.reward, mdp.reward) for f in training.learnt
+        ],
     }
 
 
@@ -92,12 +98,19 @@ def save_rewards(learnt: list[irl.Learnt], path: Path) -> None:
 
     tensors = {}
     for index, found in enumerate(learnt):
-        tensors |= {f"seed{index}.reward": found.reward, f"seed{index}.parameters": found.parameters}
-    write_whole(path, to_bytes({name: np.ascontiguousarray(value) for name, value in tensors.items()}))
+        tensors |= {
+            f"seed{index}.reward": found.reward,
+            f"seed{index}.parameters": found.parameters,
+        }
+    write_whole(
+        path, to_bytes({name: np.ascontiguousarray(value) for name, value in tensors.items()})
+    )
 
 
 def load_rewards(path: Path, seeds: int) -> list[np.ndarray]:
-    """The parameters [P] of each seed's reward, from `save_rewards`; `ImitaxError` if the file is damaged."""
+    """The parameters [P] of each seed's reward, from `save_rewards`; `ImitaxError` if the file is
+    damaged.
+    """
     try:
         tensors, _ = read_tensors(path)
         learnt = [tensors[f"seed{index}.parameters"] for index in range(seeds)]
@@ -111,13 +124,15 @@ def load_rewards(path: Path, seeds: int) -> list[np.ndarray]:
 def transfer(run, env: Env) -> dict:
     """Plan anew in `env` with the rewards that a run has learnt: true returns there, discounted.
 
-    A linear or neural reward is computed from the features of `env`, a table needs its states and actions.
-    `return_old_policy`, the run's own policy in `env`, is None where it does not fit.
+    A linear or neural reward is computed from the features of `env`, a table needs its states and
+    actions. `return_old_policy`, the run's own policy in `env`, is None where it does not fit.
     """
     config = run.config
     plans = find_method(config.method).kind is Kind.PLANNING
     if not plans or not (run.path / "reward.safetensors").is_file():
-        raise ImitaxError(f"Run folder '{run.path}' has no reward.safetensors: only mce_irl leaves one.")
+        raise ImitaxError(
+            f"Run folder '{run.path}' has no reward.safetensors: only mce_irl leaves one."
+        )
     learnt = load_rewards(run.path / "reward.safetensors", len(run.policies))
     method = build_planning(config.method, env.spec, config.settings)
     mdp = model_of(env, config.settings[config.method].discount)
@@ -127,7 +142,8 @@ def transfer(run, env: Env) -> dict:
         rewards, theta = method.rewards(mdp, config.seed + index), learnt[index]
         if theta.shape != rewards.initial.shape:
             raise ImitaxError(
-                f"The reward of run '{run.path}' has {theta.size} parameters, but '{mdp.name}' needs "
+                f"The reward of run '{run.path}' has {theta.size} parameters, but '{mdp.name}' "
+                "needs "
                 f"{rewards.initial.size}: it has other states, actions or features."
             )
         planned.append(_return(mdp, solve.soft_value_iteration(mdp, rewards.reward(theta)).policy))

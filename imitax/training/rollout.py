@@ -14,12 +14,13 @@ from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 from imitax.core.spaces import to_environment
 from imitax.envs.base import HostBatch, NativeEnv
 from imitax.errors import ImitaxError
-from imitax.types import Action, Carry, Metrics, Observation, Step, Transition
+from imitax.types import Action, Carry, HostOrDevice, Metrics, Observation, Step, Transition
 
-# (raw observations [B, …], whether an episode begins [B], carry, key) -> (agent-unit actions [B, …], carry)
+# (raw observations [B, …], whether an episode begins [B], carry, key) -> (agent-unit actions [B,
+# …], carry)
 Act = Callable[[Observation, Bool[Array, "B"], Carry, Key[Array, ""]], tuple[Action, Carry]]
-# The same for hosts, with the keys of all steps and the index of the step: one compiled call picks the key
-# and gives the actions in environment units as well.
+# The same for hosts, with the keys of all steps and the index of the step: one compiled call picks
+# the key and gives the actions in environment units as well.
 HostAct = Callable[..., tuple[Action, Action, Carry]]
 
 
@@ -28,7 +29,7 @@ class EnvState(NamedTuple):
 
     env: Any  # of a native environment; None for a host
     obs: Observation  # [B, …]
-    step: Int[Array, "B"]  # steps taken in the current episode
+    step: Int[HostOrDevice, "B"]  # steps taken in the current episode
     carry: Carry  # [B, …] of the policy that acts; () unless it is recurrent
 
 
@@ -73,7 +74,9 @@ def collect_native(
             answer.truncated,
             state.step,
         )
-        return EnvState(env_state, answer.obs, jnp.where(ended, 0, state.step + 1), carry), transition
+        return EnvState(
+            env_state, answer.obs, jnp.where(ended, 0, state.step + 1), carry
+        ), transition
 
     keys = (action_keys(key, horizon), jax.random.split(key_env, horizon))
     return jax.lax.scan(one, state, keys)
@@ -86,10 +89,11 @@ def collect_host(
     keys: Key[Array, "T ..."],
     enough: Callable[[Step], bool] = lambda answer: False,
 ) -> tuple[EnvState, Transition]:
-    """One step in every environment for each of `keys` (see `action_keys`), one compiled call per step.
+    """One step in every environment for each of `keys` (see `action_keys`), one compiled call per
+    step.
 
-    Environments may be laid out in any shape [*lead], one seed of many for example; fields are [T, *lead, …].
-    It ends early after a step that is `enough`.
+    Environments may be laid out in any shape [*lead], one seed of many for example; fields are [T,
+    *lead, …]. It ends early after a step that is `enough`.
 
     Raises:
         ImitaxError: an observation or a reward is not finite.
@@ -100,7 +104,9 @@ def collect_host(
     for t in range(len(keys)):
         action, executed, carry = act(obs, step == 0, carry, keys, np.int32(t))
         action, executed = jax.tree.map(np.asarray, (action, executed))
-        answer = batch.step(jax.tree.map(lambda x: x.reshape(step.size, *x.shape[len(lead) :]), executed))
+        answer = batch.step(
+            jax.tree.map(lambda x: x.reshape(step.size, *x.shape[len(lead) :]), executed)
+        )
         _check_finite(answer, step.reshape(-1))
         answer = Step(*_laid_out(tuple(answer), lead))
         ended = answer.terminated | answer.truncated
@@ -119,22 +125,25 @@ def collect_host(
 
 
 def _check_finite(answer: Step, step: np.ndarray) -> None:
-    arrays = [("observed", x) for x in jax.tree.leaves(answer.next_obs)] + [("rewarded", answer.reward)]
+    arrays = [("observed", x) for x in jax.tree.leaves(answer.next_obs)] + [
+        ("rewarded", answer.reward)
+    ]
     for name, values in arrays:
         if np.isfinite(values).all():
             continue
-        which = tuple(np.argwhere(~np.isfinite(values))[0])
+        which = np.argwhere(~np.isfinite(values))[0]
         part = f" in dimension {which[1]}" if len(which) > 1 else ""
         raise ImitaxError(
-            f"Environment {which[0] + 1} of {len(step)} {name} {values[which]}{part} at step "
-            f"{step[which[0]] + 1} of its episode: expected finite numbers."
+            f"Environment {which[0] + 1} of {len(step)} {name} {values[tuple(which)]}{part} at "
+            f"step {step[which[0]] + 1} of its episode: expected finite numbers."
         )
 
 
 def episode_statistics(
     episode_return: Float[Array, "B"], rollout: Transition
 ) -> tuple[Float[Array, "B"], Metrics]:
-    """True return so far of the episodes still running, and means over those that ended in the rollout.
+    """True return so far of the episodes still running, and means over those that ended in the
+    rollout.
 
     Means are NaN where none ended.
     """
@@ -162,7 +171,7 @@ class Episodes(NamedTuple):
     """Complete episodes, one in each column; steps after the end are not `alive`."""
 
     rollout: Transition
-    alive: Bool[Array, "T N"]
+    alive: Bool[HostOrDevice, "T N"]
 
     @property
     def returns(self) -> Float[np.ndarray, "N"]:
@@ -175,7 +184,9 @@ class Episodes(NamedTuple):
         return np.asarray(self.alive).sum(axis=0)
 
 
-def play_native(env: NativeEnv, act: Act, episodes: int, carry: Carry, key: Key[Array, ""]) -> Episodes:
+def play_native(
+    env: NativeEnv, act: Act, episodes: int, carry: Carry, key: Key[Array, ""]
+) -> Episodes:
     """The first episode of each of `episodes` fresh environments (no bias towards short ones)."""
     key_start, key_play = jax.random.split(key)
     state = start_native(env, episodes, carry, key_start)
@@ -185,7 +196,12 @@ def play_native(env: NativeEnv, act: Act, episodes: int, carry: Carry, key: Key[
 
 
 def play_host(
-    batch: HostBatch, act: HostAct, seeds: np.ndarray, time_limit: int, carry: Carry, key: Key[Array, ""]
+    batch: HostBatch,
+    act: HostAct,
+    seeds: np.ndarray,
+    time_limit: int,
+    carry: Carry,
+    key: Key[Array, ""],
 ) -> Episodes:
     """The first episode of each environment of `batch`, one for each of `seeds` [N]."""
     alive = np.ones(len(seeds), bool)

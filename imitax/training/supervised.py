@@ -32,7 +32,9 @@ def _program(spec: EnvSpec, policy: Policy, structure):
 def clone_policies(
     configs: Sequence[RunConfig], spec: EnvSpec, demonstrations: Demonstrations
 ) -> tuple[Learner, dict[str, np.ndarray]]:
-    """The clone of each lane, and the losses [S, E] of the rounds that the longest of them took."""
+    """The clone of each lane, and the losses [S, E] of the rounds that the longest of them
+    took.
+    """
     config, lanes = configs[0], lanes_of(configs)
     train, validation = (expert_sample(part, spec) for part in hold_out(demonstrations, config))
     init, fit = _program(spec, policy_of("bc", spec, config.settings), lanes.structure)

@@ -26,20 +26,25 @@ def train(
     callbacks: Sequence[Callback | Logger] = (),
     **options: Any,
 ) -> Training:
-    """Train a method (see `imitax methods`), or with a reward model of your own: policies and metrics.
+    """Train a method (see `imitax methods`), or with a reward model of your own: policies and
+    metrics.
 
-    `agent` is "ppo", "trpo" or a constructor of your own; `policy` a family of policies that takes the place of
-    the settings' multilayer perceptron. `iterations` and `steps` (environment steps per iteration) replace the
-    loop's, `settings` any other value by its key ("reward.learning_rate"). `callbacks` are called with a `Moment`
-    after every iteration; loggers (`TensorBoard`, `WandB`, or your own) may be among them.
+    `agent` is "ppo", "trpo" or a constructor of your own; `policy` a family of policies that takes
+    the place of the settings' multilayer perceptron. `iterations` and `steps` (environment steps
+    per iteration) replace the loop's, `settings` any other value by its key
+    ("reward.learning_rate"). `callbacks` are called with a `Moment` after every iteration; loggers
+    (`TensorBoard`, `WandB`, or your own) may be among them.
 
-    Other options, as on the command line: `seeds` seeds from `seed` on are trained side by side; `trajectories`
-    and `subsample` choose from the demonstrations; `preset`; `init` ("bc").
+    Other options, as on the command line: `seeds` seeds from `seed` on are trained side by side;
+    `trajectories` and `subsample` choose from the demonstrations; `preset`; `init` ("bc").
 
     Raises:
-        ImitaxError: a name, a setting or the demonstrations do not fit, or numbers are no longer finite.
+        ImitaxError: a name, a setting or the demonstrations do not fit, or numbers are no longer
+            finite.
     """
-    parts = Parts(None if isinstance(method, str) else method, agent if callable(agent) else None, policy)
+    parts = Parts(
+        None if isinstance(method, str) else method, agent if callable(agent) else None, policy
+    )
     name = method if isinstance(method, str) else CUSTOM
     config = make_config(
         name,

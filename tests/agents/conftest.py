@@ -36,7 +36,9 @@ class Trained(NamedTuple):
 
 
 class Functions(NamedTuple):
-    """An agent with the feed-forward policy of its settings, compiled; it learns from the true reward."""
+    """An agent with the feed-forward policy of its settings, compiled; it learns from the true
+    reward.
+    """
 
     init: Callable  # key -> Trained
     act: Callable  # (Trained, observations [N, O], key) -> actions
@@ -77,7 +79,9 @@ def compiled():
 
 @pytest.fixture(params=TOY)
 def toy(request):
-    """The description of an environment with 3 observations: 2 actions, or a box of 2 dimensions."""
+    """The description of an environment with 3 observations: 2 actions, or a box of 2
+    dimensions.
+    """
     return TOY[request.param]
 
 

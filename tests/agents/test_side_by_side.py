@@ -26,7 +26,8 @@ def random_rollout(spec, key, steps=64, envs=64):
 @pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("agent", AGENTS)
 def test_seven_seeds_learn_as_each_alone(agent, space, key):
-    # jaxlib 0.10.2 on a CPU: from four batched products on, that of a zero direction was infinite in TRPO.
+    # jaxlib 0.10.2 on a CPU: from four batched products on, that of a zero direction was infinite
+    # in TRPO.
     spec, config = EnvSpec("Toy", vector(2), SPACES[space], 200), AGENTS[agent].config()
     policy = mlp_policy(spec, config.hidden)
     functions = AGENTS[agent].build(spec, policy, config)
@@ -35,7 +36,9 @@ def test_seven_seeds_learn_as_each_alone(agent, space, key):
         keys = jax.random.split(key, 3)
         params = policy.init(keys[0])
         state = functions.init(params, jax.random.fold_in(keys[0], 1))
-        x = Experience(random_rollout(spec, keys[1]), (), None, None, lambda t: t.reward, jnp.float32(0.0))
+        x = Experience(
+            random_rollout(spec, keys[1]), (), None, None, lambda t: t.reward, jnp.float32(0.0)
+        )
         after, _, metrics = functions.update(params, state, x, keys[2])
         return jax.tree.map(jnp.subtract, after, params), metrics
 
@@ -49,6 +52,7 @@ def test_seven_seeds_learn_as_each_alone(agent, space, key):
             for tree in (jax.tree.map(lambda x, i=index: x[i], together), step)
         )
         assert np.linalg.norm(expected) > 1e-2
-        # Sums in another order; Adam's first steps are of unit size whatever the size of the gradient.
+        # Sums in another order; Adam's first steps are of unit size whatever the size of the
+        # gradient.
         assert np.linalg.norm(moved - expected) < 0.05 * np.linalg.norm(expected)
         np.testing.assert_allclose(metrics["entropy"][index], known["entropy"], rtol=1e-3)

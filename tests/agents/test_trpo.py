@@ -1,4 +1,6 @@
-"""TRPO: the trust region holds, a failed line search changes nothing, and it learns the obvious."""
+"""TRPO: the trust region holds, a failed line search changes nothing, and it learns the
+obvious.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +14,12 @@ from imitax.networks import mlp_policy, parameter_count
 from imitax.types import Discrete, EnvSpec
 
 QUICK = TRPOConfig(
-    hidden=(8,), value_learning_rate=3e-2, value_minibatches=2, fisher_every=2, discount=0.5, gae_lambda=0.9
+    hidden=(8,),
+    value_learning_rate=3e-2,
+    value_minibatches=2,
+    fisher_every=2,
+    discount=0.5,
+    gae_lambda=0.9,
 )
 SHAPE = (16, 8)
 
@@ -53,7 +60,8 @@ def test_every_step_stays_in_the_trust_region(toy, key, make_rollout, compiled):
         rollout = make_rollout(toy)
         after, metrics = agent.update(state, rollout, jax.random.key(i))
         kl = mean_kl(toy, state.policy, after.policy, rollout.obs)
-        assert 0.1 * QUICK.max_kl < kl <= QUICK.max_kl * (1 + 1e-3)  # the bound, and a step worth making
+        # the bound, and a step worth making
+        assert 0.1 * QUICK.max_kl < kl <= QUICK.max_kl * (1 + 1e-3)
         np.testing.assert_allclose(metrics["kl"], kl, rtol=1e-2)
         assert 0 < metrics["step_fraction"] <= 1
         assert all(np.isfinite(value) for value in metrics.values())
@@ -77,7 +85,9 @@ def test_a_failed_line_search_leaves_the_policy_as_it_was(toy, key, make_rollout
 
 
 def paid(spec, obs, action):
-    """1 for the action that the first observation asks for, or less the further an action is from it."""
+    """1 for the action that the first observation asks for, or less the further an action is from
+    it.
+    """
     right = obs[..., 0] > 0
     if isinstance(spec.action, Discrete):
         return jnp.where(action == right, 1.0, 0.0)
@@ -95,7 +105,8 @@ def test_it_learns_a_contextual_bandit(toy, key, make_rollout, compiled):
         rollout = rollout._replace(action=action, reward=paid(toy, rollout.obs, action))
         state, _ = agent.update(state, rollout, jax.random.key(100 + i))
     obs = make_rollout(toy).obs
-    obs = obs[jnp.abs(obs[..., 0]) > 0.3]  # away from the border, where both actions are nearly as good
+    # away from the border, where both actions are nearly as good
+    obs = obs[jnp.abs(obs[..., 0]) > 0.3]
     right = np.asarray(obs[:, 0] > 0)
     output = state.policy(obs)
     if isinstance(toy.action, Discrete):
@@ -107,9 +118,11 @@ def test_it_learns_a_contextual_bandit(toy, key, make_rollout, compiled):
         assert (output[1] < -0.7).all()  # surer than at the start
 
 
-def test_values_of_episodes_that_terminate_and_that_are_cut_off(discrete, key, make_rollout, compiled):
-    # Position 0 leads to itself at reward 1, γ = ½, and a time limit cuts each step off: V = 1 + ½ V = 2.
-    # Position 1 leads to 2, which terminates: V = 1 + ½ and V = 1.
+def test_values_of_episodes_that_terminate_and_that_are_cut_off(
+    discrete, key, make_rollout, compiled
+):
+    # Position 0 leads to itself at reward 1, γ = ½, and a time limit cuts each step off: V = 1 + ½
+    # V = 2. Position 1 leads to 2, which terminates: V = 1 + ½ and V = 1.
     agent = compiled(trpo, discrete, QUICK)
     state, eye = agent.init(key), np.eye(3, dtype=np.float32)
     position = np.tile(np.array([[0, 1], [0, 2]]), (8, 4))

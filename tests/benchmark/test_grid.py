@@ -70,7 +70,8 @@ def test_ablation_is_forms_by_absorbing():
 
 
 @pytest.mark.parametrize(
-    ("patterns", "count"), [((), 69), (("*/gail-ppo/?",), 9), (("CartPole-v1/bc/1", "CartPole-v1/bc/1*"), 2)]
+    ("patterns", "count"),
+    [((), 69), (("*/gail-ppo/?",), 9), (("CartPole-v1/bc/1", "CartPole-v1/bc/1*"), 2)],
 )
 def test_selection(patterns, count):
     assert len(select(classic(), patterns)) == count
@@ -78,7 +79,10 @@ def test_selection(patterns, count):
 
 @pytest.mark.parametrize(
     ("pattern", "message"),
-    [("CartPole-v1/gail-pp/4", "did you mean CartPole-v1/gail-ppo/4"), ("x*", "No cell matches 'x*'")],
+    [
+        ("CartPole-v1/gail-pp/4", "did you mean CartPole-v1/gail-ppo/4"),
+        ("x*", "No cell matches 'x*'"),
+    ],
 )
 def test_unknown_cells_are_refused(pattern, message):
     with pytest.raises(ImitaxError, match=message.replace("*", r"\*")):
@@ -87,5 +91,7 @@ def test_unknown_cells_are_refused(pattern, message):
 
 @pytest.mark.parametrize(("name", "agent"), [("clasic", "ppo"), ("classic", "sac")])
 def test_unknown_benchmarks_and_agents_are_refused(name, agent):
-    with pytest.raises(ImitaxError, match=r"Unknown (benchmark 'clasic': did you mean classic|agent 'sac')"):
+    with pytest.raises(
+        ImitaxError, match=r"Unknown (benchmark 'clasic': did you mean classic|agent 'sac')"
+    ):
         cells_of(name, agent)

@@ -18,7 +18,9 @@ CARTPOLE = "CartPole-v1"
 
 
 def lines_of(line, seeds=2):
-    """Random at 20, expert at 220 (deterministic 240), every method of CartPole at 120 + 20 × seed."""
+    """Random at 20, expert at 220 (deterministic 240), every method of CartPole at 120 + 20 ×
+    seed.
+    """
     lines = [
         line(f"{CARTPOLE}/random", deterministic=[], sampled=[10, 30]),
         line(f"{CARTPOLE}/expert", deterministic=[240], sampled=[200, 240]),
@@ -47,7 +49,10 @@ def test_the_papers_numbers():
     assert published()["MountainCar-v0", "expert", ""].score == 1.0
     assert published()["CartPole-v1", "random", ""].score == 0.0
     assert {
-        (env, method, count) for env in CLASSIC for method in METHODS for count in ("1", "4", "7", "10")
+        (env, method, count)
+        for env in CLASSIC
+        for method in METHODS
+        for count in ("1", "4", "7", "10")
     } < set(published())
 
 
@@ -90,12 +95,25 @@ def test_the_report_is_written(folder):
     text = (folder / "paper.md").read_text()
     assert "| CartPole-v1 | 200 | 20.0 ± 10.0 | 220.0 ± 20.0 | 240.0 ± 0.0 | 1,000 |" in text
     assert "| 4 | GAIL | 200.0 ± 0.0 | 130.0 ± 14.1 | 1.00 | 0.55 [0.50, 0.60] |" in text
-    assert "| 1 | behaviour cloning | 72.0 ± 35.8 | 130.0 ± 14.1 | 0.29 | 0.55 [0.50, 0.60] |" in text
+    assert (
+        "| 1 | behaviour cloning | 72.0 ± 35.8 | 130.0 ± 14.1 | 0.29 | 0.55 [0.50, 0.60] |" in text
+    )
     assert "| FEM | 0.550 [0.500, 0.600] | 4 | 0.55 | 0.50 |" in text  # equal to GAIL
-    for words in ("constant reward", "one constant action", *(f"`{form}`" for form in FORMS), "PPO and TRPO"):
+    for words in (
+        "constant reward",
+        "one constant action",
+        *(f"`{form}`" for form in FORMS),
+        "PPO and TRPO",
+    ):
         assert words in text
     assert json.loads((folder / "paper.json").read_text())["cells"]
-    for name in ("ppo-trajectories", "ppo-profiles", "ppo-controls", "ppo-ablation", "trpo-trajectories"):
+    for name in (
+        "ppo-trajectories",
+        "ppo-profiles",
+        "ppo-controls",
+        "ppo-ablation",
+        "trpo-trajectories",
+    ):
         for suffix in ("png", "svg"):
             assert (folder / "figures" / f"paper-{name}.{suffix}").stat().st_size > 5000
     assert not (folder / "figures" / "paper-trpo-ablation.png").exists()
@@ -109,7 +127,9 @@ def test_the_report_needs_no_jax(folder):
         f"sys.argv = ['imitax', 'benchmark', 'classic', '--report', '--out', {str(folder)!r}]\n"
         "main()\n"
     )
-    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
+    )
     assert process.returncode == 0, process.stderr
     assert "| 4 | GAIL |" in process.stdout
 
@@ -121,7 +141,9 @@ def test_a_report_of_nothing_is_refused(tmp_path):
 
 def test_an_environment_without_its_scale_is_refused(tmp_path, line):
     raw.append(tmp_path / "paper.jsonl", [line(f"{CARTPOLE}/expert")])
-    with pytest.raises(ImitaxError, match=f"lack the expert's or the random policy's line of '{CARTPOLE}'"):
+    with pytest.raises(
+        ImitaxError, match=f"lack the expert's or the random policy's line of '{CARTPOLE}'"
+    ):
         write_report(tmp_path, "paper")
 
 

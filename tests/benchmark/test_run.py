@@ -11,7 +11,9 @@ from imitax.benchmark.grid import classic, controls, mujoco, references, select
 from imitax.benchmark.run import Options, _runs, config_of, demonstrations_of, run
 from imitax.errors import ImitaxError
 
-CELLS = select(classic(), ("CartPole-v1/bc/4", "CartPole-v1/gail-ppo/1", "CartPole-v1/constant-ppo"))
+CELLS = select(
+    classic(), ("CartPole-v1/bc/4", "CartPole-v1/gail-ppo/1", "CartPole-v1/constant-ppo")
+)
 QUICK = {"seeds": 2, "iterations": 3, "steps": 256, "episodes": 3, "expert_iterations": 1}
 
 
@@ -36,7 +38,9 @@ def copy(finished, tmp_path):
 def test_every_cell_and_seed_has_its_line(finished):
     options, reports, added = finished
     assert added == 2 + 3 * 2
-    assert dict(reports) == {"CartPole-v1/expert": 1, "CartPole-v1/random": 1} | {c.name: 2 for c in CELLS}
+    assert dict(reports) == {"CartPole-v1/expert": 1, "CartPole-v1/random": 1} | {
+        c.name: 2 for c in CELLS
+    }
     results = raw.read(options.raw)
     line = results["CartPole-v1/gail-ppo/1"][1]
     assert len(line["deterministic"]) == len(line["sampled"]) == 3
@@ -61,7 +65,9 @@ def test_a_second_call_runs_nothing(finished):
 
 def test_only_what_is_missing_is_run_and_comes_out_the_same(copy):
     before = raw.read(copy.raw)
-    kept = [x for x in copy.raw.read_text().splitlines() if '"CartPole-v1/bc/4", "seed": 1' not in x]
+    kept = [
+        x for x in copy.raw.read_text().splitlines() if '"CartPole-v1/bc/4", "seed": 1' not in x
+    ]
     copy.raw.write_text("\n".join(kept) + "\n")
     assert run(CELLS, copy, 1, lambda *_: None) == 1
     line = raw.read(copy.raw)["CartPole-v1/bc/4"][1]
@@ -94,7 +100,10 @@ def test_an_interrupted_run_keeps_what_was_finished(copy):
             r"gail-ppo/1' with seed 0, made with loop.iterations 3, now 4|loop.iterations 3, now 4",
         ),
         ({"episodes": 4}, "30 evaluation episodes, now 40"),
-        ({"expert_iterations": 2}, "CartPole-v1/expert' with seed 0, made with loop.iterations 1, now 2"),
+        (
+            {"expert_iterations": 2},
+            "CartPole-v1/expert' with seed 0, made with loop.iterations 1, now 2",
+        ),
         ({"seeds": 0}, "Option seeds is 0"),
         ({"iterations": 0}, "Option iterations is 0"),
     ],
@@ -109,7 +118,9 @@ def test_results_of_other_settings_are_not_mixed(finished, change, message):
 
 def test_an_expert_without_its_demonstrations_is_refused(copy):
     copy.demonstrations("CartPole-v1").unlink()
-    with pytest.raises(ImitaxError, match=r"CartPole-v1-paper.npz' is missing, .* expected both or neither"):
+    with pytest.raises(
+        ImitaxError, match=r"CartPole-v1-paper.npz' is missing, .* expected both or neither"
+    ):
         run(CELLS, copy, 1, lambda *_: None)
 
 
@@ -153,7 +164,8 @@ def test_ours_and_literal_differ_in_what_follows_termination(finished):
         if cell.method in ("gail", "constant"):
             assert config.settings["reward"].absorbing is not cell.learner.startswith("literal")
             assert config.agent == "trpo"
-        if cell.method != "bc":  # the preset has its own, but the benchmark gives all cells the same
+        # the preset has its own, but the benchmark gives all cells the same
+        if cell.method != "bc":
             assert config.settings["loop"].iterations == 3
 
 
@@ -177,7 +189,9 @@ def test_a_line_from_before_a_setting_existed_counts_as_one_with_its_default(cop
 def test_demonstrations_of_mujoco_are_kept_subsampled(tmp_path):
     pytest.importorskip("mujoco")
     cells = select(mujoco(), ("Hopper-v5/bc/4",))
-    options = Options(tmp_path, "native", **QUICK | {"iterations": None, "steps": None, "episodes": 1})
+    options = Options(
+        tmp_path, "native", **QUICK | {"iterations": None, "steps": None, "episodes": 1}
+    )
     cell = cells[0]._replace(settings=(("bc.epochs", 2),))
     assert run([cell], options, 1, lambda *_: None) == 2 + 2
     kept = formats.load(options.demonstrations("Hopper-v5"))

@@ -1,4 +1,6 @@
-"""Commands run in this process at tiny sizes, in an empty folder, and the runs that tests share."""
+"""Commands run in this process at tiny sizes, in an empty folder, and the runs that tests
+share.
+"""
 
 import io
 import json
@@ -13,7 +15,8 @@ import pytest
 from imitax import cli
 from imitax.report import animation
 
-# Compiling is nearly all of the time these tests take, so the runs share sizes, seeds and episodes.
+# Compiling is nearly all of the time these tests take, so the runs share sizes, seeds and
+# episodes.
 _SIZE = "--seeds 2 --iterations 2 --steps 64 --episodes 2 --set loop.max_envs=4 agent.hidden=8"
 _ONE = f"Acrobot-v1 --demos Acrobot-v1/1 {_SIZE}"
 _FOUR = "Acrobot-v1 --demos Acrobot-v1/4"
@@ -71,8 +74,8 @@ def read():
 
 @pytest.fixture
 def refuse(tmp_path):
-    """refuse(command, message) checks that the command ends with exit code 2, one sentence that holds
-    `message`, and every file below the test's folder as it was."""
+    """refuse(command, message) checks that the command ends with exit code 2, one sentence that
+    holds `message`, and every file below the test's folder as it was."""
 
     def check(command, message):
         before = _contents(tmp_path)
@@ -93,7 +96,9 @@ def commands():
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory, commands):
-    """trained(name) is the run folder and the summary of one of `RUNS`, trained when first asked for."""
+    """trained(name) is the run folder and the summary of one of `RUNS`, trained when first asked
+    for.
+    """
     folder = tmp_path_factory.mktemp("runs")
 
     @cache

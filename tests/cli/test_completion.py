@@ -39,7 +39,9 @@ def test_bash_completes_commands_options_names_and_files(imitax, tmp_path):
     program = ["source ./script"]
     for line in lines:
         words = " ".join(f"'{word}'" for word in line.split())
-        program.append(f"COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); COMPREPLY=()")
+        program.append(
+            f"COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); COMPREPLY=()"
+        )
         program.append('_imitax 2>/dev/null; echo "${#COMPREPLY[@]} ${COMPREPLY[*]}"')
     program.append("complete -p imitax")
     command = ["bash", "--norc", "-c", "\n".join(program)]

@@ -17,8 +17,10 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "benchmarks/README.md
 PAGES += sorted(ROOT.glob("docs/**/*.md"))
 COMMANDS = cli.COMMANDS | {f"demos {name}": command for name, command in cli.DEMOS.items()}
 IMPERATIVES = set(
-    "Append Change Check Collect Convert Describe Evaluate Explain Export Include Keep Learn Leave List "
-    "Load Log Name Plan Play Print Record Repeat Resume Run Sample Save Select Serve Set Skip Start Stop "
+    "Append Change Check Collect Convert Describe Evaluate Explain Export Include Keep Learn "
+    "Leave List "
+    "Load Log Name Plan Play Print Record Repeat Resume Run Sample Save Select Serve Set Skip "
+    "Start Stop "
     "Take Train Truncate Trust Use Watch Write".split()
 )
 
@@ -75,7 +77,9 @@ def test_help_lists_the_commands(imitax, group, names):
 def commands_in(text):
     """Every `imitax ...` in the blocks of code and in the inline code of a page, as words."""
     blocks = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
-    lines = [line for block in blocks.findall(text) for line in block.replace("\\\n", " ").split("\n")]
+    lines = [
+        line for block in blocks.findall(text) for line in block.replace("\\\n", " ").split("\n")
+    ]
     for line in lines + re.findall(r"`([^`]+)`", blocks.sub("", text)):
         for part in re.split(r"&&|\||\$\(|<\(", line.partition(" #")[0]):
             words = part.replace(")", "").split()
@@ -108,7 +112,9 @@ def test_version(imitax):
     assert imitax("--version") == (0, f"imitax {version('imitax')}\n", "")
 
 
-@pytest.mark.parametrize("arguments", ["--help", "train --help", "train gail Acrobot-v1 --colour red"])
+@pytest.mark.parametrize(
+    "arguments", ["--help", "train --help", "train gail Acrobot-v1 --colour red"]
+)
 def test_help_and_refusals_of_the_parser_do_not_wait_for_jax(arguments):
     program = (
         "import sys\nfrom imitax.cli import main\n"

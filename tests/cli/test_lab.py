@@ -10,7 +10,8 @@ from imitax.runs import folder as runs
 from imitax.studies import acrobot, quickstart
 from imitax.training.config import make_config
 
-SMALL = {"loop.env_steps": 64, "loop.max_envs": 4, "agent.hidden": (8,)}  # programs of the trained runs
+# programs of the trained runs
+SMALL = {"loop.env_steps": 64, "loop.max_envs": 4, "agent.hidden": (8,)}
 
 
 def times(folder):

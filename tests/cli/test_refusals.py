@@ -65,7 +65,10 @@ def test_unknown_names(refuse, command, message):
         (f"{GAIL} --time-limit 0", "Time limit is 0: expected at least 1"),
         (f"{GAIL} --time-limit 50", "must not exceed the time limit of 50"),
         (f"{GAIL} --set reward.updates", "'reward.updates' has no '='"),
-        (f"{GAIL} --set reward.updates=many", "'reward.updates' is 'many': expected a whole number"),
+        (
+            f"{GAIL} --set reward.updates=many",
+            "'reward.updates' is 'many': expected a whole number",
+        ),
         (f"{GAIL} --set loop.max_envs=0", "'loop.max_envs' is 0"),
         (f"{GAIL} --set agent.clip=nan", "'agent.clip' is nan: expected a finite number"),
         (f"{GAIL} --set reward.updates=0 --set loop.max_envs=4", "'reward.updates' is 0"),

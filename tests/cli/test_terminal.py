@@ -84,7 +84,11 @@ def test_numbers(values, text):
 def lines_of(iterations, verbosity, **options):
     """What a run of two seeds tells on a stderr that is no terminal."""
     out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err), live_bar("gail", 64, verbosity, **options) as progress:
+    with (
+        redirect_stdout(out),
+        redirect_stderr(err),
+        live_bar("gail", 64, verbosity, **options) as progress,
+    ):
         for i in range(iterations):
             if progress is not None:
                 progress(i, iterations, metrics(-1.0, -2.0, discriminator_accuracy=[0.5, 0.7]))
@@ -95,7 +99,10 @@ def lines_of(iterations, verbosity, **options):
 def test_plain_lines_where_stderr_is_no_terminal():
     lines = lines_of(25, Verbosity.NORMAL)
     assert [line.split()[1] for line in lines] == [f"{i}/25" for i in (*range(2, 25, 2), 25)]
-    assert lines[0].startswith("gail: 2/25  ") and "return -1.5 ± 0.5  D accuracy 0.60 ± 0.10" in lines[0]
+    assert (
+        lines[0].startswith("gail: 2/25  ")
+        and "return -1.5 ± 0.5  D accuracy 0.60 ± 0.10" in lines[0]
+    )
     assert " left" in lines[0] and " left" not in lines[-1]
     assert not any("(" in line for line in lines)
 
@@ -117,12 +124,17 @@ print_table("Result", ["policy", "return"], [["gail", "[-1.5, 2.0]"]])
 
 
 def in_terminal(level, columns=80, **variables):
-    """What a terminal of this width is sent by the program on stderr, and what stands on its stdout."""
+    """What a terminal of this width is sent by the program on stderr, and what stands on its
+    stdout.
+    """
     master, slave = pty.openpty()
     environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR")}
     environment |= {"TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": "30", **variables}
     child = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, level], stdout=subprocess.PIPE, stderr=slave, env=environment
+        [sys.executable, "-c", PROGRAM, level],
+        stdout=subprocess.PIPE,
+        stderr=slave,
+        env=environment,
     )
     os.close(slave)
     sent = b""
@@ -154,14 +166,28 @@ def test_live_table_on_a_terminal():
     assert COLOUR.search(sent)
     picture = last_picture(sent)
     assert picture[-2].split() == ["steps/s", "return", "D", "accuracy"]
-    assert picture[-1].split()[:2] == ["2", "seeds"] and picture[-1].endswith("-1.5 ± 0.5     1.00 ± 0.00")
+    assert picture[-1].split()[:2] == ["2", "seeds"] and picture[-1].endswith(
+        "-1.5 ± 0.5     1.00 ± 0.00"
+    )
     assert "3/3" in picture[-3] and max(map(len, picture)) <= 80
-    assert out.split() == ["Result", "policy", "return", "─" * len(out.split()[3]), "gail", "[-1.5,", "2.0]"]
+    assert out.split() == [
+        "Result",
+        "policy",
+        "return",
+        "─" * len(out.split()[3]),
+        "gail",
+        "[-1.5,",
+        "2.0]",
+    ]
 
 
 def test_live_table_with_a_row_for_each_seed():
     picture = last_picture(in_terminal("VERBOSE", columns=120)[0])
-    assert [row.split()[:2] for row in picture[-3:]] == [["seed", "3"], ["seed", "4"], ["2", "seeds"]]
+    assert [row.split()[:2] for row in picture[-3:]] == [
+        ["seed", "3"],
+        ["seed", "4"],
+        ["2", "seeds"],
+    ]
     assert [row.split()[2] for row in picture[-3:-1]] == ["-1.0", "-2.0"]
 
 
@@ -188,4 +214,6 @@ def test_settings_are_told():
     err = io.StringIO()
     with redirect_stderr(err):
         print_settings(make_config("gail", "Acrobot-v1"))
-    assert all(text in err.getvalue() for text in ("loop", "iterations=100", "reward", "form=log_d"))
+    assert all(
+        text in err.getvalue() for text in ("loop", "iterations=100", "reward", "form=log_d")
+    )

@@ -1,4 +1,6 @@
-"""Commands that train: what a run folder holds, what is printed, and that a run can be repeated."""
+"""Commands that train: what a run folder holds, what is printed, and that a run can be
+repeated.
+"""
 
 import itertools
 import json
@@ -93,7 +95,9 @@ def test_presets_reach_the_run(trained):
     assert original["preset"] == "original"
     assert original["settings"]["reward"]["form"] == "d_minus_one"
     # A second --set adds to the first.
-    assert original["settings"]["agent"]["hidden"] == original["settings"]["reward"]["hidden"] == [8]
+    assert (
+        original["settings"]["agent"]["hidden"] == original["settings"]["reward"]["hidden"] == [8]
+    )
     paper = load(trained("paper")[0] / "config.json")["run"]
     assert paper["agent"] == "trpo" and paper["settings"]["reward"]["form"] == "log_d"
 
@@ -155,7 +159,9 @@ def test_quiet_and_verbose(imitax, commands):
     assert json.loads(with_json.out)["method"] == "bc" and with_json.err == ""
 
 
-@pytest.mark.parametrize("command", ["expert Acrobot-v1", "resume run", "quickstart", "study acrobot"])
+@pytest.mark.parametrize(
+    "command", ["expert Acrobot-v1", "resume run", "quickstart", "study acrobot"]
+)
 def test_quiet_and_verbose_at_once_are_refused(refuse, command):
     refuse(f"{command} --quiet --verbose", "contradict each other")
 
@@ -176,7 +182,9 @@ def test_demonstrations_are_checked_first(refuse, tmp_path):
     refuse(command, "Demonstrated episodes start where the environment does not")
 
 
-def test_a_report_that_cannot_be_written_does_not_end_a_run(imitax, commands, tmp_path, monkeypatch):
+def test_a_report_that_cannot_be_written_does_not_end_a_run(
+    imitax, commands, tmp_path, monkeypatch
+):
     def fail(*arguments):
         raise OSError("no room")
 

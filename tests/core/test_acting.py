@@ -16,7 +16,9 @@ T, B = 5, 3
 
 
 def unroll(params, obs, first, carry):
-    """Logits (0, weight · sum of the observations of the episode so far); the carry is that sum [B]."""
+    """Logits (0, weight · sum of the observations of the episode so far); the carry is that sum
+    [B].
+    """
 
     def step(total, x):
         value, begins = x
@@ -67,7 +69,9 @@ def test_acting_step_by_step_is_unrolling(rollout):
 
 def test_single_transitions_are_asked_without_memory(rollout):
     # π(1 | s) = σ(2 s), whatever came before; its log-probability is log σ(±2 s).
-    expected = log_sigmoid(np.where(rollout.action == 1, 2.0, -2.0) * np.asarray(rollout.obs[..., 0]))
+    expected = log_sigmoid(
+        np.where(rollout.action == 1, 2.0, -2.0) * np.asarray(rollout.obs[..., 0])
+    )
     for shape in ((T, B), (T * B,)):  # a rollout and a sample
         t = jax.tree.map(lambda x, s=shape: x.reshape(*s, *x.shape[2:]), rollout)
         out = log_prob(SUMMING, jnp.float32(2.0), t)

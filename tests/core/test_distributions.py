@@ -73,7 +73,9 @@ def test_categorical_kl(logits):
 
 def test_categorical_ignores_a_shift_of_the_logits(logits):
     p, q = logits
-    np.testing.assert_allclose(categorical.kl(p + 7.0, q - 3.0), categorical.kl(p, q), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        categorical.kl(p + 7.0, q - 3.0), categorical.kl(p, q), rtol=1e-4, atol=1e-5
+    )
     np.testing.assert_allclose(categorical.entropy(p + 7.0), categorical.entropy(p), rtol=1e-5)
 
 
@@ -114,13 +116,17 @@ def test_gaussian_log_prob(gaussians, rng):
     params, _ = gaussians
     action = rng.normal(scale=2.0, size=(5, 3)).astype(np.float32)
     expected = frozen(params).logpdf(action).sum(-1)
-    np.testing.assert_allclose(diagonal_gaussian.log_prob(params, jnp.asarray(action)), expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        diagonal_gaussian.log_prob(params, jnp.asarray(action)), expected, rtol=1e-5
+    )
     mean, log_std = (np.asarray(x, np.float64) for x in params)
     joint = [
         scipy.stats.multivariate_normal(m, np.diag(np.exp(2 * s))).logpdf(a)
         for m, s, a in zip(mean, log_std, action, strict=True)
     ]
-    np.testing.assert_allclose(diagonal_gaussian.log_prob(params, jnp.asarray(action)), joint, rtol=1e-5)
+    np.testing.assert_allclose(
+        diagonal_gaussian.log_prob(params, jnp.asarray(action)), joint, rtol=1e-5
+    )
 
 
 def test_gaussian_entropy(gaussians):
@@ -130,7 +136,8 @@ def test_gaussian_entropy(gaussians):
 
 
 def test_gaussian_kl(gaussians):
-    # KL(p ‖ q) = E_p[log p − log q], integrated numerically and summed over independent dimensions.
+    # KL(p ‖ q) = E_p[log p − log q], integrated numerically and summed over independent
+    # dimensions.
     p, q = gaussians
     kl = diagonal_gaussian.kl(p, q)
     for row in range(2):
@@ -147,11 +154,15 @@ def test_gaussian_kl(gaussians):
 def test_gaussian_sample_distribution(key):
     n = 20_000
     mean, std = np.asarray([1.0, -2.0]), np.asarray([0.5, 3.0])
-    params = tuple(jnp.broadcast_to(jnp.asarray(x, jnp.float32), (n, 2)) for x in (mean, np.log(std)))
+    params = tuple(
+        jnp.broadcast_to(jnp.asarray(x, jnp.float32), (n, 2)) for x in (mean, np.log(std))
+    )
     samples = np.asarray(diagonal_gaussian.sample(params, key))
     assert samples.shape == (n, 2)
     for d in range(2):
-        assert scipy.stats.kstest(samples[:, d], scipy.stats.norm(mean[d], std[d]).cdf).pvalue > 1e-3
+        assert (
+            scipy.stats.kstest(samples[:, d], scipy.stats.norm(mean[d], std[d]).cdf).pvalue > 1e-3
+        )
     assert abs(np.corrcoef(samples.T)[0, 1]) < 4.0 / np.sqrt(n)
 
 
@@ -186,7 +197,8 @@ def test_samples_follow_the_key(functions, logits, gaussians, key):
     assert not np.array_equal(first, functions.sample(params, jax.random.key(1)))
 
 
-# Independent categoricals, against the categorical over all combinations ------------------------------------
+# Independent categoricals, against the categorical over all combinations
+# ------------------------------------
 
 COMBINATIONS = np.array(list(itertools.product(*map(range, SIZES))), np.int32)  # [12, 3]
 
@@ -231,5 +243,6 @@ def test_several_sample_frequencies(several_logits, key):
     samples = several.sample(jnp.broadcast_to(row, (n, sum(SIZES))), key)
     assert samples.shape == (n, 3) and samples.dtype == jnp.int32
     index = np.ravel_multi_index(np.asarray(samples).T, SIZES)
-    counts = np.bincount(index, minlength=12)  # of combinations: parts that were correlated would show
+    # of combinations: parts that were correlated would show
+    counts = np.bincount(index, minlength=12)
     assert scipy.stats.chisquare(counts, n * joint(row)).pvalue > 1e-3

@@ -33,7 +33,8 @@ def log_d(logit):
     return -np.logaddexp(0.0, -np.asarray(logit, np.float64))
 
 
-# Reward forms -------------------------------------------------------------------------------------------
+# Reward forms
+# -------------------------------------------------------------------------------------------
 
 FORMULAS = {  # in float64, from D alone; log(1 − D) is log sigmoid of the opposite logit
     "log_d": log_d,
@@ -51,7 +52,9 @@ def test_every_reward_form_has_a_formula_here():
 def test_reward_form_formula(name):
     logit = np.concatenate([np.linspace(-200.0, 200.0, 401), np.linspace(-5.0, 5.0, 101)])
     reward = reward_form(name)(jnp.asarray(logit, jnp.float32))
-    np.testing.assert_allclose(reward, FORMULAS[name](logit.astype(np.float32)), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        reward, FORMULAS[name](logit.astype(np.float32)), rtol=1e-5, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("name", FORMULAS)
@@ -59,12 +62,15 @@ def test_reward_form_is_stable_and_rises(name):
     logit = jnp.linspace(-200.0, 200.0, 4001)
     reward, slope = jax.jit(jax.vmap(jax.value_and_grad(reward_form(name))))(logit)
     assert np.all(np.isfinite(reward)) and np.all(np.isfinite(slope))
-    # Never falls: more like the expert is never paid less. The slack is one unit in the last place of 1.
+    # Never falls: more like the expert is never paid less. The slack is one unit in the last place
+    # of 1.
     assert np.all(np.diff(reward) >= -1.2e-7)
     assert np.all(np.asarray(slope) >= 0.0)
 
 
-@pytest.mark.parametrize("name, sign", [("log_d", -1), ("neg_log_one_minus_d", 1), ("d_minus_one", -1)])
+@pytest.mark.parametrize(
+    "name, sign", [("log_d", -1), ("neg_log_one_minus_d", 1), ("d_minus_one", -1)]
+)
 def test_reward_form_sign(name, sign):
     reward = np.asarray(reward_form(name)(jnp.linspace(-200.0, 200.0, 4001)))
     assert np.all(sign * reward >= 0.0)
@@ -89,19 +95,23 @@ def test_unknown_reward_form_is_told():
         reward_form("log_e")
 
 
-# Discriminator ------------------------------------------------------------------------------------------
+# Discriminator
+# ------------------------------------------------------------------------------------------
 
 
 def zero_logit_loss(expert, policy, expert_mass, policy_mass):
     masses = scalar(expert_mass), scalar(policy_mass)
-    return np.asarray(discriminator_loss(jnp.zeros(expert), jnp.zeros(policy), scalar(0.0), *masses))
+    return np.asarray(
+        discriminator_loss(jnp.zeros(expert), jnp.zeros(policy), scalar(0.0), *masses)
+    )
 
 
 @pytest.mark.parametrize("expert_mass", MASSES)
 @pytest.mark.parametrize("policy_mass", MASSES)
 def test_discriminator_loss_of_zero_logits(expert_mass, policy_mass):
-    # Every cross-entropy is softplus(0) = ln 2 and the weights 1 − m and m sum to 1, twice: 2 ln 2.
-    # One and two pairs, whose mean is exact; the weights are rounded, so the tolerance is 1 ulp of float32.
+    # Every cross-entropy is softplus(0) = ln 2 and the weights 1 − m and m sum to 1, twice: 2 ln
+    # 2. One and two pairs, whose mean is exact; the weights are rounded, so the tolerance is 1 ulp
+    # of float32.
     loss = zero_logit_loss(1, 2, expert_mass, policy_mass)
     np.testing.assert_array_max_ulp(loss, np.float32(2.0 * LN2), maxulp=1)
 
@@ -126,9 +136,15 @@ def test_discriminator_loss_by_hand():
     # masses 1/4 (expert) and 1/2 (policy):
     #   (¾ · ½ ln 8/3 + ¼ ln 3/2) + (½ · ½ ln 8/3 + ½ ln 3)
     loss = discriminator_loss(
-        jnp.log(floats(1, 3)), jnp.log(floats(1 / 3, 1)), jnp.log(scalar(2)), scalar(0.25), scalar(0.5)
+        jnp.log(floats(1, 3)),
+        jnp.log(floats(1 / 3, 1)),
+        jnp.log(scalar(2)),
+        scalar(0.25),
+        scalar(0.5),
     )
-    expected = 0.75 * 0.5 * np.log(8 / 3) + 0.25 * np.log(3 / 2) + 0.25 * np.log(8 / 3) + 0.5 * np.log(3)
+    expected = (
+        0.75 * 0.5 * np.log(8 / 3) + 0.25 * np.log(3 / 2) + 0.25 * np.log(8 / 3) + 0.5 * np.log(3)
+    )
     np.testing.assert_allclose(loss, expected, rtol=1e-6)
 
 
@@ -145,7 +161,8 @@ def test_discriminator_loss_is_stable():
 
     logits = floats(-200, 200), floats(200, -200), scalar(200)
     value, slopes = jax.jit(jax.value_and_grad(loss, (0, 1, 2)))(*logits)
-    # ½ · 200 on each live side, weighted 0.7 and 0.6; the absorbing logit costs the policy side 0.4 · 200
+    # ½ · 200 on each live side, weighted 0.7 and 0.6; the absorbing logit costs the policy side
+    # 0.4 · 200
     np.testing.assert_allclose(value, 0.7 * 100 + 0.6 * 100 + 0.4 * 200, rtol=1e-6)
     assert all(np.all(np.isfinite(s)) for s in slopes)
 
@@ -156,18 +173,19 @@ EXPERT_MASS, POLICY_MASS = 0.2, 0.6
 
 
 def expected_loss(table, absorbing):
-    expert, policy = (jnp.asarray(np.repeat(np.arange(4), n)) for n in (EXPERT_COUNTS, POLICY_COUNTS))
+    expert, policy = (
+        jnp.asarray(np.repeat(np.arange(4), n)) for n in (EXPERT_COUNTS, POLICY_COUNTS)
+    )
     masses = scalar(EXPERT_MASS), scalar(POLICY_MASS)
     return discriminator_loss(table[expert], table[policy], absorbing, *masses)
 
 
 def test_optimal_logit_is_the_log_density_ratio():
-    # Let a = (1 − m_E) ρ_E(x) and b = (1 − m_π) ρ_π(x) be the occupancies of a live pair, and a = m_E,
-    # b = m_π those of the absorbing state. The loss is Σ_x a [softplus(l) − l] + b softplus(l), and its
-    # derivative in l is a (σ(l) − 1) + b σ(l) = 0   ⇔   σ(l) = a / (a + b), that is l = log a / b:
-    #   live:       log ρ_E(x) / ρ_π(x) + log (1 − m_E) / (1 − m_π)
-    #   absorbing:  log m_E / m_π
-    # (With label smoothing: tests/rewards/test_losses.py.)
+    # Let a = (1 − m_E) ρ_E(x) and b = (1 − m_π) ρ_π(x) be the occupancies of a live pair, and a =
+    # m_E, b = m_π those of the absorbing state. The loss is Σ_x a [softplus(l) − l] + b
+    # softplus(l), and its derivative in l is a (σ(l) − 1) + b σ(l) = 0   ⇔   σ(l) = a / (a + b),
+    # that is l = log a / b:   live:       log ρ_E(x) / ρ_π(x) + log (1 − m_E) / (1 − m_π)
+    # absorbing:  log m_E / m_π (With label smoothing: tests/rewards/test_losses.py.)
     a = np.append((1 - EXPERT_MASS) * EXPERT_COUNTS / EXPERT_COUNTS.sum(), EXPERT_MASS)
     b = np.append((1 - POLICY_MASS) * POLICY_COUNTS / POLICY_COUNTS.sum(), POLICY_MASS)
     best = np.log(a / b)
@@ -180,7 +198,10 @@ def test_optimal_logit_is_the_log_density_ratio():
     for shift in (-0.5, 0.5):
         assert loss_and_slopes(table, absorbing + shift)[0] > least
         for x in range(4):
-            assert loss_and_slopes(table + shift * np.eye(4, dtype=np.float32)[x], absorbing)[0] > least
+            assert (
+                loss_and_slopes(table + shift * np.eye(4, dtype=np.float32)[x], absorbing)[0]
+                > least
+            )
 
 
 def test_label_smoothing_keeps_optimal_logits_finite():
@@ -218,7 +239,8 @@ def test_bernoulli_entropy_gradient():
     np.testing.assert_allclose(slope, expected, atol=5e-6)
 
 
-# Clipped surrogate --------------------------------------------------------------------------------------
+# Clipped surrogate
+# --------------------------------------------------------------------------------------
 
 
 @jax.jit
@@ -257,21 +279,26 @@ def test_clipped_surrogate_is_a_mean():
     np.testing.assert_array_equal(grad, [0.0, -0.5, 0.0, 0.5])
 
 
-# Gradient penalty ---------------------------------------------------------------------------------------
+# Gradient penalty
+# ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def linear_penalty(rng, key):
     """Weights w -> the penalty of w·x + 2 and its slope in w."""
     expert, policy = jnp.asarray(rng.normal(size=(2, 8, 2)), jnp.float32)
-    return jax.jit(jax.value_and_grad(lambda w: gradient_penalty(lambda x: x @ w + 2.0, expert, policy, key)))
+    return jax.jit(
+        jax.value_and_grad(lambda w: gradient_penalty(lambda x: x @ w + 2.0, expert, policy, key))
+    )
 
 
 def test_gradient_penalty_of_a_linear_network(linear_penalty):
     # ∇_x (w·x + b) = w everywhere, so the penalty is (‖w‖ − 1)²: 16, 0 and 0.81.
     for weight in [(3.0, 4.0), (0.6, 0.8), (0.1, 0.0)]:
         expected = (np.hypot(*weight) - 1.0) ** 2
-        np.testing.assert_allclose(linear_penalty(floats(*weight))[0], expected, rtol=1e-5, atol=1e-10)
+        np.testing.assert_allclose(
+            linear_penalty(floats(*weight))[0], expected, rtol=1e-5, atol=1e-10
+        )
     # d/dw (‖w‖ − 1)² = 2 (‖w‖ − 1) w / ‖w‖ = 2 · 4 · (3, 4) / 5
     np.testing.assert_allclose(linear_penalty(floats(3, 4))[1], [4.8, 6.4], rtol=1e-5)
 
@@ -290,13 +317,20 @@ def test_gradient_penalty_points_lie_between_pairs(key):
     def penalty(key, expert, policy):
         return gradient_penalty(lambda x: 0.5 * jnp.sum(x**2, -1), expert, policy, key)
 
-    keys, three, seven = jax.random.split(key, 20), jnp.full((20, 1, 1), 3.0), jnp.full((20, 1, 1), 7.0)
-    np.testing.assert_allclose(np.sqrt(penalty(keys, three, three)) + 1.0, np.full(20, 3.0), rtol=1e-5)
+    keys, three, seven = (
+        jax.random.split(key, 20),
+        jnp.full((20, 1, 1), 3.0),
+        jnp.full((20, 1, 1), 7.0),
+    )
+    np.testing.assert_allclose(
+        np.sqrt(penalty(keys, three, three)) + 1.0, np.full(20, 3.0), rtol=1e-5
+    )
     points = np.sqrt(penalty(keys, three, seven)) + 1.0
     assert 3.0 <= min(points) < 4.0 and 6.0 < max(points) <= 7.0
 
 
-# Standardise --------------------------------------------------------------------------------------------
+# Standardise
+# --------------------------------------------------------------------------------------------
 
 
 def test_standardise(rng):

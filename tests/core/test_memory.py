@@ -13,7 +13,9 @@ SPEC = EnvSpec("Toy", Dict((("a", Box(-1, 1, (2,))), ("b", Discrete(3)))), Discr
 
 
 def rollout(first):
-    """Transitions whose rewards, and everything else, are numbered from `first` on, in order of time."""
+    """Transitions whose rewards, and everything else, are numbered from `first` on, in order of
+    time.
+    """
     t = blank(SPEC, (3, 2))
     number = first + jnp.arange(6, dtype=jnp.float32).reshape(3, 2)
     return t._replace(reward=number, obs=t.obs | {"a": jnp.stack([number, -number], axis=-1)})
@@ -68,7 +70,8 @@ def test_rows_of_demonstrations_may_lack_fields(key):
 def test_a_replay_buffer_draws_only_what_it_was_given(key):
     ring, draw = add(replay(20), 10)
     assert (ring.position, ring.count) == (6, 6)
-    drawn = numbers(draw(key, 300))  # more than there are: with replacement, and never the 14 empty places
+    # more than there are: with replacement, and never the 14 empty places
+    drawn = numbers(draw(key, 300))
     assert set(drawn) == {10, 11, 12, 13, 14, 15}
     counts = np.unique(drawn, return_counts=True)[1]
     assert counts.min() > 25  # of 50: 300 draws of 6

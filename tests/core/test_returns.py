@@ -10,7 +10,9 @@ from imitax.core import returns
 # Compiled, as in training; one program each is also quicker than one for every operation.
 absorbing_mass = jax.jit(returns.absorbing_mass, static_argnums=2)
 discounted_sum = jax.jit(returns.discounted_sum, static_argnums=1)
-generalised_advantage = jax.jit(returns.generalised_advantage, static_argnames=("discount", "gae_lambda"))
+generalised_advantage = jax.jit(
+    returns.generalised_advantage, static_argnames=("discount", "gae_lambda")
+)
 
 T, B = 40, 3
 
@@ -24,7 +26,9 @@ def bools(*x):
 
 
 def slow_advantage(reward, value, next_value, terminated, truncated, discount, gae_lambda):
-    """Σ_k (γλ)^k δ_{t+k} up to the end of the episode, in float64, one sum for each t and environment."""
+    """Σ_k (γλ)^k δ_{t+k} up to the end of the episode, in float64, one sum for each t and
+    environment.
+    """
     advantage = np.zeros(reward.shape)
     for b in range(reward.shape[1]):
         for t in range(reward.shape[0]):
@@ -40,21 +44,24 @@ def slow_advantage(reward, value, next_value, terminated, truncated, discount, g
 
 @pytest.fixture
 def experience(rng):
-    """Random reward, value, next_value, terminated, truncated [T, B]; next values are unrelated to values."""
+    """Random reward, value, next_value, terminated, truncated [T, B]; next values are unrelated to
+    values.
+    """
     reward, value, next_value = rng.normal(size=(3, T, B)).astype(np.float32)
     ends = rng.random((T, B))
     # Some steps end both ways: termination on the last step of the time limit.
-    return tuple(map(jnp.asarray, (reward, value, next_value, ends < 0.1, (ends > 0.05) & (ends < 0.2))))
+    return tuple(
+        map(jnp.asarray, (reward, value, next_value, ends < 0.1, (ends > 0.05) & (ends < 0.2)))
+    )
 
 
 def test_gae_by_hand():
-    # γ = λ = 1/2, so γλ = 1/4 and every number below is exact in binary.
-    #   t    r   V   V'  end          δ = r + γ(1 − terminated)V' − V     A = δ + γλ A_{t+1} unless ended
-    #   0    1   2   1                1 + 1/2 − 2 = −1/2                  −1/2 + 1/4 · 1 = −1/4
-    #   1    2   1   4   terminated   2 + 0   − 1 =  1                     1
-    #   2    3   0   1                3 + 1/2 − 0 =  7/2                   7/2 + 1/4 · 6 =  5
-    #   3    4   1   6   truncated    4 + 3   − 1 =  6                     6
-    #   4    5   2   4                5 + 2   − 2 =  5                     5  (the rollout stops)
+    # γ = λ = 1/2, so γλ = 1/4 and every number below is exact in binary.   t    r   V   V'  end
+    # δ = r + γ(1 − terminated)V' − V     A = δ + γλ A_{t+1} unless ended   0    1   2   1
+    # 1 + 1/2 − 2 = −1/2                  −1/2 + 1/4 · 1 = −1/4   1    2   1   4   terminated   2 +
+    # 0   − 1 =  1                     1   2    3   0   1                3 + 1/2 − 0 =  7/2
+    # 7/2 + 1/4 · 6 =  5   3    4   1   6   truncated    4 + 3   − 1 =  6                     6   4
+    # 5   2   4                5 + 2   − 2 =  5                     5  (the rollout stops)
     advantage = generalised_advantage(
         reward=floats(1, 2, 3, 4, 5),
         value=floats(2, 1, 0, 1, 2),
@@ -77,7 +84,9 @@ def test_gae_equals_slow_double_loop(experience, discount, gae_lambda):
 
 def test_gae_of_any_batch_shape(experience):
     together = generalised_advantage(*experience, 0.99, 0.95)
-    alone = generalised_advantage(*(jnp.asarray(np.asarray(x)[:, 1]) for x in experience), 0.99, 0.95)
+    alone = generalised_advantage(
+        *(jnp.asarray(np.asarray(x)[:, 1]) for x in experience), 0.99, 0.95
+    )
     np.testing.assert_allclose(alone, together[:, 1], rtol=1e-6, atol=1e-6)
     one = jax.vmap(lambda *x: generalised_advantage(*x, 0.99, 0.95), in_axes=1, out_axes=1)
     mapped = jax.jit(one)(*experience)
@@ -87,7 +96,9 @@ def test_gae_of_any_batch_shape(experience):
 def test_lambda_zero_is_the_one_step_error(experience):
     reward, value, next_value, terminated, _ = experience
     expected = reward + 0.9 * jnp.where(terminated, 0.0, next_value) - value
-    np.testing.assert_allclose(generalised_advantage(*experience, 0.9, 0.0), expected, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(
+        generalised_advantage(*experience, 0.9, 0.0), expected, rtol=1e-6, atol=1e-6
+    )
 
 
 def test_lambda_one_is_monte_carlo_minus_value(rng):
@@ -122,7 +133,9 @@ def test_nothing_crosses_a_border(experience, rng, end):
     before = generalised_advantage(reward, value, next_value, terminated, truncated, 0.99, 0.95)
 
     def perturbed(x):
-        return x.at[border + 1 :].add(jnp.asarray(1e6 * rng.normal(size=(T - border - 1, B)), jnp.float32))
+        return x.at[border + 1 :].add(
+            jnp.asarray(1e6 * rng.normal(size=(T - border - 1, B)), jnp.float32)
+        )
 
     other = perturbed(reward), perturbed(value), perturbed(next_value)
     after = generalised_advantage(*other, terminated, truncated, 0.99, 0.95)
@@ -135,17 +148,25 @@ def test_what_follows_within_an_episode_counts(experience):
     reward, value, next_value, terminated, _ = experience
     never = jnp.zeros_like(terminated)
     before = generalised_advantage(reward, value, next_value, never, never, 0.99, 0.95)
-    after = generalised_advantage(reward.at[-1].add(100.0), value, next_value, never, never, 0.99, 0.95)
-    np.testing.assert_allclose(after[0] - before[0], 100.0 * (0.99 * 0.95) ** (T - 1) * np.ones(B), rtol=1e-3)
+    after = generalised_advantage(
+        reward.at[-1].add(100.0), value, next_value, never, never, 0.99, 0.95
+    )
+    np.testing.assert_allclose(
+        after[0] - before[0], 100.0 * (0.99 * 0.95) ** (T - 1) * np.ones(B), rtol=1e-3
+    )
 
 
 @jax.jit
 @jax.value_and_grad
 def last_advantage(next_value, terminated, truncated):
-    return generalised_advantage(floats(1), floats(2), next_value[None], terminated, truncated, 0.5, 0.5)[0]
+    return generalised_advantage(
+        floats(1), floats(2), next_value[None], terminated, truncated, 0.5, 0.5
+    )[0]
 
 
-@pytest.mark.parametrize("terminated, truncated, slope", [(0, 0, 0.5), (0, 1, 0.5), (1, 0, 0.0), (1, 1, 0.0)])
+@pytest.mark.parametrize(
+    "terminated, truncated, slope", [(0, 0, 0.5), (0, 1, 0.5), (1, 0, 0.0), (1, 1, 0.0)]
+)
 def test_only_termination_stops_the_bootstrap(terminated, truncated, slope):
     # A = r + γ(1 − terminated)V' − V, so dA/dV' = γ, or 0 after termination.
     advantage, found = last_advantage(jnp.asarray(3.0), bools(terminated), bools(truncated))
@@ -201,7 +222,9 @@ def test_absorbing_mass_of_whole_episodes(ends, expected):
 def test_absorbing_mass_ignores_layout():
     terminated, step = episodes((2, True), (6, True))
     whole = absorbing_mass(terminated, step, 10)
-    np.testing.assert_array_equal(absorbing_mass(terminated.reshape(4, 2), step.reshape(4, 2), 10), whole)
+    np.testing.assert_array_equal(
+        absorbing_mass(terminated.reshape(4, 2), step.reshape(4, 2), 10), whole
+    )
 
 
 def test_absorbing_mass_counts_as_many_steps_as_the_limit():

@@ -20,7 +20,8 @@ def test_every_pass_holds_every_index_once(key, size):
 
 @pytest.mark.parametrize("index_bits", [16, 0])  # 0: always the way of long arrays
 def test_all_orders_are_equally_likely(key, monkeypatch, index_bits):
-    # 4! = 24 orders, 24,000 draws: under uniformity the counts' chi-square has 23 degrees of freedom.
+    # 4! = 24 orders, 24,000 draws: under uniformity the counts' chi-square has 23 degrees of
+    # freedom.
     monkeypatch.setattr(sampling, "_INDEX_BITS", index_bits)
     orders = np.asarray(shuffled(key, 4, 24_000))
     counts = np.unique(orders @ [64, 16, 4, 1], return_counts=True)[1]

@@ -1,4 +1,6 @@
-"""Settings: every range of every method and agent, and numbers that a compiled program takes as arguments."""
+"""Settings: every range of every method and agent, and numbers that a compiled program takes as
+arguments.
+"""
 
 import dataclasses
 import math
@@ -121,7 +123,8 @@ def test_every_setting_is_described_and_defaults_are_in_range(label):
         assert describe(field).meaning
 
 
-# What is traced -----------------------------------------------------------------------------------------
+# What is traced
+# -----------------------------------------------------------------------------------------
 
 
 def leaves_of(config):
@@ -163,7 +166,9 @@ def test_only_what_is_declared_so_is_off_at_zero(label):
     for name in leaves_of(config):
         off = jax.tree.structure(dataclasses.replace(config, **{name: 0.0})) != structure
         assert off == (name in OFF_AT_ZERO.get(label, set()))
-        back = jax.tree.unflatten(*reversed(jax.tree.flatten(dataclasses.replace(config, **{name: 0.0}))))
+        back = jax.tree.unflatten(
+            *reversed(jax.tree.flatten(dataclasses.replace(config, **{name: 0.0})))
+        )
         assert getattr(back, name) == 0.0
 
 
@@ -178,7 +183,9 @@ T, B = 4, 4
 
 
 def program_of(method, agent):
-    """(counted function of the settings, its arguments, the settings): a whole update, to be traced."""
+    """(counted function of the settings, its arguments, the settings): a whole update, to be
+    traced.
+    """
     defaults = default_settings(method, agent)
     policy = policy_of(method, SPEC, defaults)
     expert = Sample(blank(SPEC, (8,)), jnp.zeros(()))
@@ -223,7 +230,10 @@ def test_a_second_value_of_a_number_traces_nothing(method, agent):
     assert len(traces) == 1
     for group, values in groups.items():
         for name in leaves_of(values):
-            trace(groups | {group: dataclasses.replace(values, **{name: 0.5 * getattr(values, name) + 0.01})})
+            trace(
+                groups
+                | {group: dataclasses.replace(values, **{name: 0.5 * getattr(values, name) + 0.01})}
+            )
             assert len(traces) == 1, f"{group}.{name} traces its program anew"
     trace(with_other_minibatches(groups))
     assert len(traces) == 2  # the count does count
@@ -232,7 +242,9 @@ def test_a_second_value_of_a_number_traces_nothing(method, agent):
 def with_other_minibatches(groups):
     """The same program in other sizes."""
     group = "agent" if "agent" in groups else "bc"
-    name = next(n for n in ("minibatches", "value_minibatches", "batch_size") if hasattr(groups[group], n))
+    name = next(
+        n for n in ("minibatches", "value_minibatches", "batch_size") if hasattr(groups[group], n)
+    )
     return groups | {group: dataclasses.replace(groups[group], **{name: 2})}
 
 

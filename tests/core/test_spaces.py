@@ -137,7 +137,8 @@ def test_any_batch_shape(rng, shape):
     np.testing.assert_allclose(from_environment(BOX, environment), agent, atol=1e-5)
 
 
-# All six kinds, nested at random ----------------------------------------------------------------------------
+# All six kinds, nested at random
+# ----------------------------------------------------------------------------
 
 IMAGE = Box(0, 255, (4, 4, 3), "uint8")
 COUNTS = st.integers(1, 4)
@@ -244,12 +245,15 @@ def test_uniform_box_actions_fill_the_box(key):
 
 
 def test_features_by_hand():
-    # One-hot parts in order; the parts of a Dict in the order of the space; bytes as fractions of 255.
+    # One-hot parts in order; the parts of a Dict in the order of the space; bytes as fractions of
+    # 255.
     joint = Dict((("b", Discrete(2)), ("a", Tuple((MultiDiscrete((2, 3)), MultiBinary(2))))))
     value = {"a": (jnp.array([[1, 0]]), jnp.array([[0, 1]])), "b": jnp.array([1])}
     np.testing.assert_array_equal(encode(joint, value), rows([0, 1, 0, 1, 1, 0, 0, 0, 1]))
     pixels = jnp.array([[[0], [51]], [[255], [102]]], jnp.uint8)
-    np.testing.assert_allclose(encode(Box(0, 255, (2, 2, 1), "uint8"), pixels), [0, 0.2, 1, 0.4], rtol=1e-6)
+    np.testing.assert_allclose(
+        encode(Box(0, 255, (2, 2, 1), "uint8"), pixels), [0, 0.2, 1, 0.4], rtol=1e-6
+    )
     matrix = jnp.arange(6.0).reshape(1, 2, 3)
     np.testing.assert_array_equal(encode(Box(-1, 1, (2, 3)), matrix), rows([0, 1, 2, 3, 4, 5]))
 
@@ -268,7 +272,11 @@ def test_only_numbers_are_scaled():
         (Discrete(3), [-1, 0, 2, 3], [True, False, False, True]),
         (MultiDiscrete((2, 3)), [[1, 2], [2, 0], [0, 3], [-1, 0]], [False, True, True, True]),
         (MultiBinary(2), [[0, 1], [1, 2], [-1, 0]], [False, True, True]),
-        (Box((-1.0, 0.0), (1.0, 5.0)), [[1, 5], [1.1, 0], [0, -0.1], [-1, 0]], [False, True, True, False]),
+        (
+            Box((-1.0, 0.0), (1.0, 5.0)),
+            [[1, 5], [1.1, 0], [0, -0.1], [-1, 0]],
+            [False, True, True, False],
+        ),
         (Box(0, 255, (2, 1), "uint8"), [[[0], [255]]], [False]),
         # Rounding to float32 is not outside: 1e-5 of the width of each dimension.
         (
@@ -319,7 +327,12 @@ def test_a_blank_transition_has_the_shapes_of_all(observation, action):
         lambda: (blank(spec, (3, 2)), zeros(observation, (3, 2)), zeros(action, (3, 2)))
     )
     assert t.obs == obs and t.next_obs == obs and t.action == taken
-    for x, kind in ((t.reward, "float32"), (t.terminated, "bool"), (t.truncated, "bool"), (t.step, "int32")):
+    for x, kind in (
+        (t.reward, "float32"),
+        (t.terminated, "bool"),
+        (t.truncated, "bool"),
+        (t.step, "int32"),
+    ):
         assert x.shape == (3, 2) and x.dtype == kind
     assert t.log_prob is None and t.teacher is None
 
@@ -334,9 +347,16 @@ def test_equal_boxes_have_one_form():
 
 def test_infinite_bounds_are_null_in_a_description():
     data = describe(Box((-math.inf, 0.0), math.inf, (2,)))
-    assert data == {"kind": "Box", "low": [None, 0.0], "high": None, "shape": [2], "dtype": "float32"}
+    assert data == {
+        "kind": "Box",
+        "low": [None, 0.0],
+        "high": None,
+        "shape": [2],
+        "dtype": "float32",
+    }
     assert parse(data) == Box((-math.inf, 0.0), math.inf, (2,))
-    assert parse({"kind": "Box", "low": [0, 1], "high": [1, 2]}) == Box((0.0, 1.0), (1.0, 2.0))  # as in 0.1.0
+    # as in 0.1.0
+    assert parse({"kind": "Box", "low": [0, 1], "high": [1, 2]}) == Box((0.0, 1.0), (1.0, 2.0))
 
 
 @pytest.mark.parametrize(
@@ -346,7 +366,10 @@ def test_infinite_bounds_are_null_in_a_description():
         ({"kind": "Ball", "n": 3}, "for a space; expected the kind of one and its parts"),
         ({"kind": "Discrete", "n": 0}, "found 0 for a size; expected a whole number from 1"),
         ({"kind": "Discrete", "n": True}, "found True for a size; expected a whole number from 1"),
-        ({"kind": "MultiDiscrete", "n": [2, 1.5]}, "found 1.5 for a size; expected a whole number from 1"),
+        (
+            {"kind": "MultiDiscrete", "n": [2, 1.5]},
+            "found 1.5 for a size; expected a whole number from 1",
+        ),
         ({"kind": "Tuple", "parts": [{"kind": "MultiBinary", "n": "2"}]}, "found 2 for a size"),
         (
             {"kind": "Box", "low": 0, "high": 1, "shape": [2], "dtype": "int8"},
@@ -372,14 +395,23 @@ def test_distribution_follows_the_space():
     assert distribution(Discrete(3)) is categorical
     assert distribution(Box((-1.0,), (1.0,))) is diagonal_gaussian
     assert distribution(MultiDiscrete((2, 3))).mode(rows([0, 1, 5, 0, 1])).tolist() == [[1, 0]]
-    for space in (MultiBinary(2), Box(-1, 1, (2, 2)), IMAGE, Tuple((Discrete(2),)), Dict((("a", BOX),))):
-        with pytest.raises(ImitaxError, match=f"Actions of kind {type(space).__name__} have no distribution"):
+    for space in (
+        MultiBinary(2),
+        Box(-1, 1, (2, 2)),
+        IMAGE,
+        Tuple((Discrete(2),)),
+        Dict((("a", BOX),)),
+    ):
+        with pytest.raises(
+            ImitaxError, match=f"Actions of kind {type(space).__name__} have no distribution"
+        ):
             distribution(space)
 
 
 def test_texts_for_messages():
     assert [
-        row_form(space) for space in (Discrete(2), MultiDiscrete((2, 3)), MultiBinary(4), BOX, IMAGE)
+        row_form(space)
+        for space in (Discrete(2), MultiDiscrete((2, 3)), MultiBinary(4), BOX, IMAGE)
     ] == [
         "integers [N]",
         "integers [N, 2]",

@@ -76,8 +76,8 @@ def test_merging_under_jit_and_vmap(rng):
 
 def test_memory_caps_the_weight_of_the_past():
     # With count ≥ M before each batch of n, the past keeps the share M / (M + n). From mean 0 and
-    # batches of ones, after k batches: mean = 1 − (M / (M + n))^k.
-    # One batch from variance 0: the mixture of a share q = n / (M + n) at 1 has variance q (1 − q).
+    # batches of ones, after k batches: mean = 1 − (M / (M + n))^k. One batch from variance 0: the
+    # mixture of a share q = n / (M + n) at 1 has variance q (1 − q).
     memory, n = 30.0, 10
     past = Moments(jnp.asarray(1000.0), jnp.zeros(1), jnp.zeros(1))
     moments = merge_moments(past, jnp.ones((n, 1)), memory)
@@ -134,7 +134,8 @@ def test_constant_dimension_is_only_centred(rng):
 
 @pytest.mark.parametrize("constant", [0.1, 100.3, 1000.7])
 def test_any_constant_dimension_is_only_centred(constant):
-    # The mean of equal numbers may be an ulp off, and an ulp of 1000 is 6e-5. That is still a constant.
+    # The mean of equal numbers may be an ulp off, and an ulp of 1000 is 6e-5. That is still a
+    # constant.
     batch = jnp.full((100, 1), constant, jnp.float32)
     moments = merge_moments(merge_moments(empty_moments((1,)), batch), batch)
     np.testing.assert_allclose(normalise(moments, batch), np.zeros((100, 1)), atol=1e-2)

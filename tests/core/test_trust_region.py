@@ -14,14 +14,19 @@ from imitax.core.distributions import categorical, diagonal_gaussian
 from imitax.core.trust_region import dot, fisher_vector_product, natural_step
 
 # Compiled, as in training.
-line_search = jax.jit(trust_region.line_search, static_argnames=("objective", "kl", "max_kl", "tries"))
+line_search = jax.jit(
+    trust_region.line_search, static_argnames=("objective", "kl", "max_kl", "tries")
+)
 
 DAMPING, MAX_KL = 0.1, 0.01
-MANY = 1000  # iterations of conjugate gradient, far beyond the number of parameters: it must also stop well
+# iterations of conjugate gradient, far beyond the number of parameters: it must also stop well
+MANY = 1000
 
 
 def network(params, obs):
-    """Two inputs, three tanh units, two outputs; a Gaussian's deviations are parameters of their own."""
+    """Two inputs, three tanh units, two outputs; a Gaussian's deviations are parameters of their
+    own.
+    """
     hidden = jnp.tanh(obs @ params["w1"] + params["b1"][None])
     return hidden @ params["w2"] + params["b2"][None]
 
@@ -52,7 +57,8 @@ def problem(request):
     if request.param == "gaussian":
         shapes["log_std"] = (2,)
     params, gradient = (
-        {name: jnp.asarray(rng.normal(size=s), jnp.float32) for name, s in shapes.items()} for _ in range(2)
+        {name: jnp.asarray(rng.normal(size=s), jnp.float32) for name, s in shapes.items()}
+        for _ in range(2)
     )
     obs = jnp.asarray(rng.normal(size=(16, 2)), jnp.float32)
     functions, policy = {
@@ -70,7 +76,9 @@ def problem(request):
     vector, unravel = ravel_pytree(params)
     fisher = jax.jit(jax.hessian(lambda x: kl(unravel(x))))(vector)
     compiled = jax.jit(step, static_argnums=1)
-    return Problem(kl, params, gradient, np.asarray(fisher, np.float64), lambda g, n: flat(compiled(g, n)))
+    return Problem(
+        kl, params, gradient, np.asarray(fisher, np.float64), lambda g, n: flat(compiled(g, n))
+    )
 
 
 def flat(tree):
@@ -95,14 +103,18 @@ def test_fisher_vector_product_is_the_hessian(problem):
     g, compiled = flat(problem.gradient), jax.jit(product, static_argnums=1)
     for damping in (0.0, DAMPING):
         expected = problem.fisher @ g + damping * g
-        np.testing.assert_allclose(flat(compiled(problem.gradient, damping)), expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            flat(compiled(problem.gradient, damping)), expected, rtol=1e-4, atol=1e-5
+        )
 
 
 def test_fisher_is_the_covariance_of_the_score():
     # For softmax logits the Fisher information E[∇log p ∇log pᵀ] is diag(p) − ppᵀ.
     logits = jnp.asarray([0.5, -1.0, 2.0])
     p = np.asarray(jax.nn.softmax(logits), np.float64)
-    product = jax.jit(lambda v: fisher_vector_product(lambda q: categorical.kl(logits, q), logits, v, 0.0))
+    product = jax.jit(
+        lambda v: fisher_vector_product(lambda q: categorical.kl(logits, q), logits, v, 0.0)
+    )
     columns = [product(v) for v in jnp.eye(3)]
     np.testing.assert_allclose(columns, np.diag(p) - np.outer(p, p), atol=1e-6)
 
@@ -112,7 +124,9 @@ def test_natural_step_is_the_dense_solution(problem):
     g = flat(problem.gradient)
     direction = np.linalg.solve(problem.fisher + DAMPING * np.eye(g.size), g)
     expected = np.sqrt(2.0 * MAX_KL / (g @ direction)) * direction
-    np.testing.assert_allclose(problem.natural_step(problem.gradient, MANY), expected, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(
+        problem.natural_step(problem.gradient, MANY), expected, rtol=1e-3, atol=1e-5
+    )
 
 
 def test_quadratic_model_of_the_kl_is_max_kl(problem):
@@ -123,13 +137,15 @@ def test_quadratic_model_of_the_kl_is_max_kl(problem):
 
 
 def test_natural_step_by_hand():
-    # F = diag(1, 4), g = (1, 1), 2 · max_kl = 5, no damping. One iteration stays on the line of g, where
-    # gᵀFg = 5: s = (1, 1). Two are exact: F⁻¹g = (1, ¼), gᵀF⁻¹g = 5/4, s = sqrt(5 / (5/4)) (1, ¼) = (2, ½).
-    # Both have ½ sᵀFs = max_kl, however far conjugate gradient got.
+    # F = diag(1, 4), g = (1, 1), 2 · max_kl = 5, no damping. One iteration stays on the line of g,
+    # where gᵀFg = 5: s = (1, 1). Two are exact: F⁻¹g = (1, ¼), gᵀF⁻¹g = 5/4, s = sqrt(5 / (5/4))
+    # (1, ¼) = (2, ½). Both have ½ sᵀFs = max_kl, however far conjugate gradient got.
     def kl(p):
         return 0.5 * p[0] ** 2 + 2.0 * p[1] ** 2
 
-    step = jax.jit(lambda n: natural_step(kl, jnp.zeros(2), jnp.ones(2), 2.5, 0.0, n), static_argnums=0)
+    step = jax.jit(
+        lambda n: natural_step(kl, jnp.zeros(2), jnp.ones(2), 2.5, 0.0, n), static_argnums=0
+    )
     np.testing.assert_allclose(step(1), [1.0, 1.0], rtol=1e-6)
     np.testing.assert_allclose(step(2), [2.0, 0.5], rtol=1e-6)
 
@@ -146,7 +162,8 @@ def test_natural_step_of_a_zero_gradient_is_zero(problem):
     np.testing.assert_array_equal(problem.natural_step(zero, MANY), 0.0)
 
 
-# Line search --------------------------------------------------------------------------------------------
+# Line search
+# --------------------------------------------------------------------------------------------
 
 
 def scalar(x):
@@ -168,7 +185,9 @@ def test_full_step_of_a_concave_objective():
     assert found.accepted and found.fraction == 1.0 and found.params == 1.0
 
 
-@pytest.mark.parametrize("step, fraction", [(1.0, 1.0), (1.01, 0.5), (2.0, 0.5), (2.1, 0.25), (10.0, 0.0625)])
+@pytest.mark.parametrize(
+    "step, fraction", [(1.0, 1.0), (1.01, 0.5), (2.0, 0.5), (2.1, 0.25), (10.0, 0.0625)]
+)
 def test_halves_until_the_kl_is_within_the_limit(step, fraction):
     # The KL is (fraction · step)², the limit 1: the first fraction of at most 1 / step.
     found = line_search(identity, square, scalar(0), scalar(step), 1.0, 10)
@@ -207,7 +226,8 @@ TOO_GOOD = {
 
 
 def assert_unchanged(objective, kl):
-    params, step = jnp.asarray([0.1, -0.0]), jnp.asarray([0.7, 1.0])  # −0.0: the sign bit counts too
+    # −0.0: the sign bit counts too
+    params, step = jnp.asarray([0.1, -0.0]), jnp.asarray([0.7, 1.0])
     found = line_search(lambda p: objective(p[0]), lambda p: kl(p[0]), params, step, 1.0, 6)
     assert not found.accepted and found.fraction == 0.0
     assert np.asarray(found.params).tobytes() == np.asarray(params).tobytes()

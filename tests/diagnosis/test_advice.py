@@ -1,4 +1,6 @@
-"""Advice can be followed: every setting that it names exists, and takes the value that it gives."""
+"""Advice can be followed: every setting that it names exists, and takes the value that it
+gives.
+"""
 
 import ast
 import re
@@ -16,7 +18,11 @@ SOURCES = (
     ROOT / "docs/diagnosis.md",
 )
 SETTING = re.compile(r"\b((?:loop|agent|reward|bc|mce_irl)\.[a-z]\w*)(?:=([\w.]+\w))?")
-METHODS = (("gail", "CartPole-v1", "ppo"), ("gail", "CartPole-v1", "trpo"), ("bc", "CartPole-v1", None))
+METHODS = (
+    ("gail", "CartPole-v1", "ppo"),
+    ("gail", "CartPole-v1", "trpo"),
+    ("bc", "CartPole-v1", None),
+)
 
 
 def texts(path):
@@ -25,7 +31,11 @@ def texts(path):
     if path.suffix == ".md":
         return [content]
     nodes = ast.walk(ast.parse(content))
-    return [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return [
+        node.value
+        for node in nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
 
 
 def named(path):
@@ -51,7 +61,9 @@ def accepts(key, value, method, env, agent):
 
 def test_there_is_advice_to_check():
     settings = {setting for _, setting, _ in ADVISED}
-    assert {"reward.updates", "agent.damping", "bc.hidden", "loop.max_envs"} <= settings and len(settings) > 10
+    assert {"reward.updates", "agent.damping", "bc.hidden", "loop.max_envs"} <= settings and len(
+        settings
+    ) > 10
 
 
 @pytest.mark.parametrize("source, setting, value", ADVISED)

@@ -24,13 +24,17 @@ def trained(path, method="gail", **settings):
 
 def test_controls_repeat_everything_else(tmp_path):
     run = trained(
-        tmp_path / "run", **{"reward.absorbing": False, "reward.form": "d_minus_one", "reward.hidden": (8,)}
+        tmp_path / "run",
+        **{"reward.absorbing": False, "reward.form": "d_minus_one", "reward.hidden": (8,)},
     )
     result = control(run, tmp_path / "controls", live_bar)
     assert set(result) == {"run", "constant", "junk", "verdict"}
     assert all(len(result[name]["interval"]) == 2 for name in ("run", "constant", "junk"))
     constant, junk = (runs.load_run(tmp_path / "controls" / name) for name in ("constant", "junk"))
-    assert constant.config.method == "constant" and constant.config.settings["reward"].form == "d_minus_one"
+    assert (
+        constant.config.method == "constant"
+        and constant.config.settings["reward"].form == "d_minus_one"
+    )
     assert not constant.config.settings["reward"].absorbing
     for other in (constant, junk):
         assert other.config.settings["loop"] == run.config.settings["loop"]

@@ -21,7 +21,9 @@ from imitax.types import Box, Discrete, EnvSpec
 SPEC = EnvSpec("Task-v0", vector(3), Discrete(2), 20)
 
 
-def episodes(count=6, steps=10, terminated=True, returns=1.0, spec=SPEC, change=lambda obs: obs, seed=0):
+def episodes(
+    count=6, steps=10, terminated=True, returns=1.0, spec=SPEC, change=lambda obs: obs, seed=0
+):
     """Random walks from about the origin."""
     rng = np.random.default_rng(seed)
     walks = []
@@ -36,7 +38,9 @@ def episodes(count=6, steps=10, terminated=True, returns=1.0, spec=SPEC, change=
 def acting(action, spec=SPEC):
     """Six walks in which every action is this one."""
     walks = episodes(spec=spec).observations.reshape(6, 10, 3)
-    return Demonstrations.from_episodes([(obs, np.array([action] * 10)) for obs in walks], terminated=True)
+    return Demonstrations.from_episodes(
+        [(obs, np.array([action] * 10)) for obs in walks], terminated=True
+    )
 
 
 def found_in(demonstrations, spec=SPEC):
@@ -67,7 +71,9 @@ def test_offset():
 def test_ranges_of_many_dimensions_are_listed_in_part():
     spec = EnvSpec("Task-v0", vector(6), Discrete(2), 20)
     obs = np.arange(60.0).reshape(10, 6) * 0.01
-    near = Demonstrations.from_episodes([(obs, np.arange(10) % 2)] * 3, terminated=True, returns=[0.0] * 3)
+    near = Demonstrations.from_episodes(
+        [(obs, np.arange(10) % 2)] * 3, terminated=True, returns=[0.0] * 3
+    )
     far = replace(near, observations=near.observations + 100, returns=near.returns + 1)
     (finding,) = [f for f in findings(far, near, spec) if f.title == STARTS]
     assert finding.evidence.count("dimension") == 4 and "dimension 3: 100 … 100" in finding.evidence
@@ -78,21 +84,23 @@ def test_subsampled_episodes_say_nothing_of_their_start(rng):
 
 
 def test_order_of_dimensions():
-    # CartPole starts within ±0.05 in every dimension, so its starts say nothing; how it moves does.
+    # CartPole starts within ±0.05 in every dimension, so its starts say nothing; how it moves
+    # does.
     env = make("CartPole-v1")
-    source = Path(__file__).parents[2] / "docs/results/classic/demonstrations/CartPole-v1-native.npz"
+    source = (
+        Path(__file__).parents[2] / "docs/results/classic/demonstrations/CartPole-v1-native.npz"
+    )
     demonstrations, random = load_demonstrations(source, env.spec), record_random(env, 50)
     steps, detected = steps_of(random, env.spec), []
     for columns in permutations(range(4)):
         mixed = replace(demonstrations, observations=demonstrations.observations[:, list(columns)])
         finding = order(steps_of(mixed, env.spec), steps)
         if finding is not None:  # and then the order that mends it is named
-            wanted = (
-                f"the order of the environment: in NumPy, observations[:, {np.argsort(columns).tolist()}]."
-            )
+            wanted = f"the order of the environment: in NumPy, observations[:, {np.argsort(columns).tolist()}]."
             assert finding.advice == wanted
             detected.append(columns)
-    # Where position and angle, which both move by what follows them, are exchanged as pairs, nothing shows.
+    # Where position and angle, which both move by what follows them, are exchanged as pairs,
+    # nothing shows.
     assert (0, 1, 2, 3) not in detected and len(detected) == 18
     mixed = replace(demonstrations, observations=demonstrations.observations[:, [1, 0, 3, 2]])
     worst = check_data(mixed, env)[0]
@@ -133,7 +141,8 @@ CASES = {
             "warning",
             "The expert is no better than random",
             "its mean return is -1.0, that of a random policy 0.0.",
-            "another expert, or the true reward of the same environment: a learner becomes as good as its "
+            "another expert, or the true reward of the same environment: a learner becomes as "
+            "good as its "
             "demonstrations.",
         ),
     ),
@@ -144,7 +153,8 @@ CASES = {
             "warning",
             "Episodes end before the time limit without termination",
             "6 of 6 were truncated, the shortest after 10 steps; the time limit is 20.",
-            "the time limit that they were recorded with (--time-limit); or marking them as terminated if "
+            "the time limit that they were recorded with (--time-limit); or marking them as "
+            "terminated if "
             "the task ended them.",
         ),
     ),
@@ -155,7 +165,8 @@ CASES = {
             "warning",
             "Every episode terminates at the time limit",
             "all 6 took 20 steps and are marked as terminated.",
-            "marking only those as terminated that the task ended: a truncated state keeps the value of "
+            "marking only those as terminated that the task ended: a truncated state keeps the "
+            "value of "
             "what would have followed.",
         ),
     ),
@@ -196,7 +207,8 @@ CASES = {
             "note",
             "Most demonstrated actions lie on a bound",
             "100% of their numbers are the least or the greatest that the environment allows.",
-            "nothing, if the expert really acts like this; otherwise checking the scale of its actions.",
+            "nothing, if the expert really acts like this; otherwise checking the scale of its "
+            "actions.",
         ),
     ),
 }

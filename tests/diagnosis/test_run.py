@@ -25,7 +25,10 @@ def run_of(
     **metrics,
 ):
     """A run whose metrics are constant, or the lines that are given."""
-    values = {name: np.broadcast_to(np.asarray(x, float), (seeds, ITERATIONS)) for name, x in metrics.items()}
+    values = {
+        name: np.broadcast_to(np.asarray(x, float), (seeds, ITERATIONS))
+        for name, x in metrics.items()
+    }
 
     def entry(score):
         return {"normalised": score, "seed_means": seed_means or [-500 + 400 * score] * seeds}
@@ -42,7 +45,10 @@ def run_of(
 
 def visits(expert, policy):
     return ObservationSamples(
-        np.array([0]), np.float32(policy)[None, None], np.float32(expert), np.zeros((0, 2), np.float32)
+        np.array([0]),
+        np.float32(policy)[None, None],
+        np.float32(expert),
+        np.zeros((0, 2), np.float32),
     )
 
 
@@ -55,7 +61,9 @@ def falling(start, last):
 UNIT = np.random.default_rng(0).uniform(-1, 1, (400, 2))
 RAW = "the same units, order and normalisation in both: raw observations, as the environment returns them."
 COLLAPSE = "a smaller agent.learning_rate, agent.entropy_coef=0.01, more agent.minibatches."
-LENGTH = "reward.absorbing=true (the default); and `imitax control`: a constant reward may do as well."
+LENGTH = (
+    "reward.absorbing=true (the default); and `imitax control`: a constant reward may do as well."
+)
 STEPS = "a smaller agent.learning_rate, fewer agent.epochs."
 CASES = {
     "random": (
@@ -63,8 +71,10 @@ CASES = {
         Finding(
             "problem",
             "No better than random",
-            "the better of its two normalised scores is 0.05; 0 is the random policy, 1 the expert.",
-            "the other findings; checking the data with `imitax train … --check`; more iterations; behaviour "
+            "the better of its two normalised scores is 0.05; 0 is the random policy, 1 the "
+            "expert.",
+            "the other findings; checking the data with `imitax train … --check`; more "
+            "iterations; behaviour "
             "cloning as a first step.",
         ),
     ),
@@ -73,10 +83,13 @@ CASES = {
         Finding(
             "problem",
             "The discriminator has won",
-            "it classifies 99% of the pairs correctly at the end, and the mean logits of expert and policy "
+            "it classifies 99% of the pairs correctly at the end, and the mean logits of expert "
+            "and policy "
             "are 6.5 apart.",
-            "fewer reward.updates, a smaller reward.learning_rate, reward.gradient_penalty=1, more "
-            "demonstrations, more environment steps per iteration; if it wins at once, check the units and "
+            "fewer reward.updates, a smaller reward.learning_rate, reward.gradient_penalty=1, "
+            "more "
+            "demonstrations, more environment steps per iteration; if it wins at once, check the "
+            "units and "
             "the order of the observations.",
         ),
     ),
@@ -94,20 +107,30 @@ CASES = {
         Finding(
             "problem",
             "The reward overfits its demonstrations",
-            "in 80% of comparisons a pair that it was trained on is rewarded more than one of the 3 held-out "
+            "in 80% of comparisons a pair that it was trained on is rewarded more than one of the "
+            "3 held-out "
             "demonstrated episodes; 50% would be right.",
-            "more demonstrations, reward.gradient_penalty=1, fewer reward.updates, a smaller discriminator "
+            "more demonstrations, reward.gradient_penalty=1, fewer reward.updates, a smaller "
+            "discriminator "
             "(reward.hidden=32).",
         ),
     ),
     "collapsed": (
         dict(entropy=falling(1.0, 0.01)),
-        Finding("problem", "The policy has collapsed", "its entropy fell from 1.00 to 0.010 nats.", COLLAPSE),
+        Finding(
+            "problem",
+            "The policy has collapsed",
+            "its entropy fell from 1.00 to 0.010 nats.",
+            COLLAPSE,
+        ),
     ),
     "collapsed Gaussian": (
         dict(entropy=falling(2.8, -7.0)),
         Finding(
-            "problem", "The policy has collapsed", "its entropy fell from 2.80 to -7.000 nats.", COLLAPSE
+            "problem",
+            "The policy has collapsed",
+            "its entropy fell from 2.80 to -7.000 nats.",
+            COLLAPSE,
         ),
     ),
     "living": (
@@ -115,7 +138,8 @@ CASES = {
         Finding(
             "problem",
             "The reward favours staying alive",
-            "every step is worth 0.70 ± 0.10 whatever the action, so the length of an episode explains 98% "
+            "every step is worth 0.70 ± 0.10 whatever the action, so the length of an episode "
+            "explains 98% "
             "of its reward.",
             LENGTH,
         ),
@@ -125,7 +149,8 @@ CASES = {
         Finding(
             "problem",
             "The reward favours ending the episode",
-            "every step is worth -0.70 ± 0.10 whatever the action, so the length of an episode explains 98% "
+            "every step is worth -0.70 ± 0.10 whatever the action, so the length of an episode "
+            "explains 98% "
             "of its reward.",
             LENGTH,
         ),
@@ -153,8 +178,10 @@ CASES = {
         Finding(
             "warning",
             "The value function does not learn",
-            "it explains a share of 0.00 of the variance of the returns at the end; 1 is all of it.",
-            "a larger learning rate of the value network, more epochs, a smaller agent.discount if episodes "
+            "it explains a share of 0.00 of the variance of the returns at the end; 1 is all of "
+            "it.",
+            "a larger learning rate of the value network, more epochs, a smaller agent.discount "
+            "if episodes "
             "are short.",
         ),
     ),
@@ -182,7 +209,8 @@ CASES = {
             "problem",
             "TRPO takes no steps",
             "the line search rejected 100% of them.",
-            "more environment steps per iteration, a larger agent.damping, more agent.cg_iterations.",
+            "more environment steps per iteration, a larger agent.damping, more "
+            "agent.cg_iterations.",
         ),
     ),
     "cloning": (
@@ -190,7 +218,8 @@ CASES = {
         Finding(
             "note",
             "Cloning overfits",
-            "its validation loss was lowest (1.000) in epoch 1 of 40 and is 40.000 at the end; the best "
+            "its validation loss was lowest (1.000) in epoch 1 of 40 and is 40.000 at the end; "
+            "the best "
             "policy was kept.",
             "more demonstrations, smaller bc.hidden, or a method that uses the environment.",
         ),
@@ -222,7 +251,8 @@ CASES = {
         Finding("note", "Few seeds", "this is 2 seeds.", "--seeds 5: they train side by side."),
     ),
 }
-FROM_SUMMARY = ("random", "overfits", "noise", "seeds")  # findings that a run without a summary cannot have
+# findings that a run without a summary cannot have
+FROM_SUMMARY = ("random", "overfits", "noise", "seeds")
 HEALTHY = dict(
     discriminator_accuracy=0.7,
     expert_logit=0.5,
@@ -263,7 +293,9 @@ def test_a_run_that_learnt_is_not_asked_why_it_failed(name):
 @pytest.mark.parametrize("name", ["overfits", "kl", "apart"])
 def test_what_did_not_hinder_a_run_is_a_warning(name):
     options, finding = CASES[name]
-    assert diagnose(run_of(**(options | {"scores": (0.95, 0.95)}))) == [finding._replace(severity="warning")]
+    assert diagnose(run_of(**(options | {"scores": (0.95, 0.95)}))) == [
+        finding._replace(severity="warning")
+    ]
 
 
 def test_absorbing_states_are_not_blamed():
@@ -274,7 +306,9 @@ def test_other_dimensions_are_counted():
     wide = np.concatenate([UNIT, UNIT, UNIT], axis=1)
     run = run_of(visits=visits(wide + 5, wide))
     (finding,) = diagnose(run)
-    assert finding.evidence.startswith("dimension 0: ") and finding.evidence.endswith("; and 2 more.")
+    assert finding.evidence.startswith("dimension 0: ") and finding.evidence.endswith(
+        "; and 2 more."
+    )
     assert finding.evidence.count("dimension") == 4
 
 
@@ -303,7 +337,10 @@ def test_an_unfinished_run_is_diagnosed_from_its_complete_iterations(make_run):
     path = make_run()
     complete = read_run(path)
     (path / "summary.json").unlink()
-    lines, seeds = (path / "metrics.jsonl").read_text().splitlines(keepends=True), complete.run["seeds"]
+    lines, seeds = (
+        (path / "metrics.jsonl").read_text().splitlines(keepends=True),
+        complete.run["seeds"],
+    )
     written = 4 * seeds - 1  # the last iteration is not complete, and a line is being written
     (path / "metrics.jsonl").write_text("".join(lines[:written]) + '{"iter')
     with pytest.raises(ImitaxError, match=r"summary.json"):

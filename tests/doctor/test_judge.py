@@ -1,4 +1,6 @@
-"""What the doctor finds: facts of this machine, the probe, and judgements of the facts of others."""
+"""What the doctor finds: facts of this machine, the probe, and judgements of the facts of
+others.
+"""
 
 import json
 import os
@@ -21,7 +23,13 @@ def facts(**changes):
     good = {
         "versions": {"gymnax": "1.0.1"},
         "requirements": [],
-        "machine": {"cores": 16, "memory": 64e9, "memory_free": 60e9, "shared_memory": 32e9, "gpu": None},
+        "machine": {
+            "cores": 16,
+            "memory": 64e9,
+            "memory_free": 60e9,
+            "shared_memory": 32e9,
+            "gpu": None,
+        },
         "cache": {"folder": "cache", "bytes": 1e6, "writable": True, "free": 1e11},
         "renderers": {"pygame": "2.6", "mujoco": None, "libraries": [], "display": True},
         "torch": None,
@@ -29,7 +37,9 @@ def facts(**changes):
         "probe": GOOD_PROBE,
     }
     for key, value in changes.items():
-        good[key] = good[key] | value if isinstance(value, dict) and isinstance(good[key], dict) else value
+        good[key] = (
+            good[key] | value if isinstance(value, dict) and isinstance(good[key], dict) else value
+        )
     return good
 
 
@@ -86,7 +96,9 @@ TRAPS = [
     ),
     (
         {"machine": {"gpu": "AMD"}},
-        Finding("note", "GPU", "AMD, but JAX computes on the CPU", f"install jax for ROCm; {UNUSED}"),
+        Finding(
+            "note", "GPU", "AMD, but JAX computes on the CPU", f"install jax for ROCm; {UNUSED}"
+        ),
     ),
     (
         HIDDEN,
@@ -236,7 +248,11 @@ ENDS = {
     "crash": ("import os; os.abort()", "", "the process ended with code -6"),
     "hang": ("import time; time.sleep(60)", "", "did not finish within 1.0 s"),
     "no module": ("import nowhere", "", "ModuleNotFoundError: No module named 'nowhere'"),
-    "after a stage": ('print(\'{"stage": "JAX"}\', flush=True); raise SystemExit(3)', "JAX", "with code 3"),
+    "after a stage": (
+        'print(\'{"stage": "JAX"}\', flush=True); raise SystemExit(3)',
+        "JAX",
+        "with code 3",
+    ),
 }
 
 
@@ -246,7 +262,10 @@ def test_probe_survives_what_happens_in_it(tmp_path, monkeypatch, source, stage,
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     stages = doctor.probe(seconds=1.0 if "sleep" in source else 60.0, module="trouble")
     (finding,) = probe_findings(stages)
-    assert (finding.severity, finding.title) == ("problem", stage or "start") and why in finding.evidence
+    assert (finding.severity, finding.title) == (
+        "problem",
+        stage or "start",
+    ) and why in finding.evidence
     jax = "JAX_PLATFORMS=cpu skips a GPU that may be at fault; jax and jaxlib must have the same version"
     assert finding.advice == (jax if stage == "JAX" else "reinstall in a fresh environment")
 
@@ -265,7 +284,9 @@ def test_probe_tells_which_stage_failed(capsys, monkeypatch):
 
 @pytest.mark.parametrize("finding", [{"error": "no"}, {"found": "yes", "seconds": 1.0}])
 def test_training_works_unless_there_is_a_problem(monkeypatch, finding):
-    monkeypatch.setattr(doctor, "probe", lambda: [{"stage": "JAX"} | finding] if "error" in finding else [])
+    monkeypatch.setattr(
+        doctor, "probe", lambda: [{"stage": "JAX"} | finding] if "error" in finding else []
+    )
     assert doctor.examine()["works"] == ("found" in finding)
 
 
@@ -285,19 +306,29 @@ def test_facts_of_this_machine_are_data():
 
 def test_it_works_where_jax_cannot_be_imported(tmp_path):
     (tmp_path / "jax.py").write_text("raise ImportError('libcuda is of another version')")
-    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    environment = os.environ | {
+        "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    }
     command = [sys.executable, "-c", "from imitax.cli import main; main()", "doctor"]
     process = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert process.returncode == 1 and process.stderr == ""
-    assert "✗  JAX" in process.stdout and "ImportError: libcuda is of another version" in process.stdout
+    assert (
+        "✗  JAX" in process.stdout
+        and "ImportError: libcuda is of another version" in process.stdout
+    )
     assert process.stdout.rstrip().endswith("Training cannot run here.")
 
 
 def test_requirements_that_are_not_met(monkeypatch):
     real = machine.version
-    monkeypatch.setattr(machine, "version", lambda name: {"jax": "0.13.0", "six": None}.get(name, real(name)))
+    monkeypatch.setattr(
+        machine, "version", lambda name: {"jax": "0.13.0", "six": None}.get(name, real(name))
+    )
     collected = {(r["by"].split()[0], r["package"]): r for r in machine.unmet_requirements()}
-    assert collected["gymnax", "jax"]["found"] == "0.13.0" and "<0.12" in collected["gymnax", "jax"]["wanted"]
+    assert (
+        collected["gymnax", "jax"]["found"] == "0.13.0"
+        and "<0.12" in collected["gymnax", "jax"]["wanted"]
+    )
     assert collected["imitax", "six"]["found"] is None
 
 
@@ -308,10 +339,16 @@ def test_limits_of_a_container(tmp_path):
     assert machine.cores(tmp_path / "cpu.max") == machine.cores(tmp_path / "none") >= 1
 
     (tmp_path / "meminfo").write_text("MemTotal: 2000 kB\nMemAvailable: 1000 kB\nHugePages: 0\n")
-    assert machine.memory(tmp_path / "meminfo", tmp_path) == {"memory": 2048000, "memory_free": 1024000}
+    assert machine.memory(tmp_path / "meminfo", tmp_path) == {
+        "memory": 2048000,
+        "memory_free": 1024000,
+    }
     (tmp_path / "memory.max").write_text("1000000\n")
     (tmp_path / "memory.current").write_text("900000\n")
-    assert machine.memory(tmp_path / "meminfo", tmp_path) == {"memory": 1000000, "memory_free": 100000}
+    assert machine.memory(tmp_path / "meminfo", tmp_path) == {
+        "memory": 1000000,
+        "memory_free": 100000,
+    }
     assert machine.memory(tmp_path / "none") == {"memory": None, "memory_free": None}
 
 

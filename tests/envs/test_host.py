@@ -20,8 +20,8 @@ from imitax.types import Box, Discrete
 class Marked(gymnasium.Env):
     """Observations name themselves: (seed of the last seeded reset, episode, step within it).
 
-    Episode e lasts 2 + e % 3 steps; even episodes terminate there, odd ones are truncated, and every
-    sixth is both. Reward is 100 · episode + step.
+    Episode e lasts 2 + e % 3 steps; even episodes terminate there, odd ones are truncated, and
+    every sixth is both. Reward is 100 · episode + step.
     """
 
     observation_space = spaces.Box(-np.inf, np.inf, (3,), np.float64)
@@ -100,13 +100,16 @@ def test_no_transition_crosses_an_episode_border(kind):
     np.testing.assert_array_equal(first, [[s, 0, 0] for s in SEEDS])
     obs = first
     for step in steps:
-        # Same environment, same episode, one step later: also where the environment has been reset since.
+        # Same environment, same episode, one step later: also where the environment has been reset
+        # since.
         np.testing.assert_array_equal(step.next_obs - obs, np.tile([0, 0, 1], (3, 1)))
         episode = obs[:, 1]
         ended = step.next_obs[:, 2] == length(episode)
         np.testing.assert_array_equal(step.reward, 100 * episode + step.next_obs[:, 2])
         np.testing.assert_array_equal(step.terminated, ended & (episode % 2 == 0))
-        np.testing.assert_array_equal(step.truncated, ended & ((episode % 2 == 1) | (episode % 6 == 0)))
+        np.testing.assert_array_equal(
+            step.truncated, ended & ((episode % 2 == 1) | (episode % 6 == 0))
+        )
         # The same step already shows where the next episode starts: no step is spent on a reset.
         fresh = np.stack([SEEDS, episode + 1, np.zeros(3)], -1)
         np.testing.assert_array_equal(step.obs, np.where(ended[:, None], fresh, step.next_obs))
@@ -136,19 +139,22 @@ def test_a_collected_rollout_keeps_episodes_apart():
         asked.append(first)
         return np.zeros((2, 2), np.int32), np.zeros((2, 2), np.int32), carry + obs[..., 2]
 
-    state = start_host(batch, np.array([[1, 2], [3, 4]]), np.zeros((2, 2)))  # any layout of environments
+    # any layout of environments
+    state = start_host(batch, np.array([[1, 2], [3, 4]]), np.zeros((2, 2)))
     parts = []
     for _ in range(2):  # in two parts: an episode may begin in one rollout and end in the next
         state, rollout = collect_host(batch, act, state, np.arange(7))
         parts.append(rollout)
     batch.close()
     rollout = jax.tree.map(lambda *fields: np.concatenate(fields), *parts)
-    # The policy is told where episodes begin; what it carries goes from step to step, and to the next part.
+    # The policy is told where episodes begin; what it carries goes from step to step, and to the
+    # next part.
     np.testing.assert_array_equal(np.stack(asked), rollout.step == 0)
     np.testing.assert_array_equal(state.carry, rollout.step.sum(axis=0))
     assert rollout.obs.shape == (14, 2, 2, 3) and rollout.reward.shape == (14, 2, 2)
     np.testing.assert_array_equal(rollout.obs[0, :, :, 0], [[1, 2], [3, 4]])
-    np.testing.assert_array_equal(rollout.step, rollout.obs[..., 2])  # the index within the episode
+    # the index within the episode
+    np.testing.assert_array_equal(rollout.step, rollout.obs[..., 2])
     np.testing.assert_array_equal(rollout.next_obs[..., 1], rollout.obs[..., 1])
     np.testing.assert_array_equal(rollout.next_obs[..., 2], rollout.step + 1)
 
@@ -168,10 +174,13 @@ def test_what_is_not_finite_names_environment_and_step():
     state = start_host(batch, np.array([1, 2]), ())
     nothing = np.zeros(2, np.int32)
     with pytest.raises(ImitaxError) as error:
-        collect_host(batch, lambda obs, first, carry, keys, t: (nothing, nothing, carry), state, np.arange(9))
+        collect_host(
+            batch, lambda obs, first, carry, keys, t: (nothing, nothing, carry), state, np.arange(9)
+        )
     batch.close()
     assert message(error) == (
-        "Environment 1 of 2 observed nan in dimension 1 at step 3 of its episode: expected finite numbers."
+        "Environment 1 of 2 observed nan in dimension 1 at step 3 of its episode: expected finite "
+        "numbers."
     )
 
 
@@ -228,13 +237,17 @@ def test_time_limit_truncates_and_is_told():
 def test_time_limits_are_found():
     assert host.make("MountainCar-v0").spec.time_limit == 200  # registered
     assert host.make(lambda: gymnasium.make("MountainCar-v0")).spec.time_limit == 200
-    assert host.make(lambda: gymnasium.make("MountainCar-v0", max_episode_steps=9)).spec.time_limit == 9
+    assert (
+        host.make(lambda: gymnasium.make("MountainCar-v0", max_episode_steps=9)).spec.time_limit
+        == 9
+    )
     assert host.make(lambda: TimeLimit(Marked(), 6)).spec.time_limit == 6  # put on by hand
     assert host.make(Marked, 8).spec.time_limit == 8
 
 
 def test_the_limit_that_is_told_is_the_one_that_truncates():
-    # Where the function's own environments have a shorter one too: the absorbing mass counts from it.
+    # Where the function's own environments have a shorter one too: the absorbing mass counts from
+    # it.
     env = host.make(lambda: gymnasium.make("MountainCar-v0", max_episode_steps=3), 5)
     batch = env.open(1)
     batch.reset([0])
@@ -259,7 +272,11 @@ def test_make_from_a_function():
         (VECTOR, spaces.MultiDiscrete([2, 3]), "MultiDiscrete"),
         (VECTOR, spaces.Discrete(3, start=1), "start=1"),
         (VECTOR, spaces.Box(-np.inf, np.inf, (2,), np.float32), "inf"),
-        (VECTOR, spaces.Box(np.float32([-1, -1]), np.float32([1, np.inf]), (2,), np.float32), "inf"),
+        (
+            VECTOR,
+            spaces.Box(np.float32([-1, -1]), np.float32([1, np.inf]), (2,), np.float32),
+            "inf",
+        ),
         (VECTOR, spaces.Tuple([spaces.Discrete(2)]), "Tuple"),
     ],
     ids=lambda x: x if isinstance(x, str) else type(x).__name__,
@@ -309,7 +326,9 @@ def test_native_backend_refuses_what_it_has_not():
 def test_the_gymnasium_backend_gives_nothing_but_gymnasiums_environments(name):
     with pytest.raises(ImitaxError) as error:
         make(name, backend="gymnasium")  # never the native one of that name
-    assert message(error).startswith(f"Unknown environment '{name}'") and "gridworld-" not in message(error)
+    assert message(error).startswith(
+        f"Unknown environment '{name}'"
+    ) and "gridworld-" not in message(error)
     with pytest.raises(ImitaxError):
         make(name, backend="envpool")
 
@@ -328,7 +347,8 @@ def test_auto_prefers_native():
     assert isinstance(make("CartPole-v1", backend="gymnasium"), HostEnv)
     assert isinstance(make(Marked, time_limit=20), HostEnv)
     assert isinstance(make(lambda: gymnasium.make("CartPole-v1")), HostEnv)
-    assert make("CartPole-v1") is make("CartPole-v1")  # so that programs compiled for it are found again
+    # so that programs compiled for it are found again
+    assert make("CartPole-v1") is make("CartPole-v1")
     assert make("CartPole-v1", time_limit=9).spec == make("CartPole-v1", "gymnasium", 9).spec
 
 
@@ -349,7 +369,9 @@ def test_states_are_one_hot_and_the_table_is_the_model():
     assert make("CartPole-v1", "gymnasium").model is None
 
 
-@pytest.mark.parametrize("name, near", [("gridwrld", "gridworld"), ("FrozenLak-v1", "FrozenLake-v1")])
+@pytest.mark.parametrize(
+    "name, near", [("gridwrld", "gridworld"), ("FrozenLak-v1", "FrozenLake-v1")]
+)
 def test_unknown_environments_name_the_nearest_of_every_kind(name, near):
     with pytest.raises(ImitaxError, match=f"did you mean {near}"):
         make(name)
@@ -357,7 +379,9 @@ def test_unknown_environments_name_the_nearest_of_every_kind(name, near):
 
 def test_a_missing_mujoco_names_the_extra(monkeypatch):
     def fail(*arguments, **options):
-        raise gymnasium.error.DependencyNotInstalled("MuJoCo is not installed, run `pip install ...`")
+        raise gymnasium.error.DependencyNotInstalled(
+            "MuJoCo is not installed, run `pip install ...`"
+        )
 
     monkeypatch.setattr(gymnasium, "make", fail)
     with pytest.raises(

@@ -12,9 +12,9 @@ from imitax.core.spaces import bounds, is_box, is_index, size
 from imitax.envs import host, native
 
 BATCH = 8
-# The names of the physical state in gymnax, in the order of Gymnasium's `unwrapped.state`, and where
-# to draw them: everywhere an episode can go, both ends included. A car right of its goal would have
-# ended its episode.
+# The names of the physical state in gymnax, in the order of Gymnasium's `unwrapped.state`, and
+# where to draw them: everywhere an episode can go, both ends included. A car right of its goal
+# would have ended its episode.
 STATE = {
     "Acrobot-v1": {
         "joint_angle1": (-np.pi, np.pi),
@@ -22,7 +22,12 @@ STATE = {
         "velocity_1": (-4 * np.pi, 4 * np.pi),
         "velocity_2": (-9 * np.pi, 9 * np.pi),
     },
-    "CartPole-v1": {"x": (-2.4, 2.4), "x_dot": (-3, 3), "theta": (-0.209, 0.209), "theta_dot": (-3, 3)},
+    "CartPole-v1": {
+        "x": (-2.4, 2.4),
+        "x_dot": (-3, 3),
+        "theta": (-0.209, 0.209),
+        "theta_dot": (-3, 3),
+    },
     "MountainCar-v0": {"position": (-1.2, 0.5), "velocity": (-0.07, 0.07)},
     "MountainCarContinuous-v0": {"position": (-1.2, 0.45), "velocity": (-0.07, 0.07)},
     "Pendulum-v1": {"theta": (-3 * np.pi, 3 * np.pi), "theta_dot": (-8, 8)},
@@ -92,12 +97,13 @@ def assert_same_step(env_id, peer, state, action, step):
     physical = np.stack([np.asarray(getattr(state, name)) for name in STATE[env_id]], -1)
     for i, start in enumerate(physical):
         peer.reset()
-        # float64, so that Gymnasium computes as usual; MountainCar unpacks its state as Python numbers.
+        # float64, so that Gymnasium computes as usual; MountainCar unpacks its state as Python
+        # numbers.
         peer.unwrapped.state = start.astype(np.float64)
         chosen = action[i] if action.ndim == 2 else int(action[i])
         obs, reward, terminated, truncated, _ = peer.step(chosen)
-        # Largest observations are about 30; one float32 step of Acrobot's four-stage integrator errs by
-        # some tens of roundings.
+        # Largest observations are about 30; one float32 step of Acrobot's four-stage integrator
+        # errs by some tens of roundings.
         np.testing.assert_allclose(step.next_obs[i], obs, rtol=1e-4, atol=3e-5)
         np.testing.assert_allclose(step.reward[i], reward, rtol=1e-5, atol=1e-5)
         assert bool(step.terminated[i]) == terminated
@@ -115,7 +121,9 @@ def test_one_step_from_any_state_agrees_with_gymnasium(env_id, rng):
     peer = gymnasium.make(env_id)
     ended = 0
     for round_ in range(12):
-        fields = {name: rng.uniform(low, high, BATCH) for name, (low, high) in STATE[env_id].items()}
+        fields = {
+            name: rng.uniform(low, high, BATCH) for name, (low, high) in STATE[env_id].items()
+        }
         state = at(env_id, **fields)
         action = random_actions(native.make(env_id, None).spec.action, rng)
         _, result = step(state, action, jax.random.key(round_))
@@ -138,15 +146,17 @@ def test_episodes_agree_with_gymnasium_step_by_step(env_id, rng):
         assert_same_step(env_id, peer, before, action, result)
         # What follows starts where this step led, or afresh.
         ended = np.asarray(result.terminated | result.truncated)
-        np.testing.assert_array_equal(np.asarray(result.obs)[~ended], np.asarray(result.next_obs)[~ended])
+        np.testing.assert_array_equal(
+            np.asarray(result.obs)[~ended], np.asarray(result.next_obs)[~ended]
+        )
         np.testing.assert_array_equal(state.time, np.where(ended, 0, np.asarray(before.time) + 1))
     peer.close()
 
 
 @pytest.mark.parametrize("env_id", ["MountainCar-v0", "MountainCarContinuous-v0"])
 def test_a_car_stops_at_the_left_wall(env_id, rng):
-    # Pushed to the left from just beside the wall, every car hits it: position −1.2 and speed 0 exactly,
-    # and the next step starts from there.
+    # Pushed to the left from just beside the wall, every car hits it: position −1.2 and speed 0
+    # exactly, and the next step starts from there.
     state = at(env_id, position=rng.uniform(-1.2, -1.15, BATCH), velocity=-0.06)
     space = native.make(env_id, None).spec.action
     left = np.zeros(BATCH, np.int32) if is_index(space) else -np.ones((BATCH, 1), np.float32)
@@ -222,7 +232,9 @@ def test_terminated_and_truncated_are_kept_apart():
 
 def test_reset_keeps_the_true_last_observation():
     falls = np.arange(BATCH) % 2 == 0
-    before = at("CartPole-v1", theta=np.where(falls, 0.2, 0.0), theta_dot=np.where(falls, 2.0, 0.0), time=9)
+    before = at(
+        "CartPole-v1", theta=np.where(falls, 0.2, 0.0), theta_dot=np.where(falls, 2.0, 0.0), time=9
+    )
     state, result = stepper("CartPole-v1")(before, np.zeros(BATCH, np.int32), jax.random.key(0))
     next_obs, obs = np.asarray(result.next_obs), np.asarray(result.obs)
     # Euler's angle after one step of 0.02 s is 0.2 + 0.02 · 2 = 0.24, beyond 12° = 0.209.
@@ -231,8 +243,10 @@ def test_reset_keeps_the_true_last_observation():
     np.testing.assert_array_equal(obs[~falls], next_obs[~falls])
     np.testing.assert_array_equal(state.time, np.where(falls, 0, 10))
     physical = np.stack([np.asarray(getattr(state, name)) for name in STATE["CartPole-v1"]], -1)
-    np.testing.assert_array_equal(physical, obs)  # the state that goes on is the one that was shown
-    assert len(np.unique(obs[falls], axis=0)) == falls.sum()  # every environment restarts by itself
+    # the state that goes on is the one that was shown
+    np.testing.assert_array_equal(physical, obs)
+    # every environment restarts by itself
+    assert len(np.unique(obs[falls], axis=0)) == falls.sum()
 
 
 @every_id
@@ -246,7 +260,9 @@ def test_starts_are_drawn_as_in_gymnasium(env_id):
 
 
 def test_the_same_key_gives_the_same_bits():
-    one, two, other = (np.asarray(resetter("CartPole-v1")(jax.random.key(seed))[1]) for seed in (3, 3, 4))
+    one, two, other = (
+        np.asarray(resetter("CartPole-v1")(jax.random.key(seed))[1]) for seed in (3, 3, 4)
+    )
     np.testing.assert_array_equal(one, two)
     assert len(np.unique(np.concatenate([one, other]), axis=0)) == 1024  # no start twice
 

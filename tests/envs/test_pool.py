@@ -1,4 +1,6 @@
-"""EnvPool's environments: the same tasks as Gymnasium's, and no transition across an episode border."""
+"""EnvPool's environments: the same tasks as Gymnasium's, and no transition across an episode
+border.
+"""
 
 import numpy as np
 import pytest
@@ -12,7 +14,8 @@ pytest.importorskip("envpool")
 gymnasium = pytest.importorskip("gymnasium")
 pytest.importorskip("mujoco")
 
-PENDULUM = "InvertedPendulum-v5"  # starts within ±0.01 and terminates beyond ±0.2 of the pole's angle
+# starts within ±0.01 and terminates beyond ±0.2 of the pole's angle
+PENDULUM = "InvertedPendulum-v5"
 
 
 def played(env, seeds, count, seed=0):
@@ -43,7 +46,8 @@ def test_no_transition_crosses_a_termination():
         ended = np.abs(step.next_obs[:, 1]) > 0.2
         np.testing.assert_array_equal(step.terminated, ended)
         assert not step.truncated.any()
-        assert (np.abs(step.obs[ended]) <= 0.01).all()  # where the next episode starts, on the same step
+        # where the next episode starts, on the same step
+        assert (np.abs(step.obs[ended]) <= 0.01).all()
         np.testing.assert_array_equal(step.obs[~ended], step.next_obs[~ended])
         assert (np.abs(step.next_obs[:, :2] - obs[:, :2]).max(axis=1) < 0.2).all()  # never a jump
         obs, seen = step.obs, seen + ended.sum()
@@ -88,8 +92,8 @@ def test_seeds_give_the_same_bits_whatever_the_threads_do():
 def test_dynamics_and_rewards_are_those_of_gymnasium(env_id, positions, fastest):
     """Gymnasium's environment, put where EnvPool's was, goes where EnvPool's went.
 
-    An observation tells everything but the place on the track, which does not matter, and velocities beyond
-    the `fastest` that it shows: such steps are left out.
+    An observation tells everything but the place on the track, which does not matter, and
+    velocities beyond the `fastest` that it shows: such steps are left out.
     """
     single = gymnasium.make(env_id).unwrapped
     single.reset(seed=0)

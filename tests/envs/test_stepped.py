@@ -1,4 +1,6 @@
-"""Native environments stepped by Python: the same episodes, for callers that JAX cannot compile."""
+"""Native environments stepped by Python: the same episodes, for callers that JAX cannot
+compile.
+"""
 
 import jax
 import numpy as np
@@ -21,7 +23,11 @@ def played(env, seeds, steps):
 def test_it_is_the_same_environment_under_its_own_name():
     env = make("gridworld")
     host = stepped_by_host(env)
-    assert isinstance(host, HostEnv) and host.spec == env.spec and host.backend == env.backend == "native"
+    assert (
+        isinstance(host, HostEnv)
+        and host.spec == env.spec
+        and host.backend == env.backend == "native"
+    )
     assert host.model is env.model
 
 
@@ -33,7 +39,9 @@ def test_arrays_are_the_callers_own_and_episodes_stay_apart():
         assert all(type(x) is np.ndarray and x.flags.writeable for x in answer)
         over = answer.terminated | answer.truncated
         np.testing.assert_array_equal(answer.obs[~over], answer.next_obs[~over])
-        assert (np.abs(answer.obs[over]) <= 0.05).all() and (np.abs(answer.next_obs[over, 2]) > 0.2).all()
+        assert (np.abs(answer.obs[over]) <= 0.05).all() and (
+            np.abs(answer.next_obs[over, 2]) > 0.2
+        ).all()
         # A cart moves by its velocity of before: 0.02 s a step.
         np.testing.assert_allclose(answer.next_obs[:, 0], obs[:, 0] + 0.02 * obs[:, 1], atol=1e-6)
         obs = answer.obs
@@ -42,7 +50,9 @@ def test_arrays_are_the_callers_own_and_episodes_stay_apart():
 
 def test_seeds_repeat_and_differ():
     env = make("CartPole-v1")
-    (first, steps), (again, same), (other, _) = (played(env, seeds, 5) for seeds in ([3, 4], [3, 4], [3, 5]))
+    (first, steps), (again, same), (other, _) = (
+        played(env, seeds, 5) for seeds in ([3, 4], [3, 4], [3, 5])
+    )
     np.testing.assert_array_equal(first, again)
     for one, two in zip(steps, same, strict=True):
         jax.tree.map(np.testing.assert_array_equal, one, two)

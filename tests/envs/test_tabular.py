@@ -1,4 +1,6 @@
-"""Tabular MDPs as environments: they move as their arrays say, and episodes end where they should."""
+"""Tabular MDPs as environments: they move as their arrays say, and episodes end where they
+should.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -25,12 +27,15 @@ def uniform_rollout(env, batch, horizon):
         return jax.random.randint(key, obs.shape[:1], 0, env.spec.action.n), carry
 
     state = start_native(env, batch, (), jax.random.key(0))
-    _, rollout = jax.jit(lambda s, k: collect_native(env, act, s, horizon, k))(state, jax.random.key(1))
+    _, rollout = jax.jit(lambda s, k: collect_native(env, act, s, horizon, k))(
+        state, jax.random.key(1)
+    )
     return jax.tree.map(np.asarray, rollout)
 
 
 def test_transitions_have_the_probabilities_of_the_arrays(rng):
-    # 200,000 transitions over 15 pairs: some 13,000 draws each, which deviate by 0.0044 at most (1 sigma).
+    # 200,000 transitions over 15 pairs: some 13,000 draws each, which deviate by 0.0044 at most (1
+    # sigma).
     base = random_mdp(5, 3, rng, successors=3)
     ends = rng.uniform(0.0, 0.4, (5, 3))
     thinned = base.transition.multiply((1 - ends).reshape(-1, 1)).tocsr()
@@ -61,7 +66,8 @@ def test_no_transition_crosses_the_end_of_an_episode():
 
 
 def test_episodes_follow_the_occupancy():
-    # The mean over 4,000 episodes of Σ γ^t 1[s, a]; its deviation is below 2 / √4000 ≈ 0.03 in each entry.
+    # The mean over 4,000 episodes of Σ γ^t 1[s, a]; its deviation is below 2 / √4000 ≈ 0.03 in
+    # each entry.
     env = make("gridworld")
     mdp = env.model(0.9)
     shown = record(exact_expert(env, 0.02, 0.9), env, 4000)

@@ -29,7 +29,9 @@ def test_the_exact_expert_is_the_best_policy(grid):
     policy = value_iteration(mdp).policy
     slow = grid.model(0.999999)
     exact = float(np.sum(occupancy(slow, policy) * slow.reward))
-    assert evaluate(exact_expert(grid, 0.0), grid, 200).returns.mean() == pytest.approx(exact, abs=0.08)
+    assert evaluate(exact_expert(grid, 0.0), grid, 200).returns.mean() == pytest.approx(
+        exact, abs=0.08
+    )
 
 
 @pytest.mark.parametrize("temperature", [0.05, 1.0])
@@ -60,7 +62,9 @@ def test_it_is_a_policy_like_others(grid, tmp_path):
 
 @pytest.mark.parametrize("temperature", [-1.0, np.inf, np.nan])
 def test_temperatures_that_are_none_are_refused(grid, temperature):
-    with pytest.raises(ImitaxError, match=f"temperature is {temperature}: expected a number of at least 0"):
+    with pytest.raises(
+        ImitaxError, match=f"temperature is {temperature}: expected a number of at least 0"
+    ):
         exact_expert(grid, temperature)
 
 

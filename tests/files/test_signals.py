@@ -28,7 +28,9 @@ def test_the_first_signal_is_named_and_a_second_one_acts_as_before(number):
 def test_the_handlers_are_back_after_the_block():
     before = [signal.getsignal(number) for number in NUMBERS]
     with pytest.raises(RuntimeError), first_signal(lambda name: None):
-        assert all(signal.getsignal(n) is not handler for n, handler in zip(NUMBERS, before, strict=True))
+        assert all(
+            signal.getsignal(n) is not handler for n, handler in zip(NUMBERS, before, strict=True)
+        )
         raise RuntimeError
     assert [signal.getsignal(number) for number in NUMBERS] == before
 

@@ -1,4 +1,6 @@
-"""Files are put in place whole: what stands at a path is the old file or the new one, never a part."""
+"""Files are put in place whole: what stands at a path is the old file or the new one, never a
+part.
+"""
 
 import json
 import os
@@ -54,8 +56,12 @@ def test_what_was_written_is_there(tmp_path):
 
 def test_bytes_and_name_are_flushed_in_this_order(tmp_path, monkeypatch):
     calls, replace = [], os.replace
-    monkeypatch.setattr(write.os, "fsync", lambda file: calls.append(os.path.isdir(f"/dev/fd/{file}")))
-    monkeypatch.setattr(write.os, "replace", lambda *names: (calls.append("rename"), replace(*names)))
+    monkeypatch.setattr(
+        write.os, "fsync", lambda file: calls.append(os.path.isdir(f"/dev/fd/{file}"))
+    )
+    monkeypatch.setattr(
+        write.os, "replace", lambda *names: (calls.append("rename"), replace(*names))
+    )
     write.write_whole(tmp_path / "file", b"new")
     assert calls == [False, "rename", True]
 
@@ -94,7 +100,9 @@ def test_creating_makes_folders_and_names_the_path(tmp_path):
 def test_new_files(tmp_path):
     (tmp_path / "old.gif").write_text("old")
     assert write.new_file(tmp_path / "new.GIF", ".gif", ".mp4") == tmp_path / "new.GIF"
-    with pytest.raises(ImitaxError, match=r"old\.gif' exists: choose another, nothing was written\."):
+    with pytest.raises(
+        ImitaxError, match=r"old\.gif' exists: choose another, nothing was written\."
+    ):
         write.new_file(tmp_path / "old.gif", ".gif")
     with pytest.raises(ImitaxError, match=r"has the ending '\.avi': expected \.gif or \.mp4\."):
         write.new_file(tmp_path / "new.avi", ".gif", ".mp4")
@@ -114,5 +122,11 @@ def test_figures_are_whole_pairs(tmp_path, monkeypatch):
 
 def test_json_has_no_nan():
     data = {"a": [1.5, float("nan"), {"b": float("inf")}], "c": None, "d": "NaN", "e": 3, "f": True}
-    assert write.finite(data) == {"a": [1.5, None, {"b": None}], "c": None, "d": "NaN", "e": 3, "f": True}
+    assert write.finite(data) == {
+        "a": [1.5, None, {"b": None}],
+        "c": None,
+        "d": "NaN",
+        "e": 3,
+        "f": True,
+    }
     assert write.finite(-float("inf")) is None and write.finite(0.0) == 0.0

@@ -1,10 +1,12 @@
-"""Feeds damaged files to every reader of the package, in this process, within limits of time and memory.
+"""Feeds damaged files to every reader of the package, in this process, within limits of time and
+memory.
 
     python tests/fuzz/fuzz.py --each 2000 --seed 0 --failures FOLDER
     python tests/fuzz/fuzz.py --corpus tests/fuzz/corpus
 
-Each input must be read, or refused with one `ImitaxError` in one sentence that names a file, without asking
-for more than a gigabyte and within seconds. Prints a JSON object: reader -> counts; exits 1 after failures.
+Each input must be read, or refused with one `ImitaxError` in one sentence that names a file,
+without asking for more than a gigabyte and within seconds. Prints a JSON object: reader -> counts;
+exits 1 after failures.
 """
 
 import argparse
@@ -49,7 +51,8 @@ from imitax.types import Box, EnvSpec
 HERE = Path(__file__).resolve().parent
 SECONDS = 10.0  # for one input, at most
 MEMORY = 1 << 30  # bytes more than before the first input
-SHARES = {"json": 2.0, "npz": 2.0, "minari": 1.0, "policy": 0.5, "run": 0.5, "rewards": 0.5}  # of --each
+# of --each
+SHARES = {"json": 2.0, "npz": 2.0, "minari": 1.0, "policy": 0.5, "run": 0.5, "rewards": 0.5}
 
 
 class Hang(BaseException):
@@ -57,7 +60,9 @@ class Hang(BaseException):
 
 
 def demonstrations() -> Demonstrations:
-    """Three short episodes with floats for actions; of one it is unknown where the last action led."""
+    """Three short episodes with floats for actions; of one it is unknown where the last action
+    led.
+    """
     rng = np.random.default_rng(0)
     episodes = [(rng.normal(size=(n + (n != 1), 2)), rng.uniform(-1, 1, (n, 1))) for n in (3, 1, 4)]
     return Demonstrations.from_episodes(
@@ -67,7 +72,9 @@ def demonstrations() -> Demonstrations:
 
 def discrete() -> Demonstrations:
     """Two episodes with integers for actions."""
-    return Demonstrations.from_episodes([([[0.5, 1]] * 3, [2, 0, 1]), ([[1, 2.0]], [1])], terminated=True)
+    return Demonstrations.from_episodes(
+        [([[0.5, 1]] * 3, [2, 0, 1]), ([[1, 2.0]], [1])], terminated=True
+    )
 
 
 def write_run(folder: Path) -> Path:
@@ -98,7 +105,9 @@ def planner(world) -> Run:
 
 
 def originals(folder: Path) -> dict[str, list[tuple[Path, list[str]]]]:
-    """reader -> whole inputs, each a folder and the names of the files in it that are to be damaged."""
+    """reader -> whole inputs, each a folder and the names of the files in it that are to be
+    damaged.
+    """
     from safetensors.numpy import save_file
 
     found: dict[str, list[tuple[Path, list[str]]]] = {}
@@ -109,13 +118,19 @@ def originals(folder: Path) -> dict[str, list[tuple[Path, list[str]]]]:
         cases[-1][0].mkdir(parents=True)
         return cases[-1][0]
 
-    for given in (demonstrations(), discrete(), demonstrations().subsample(2, np.random.default_rng(0))):
+    for given in (
+        demonstrations(),
+        discrete(),
+        demonstrations().subsample(2, np.random.default_rng(0)),
+    ):
         save(given, new("npz", "demos.npz") / "demos.npz")
         save(given, new("json", "demos.json") / "demos.json")
         save(given, new("minari", "demos/metadata.json", "demos/main_data.hdf5") / "demos")
         below = new("datasets", "tests/b-v0/data/metadata.json") / "tests" / "b-v0"
         save(given, below / "data")
-        metadata = json.loads((below / "data/metadata.json").read_text()) | {"dataset_id": "tests/b-v0"}
+        metadata = json.loads((below / "data/metadata.json").read_text()) | {
+            "dataset_id": "tests/b-v0"
+        }
         (below / "data/metadata.json").write_text(json.dumps(metadata))
     states = Demonstrations.from_episodes([([[0.5, 1.0]] * 4, None)], terminated=True)
     save(states, new("npz", "demos.npz") / "demos.npz")
@@ -177,7 +192,9 @@ def read_demonstrations(path: Path) -> None:
 
 def read_policy(folder: Path) -> None:
     for policy in load_policies(folder / "policy.safetensors"):
-        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((policy.params, policy.normaliser)))
+        assert all(
+            np.isfinite(leaf).all() for leaf in jax.tree.leaves((policy.params, policy.normaliser))
+        )
 
 
 def read_run_folder(folder: Path) -> None:
@@ -251,7 +268,9 @@ def _fault_of(error: BaseException, folder: Path) -> str | None:
     told = str(error)
     if "\n" in told or len(told) > 700 or told[-1] not in ".?" or not told.isprintable():
         return f"not one plain sentence: {told[:900]!r}"
-    if str(folder) not in told and not told.startswith(("The configuration", "Setting", "Option", "Unknown")):
+    if str(folder) not in told and not told.startswith(
+        ("The configuration", "Setting", "Option", "Unknown")
+    ):
         return f"names no file: {told!r}"
     cause: BaseException | None = error
     while cause is not None:
@@ -274,7 +293,9 @@ def peak_bytes() -> int:
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
-def run(each: int, seed: int, failures: Path | None, only: list[str], work: Path) -> dict[str, dict]:
+def run(
+    each: int, seed: int, failures: Path | None, only: list[str], work: Path
+) -> dict[str, dict]:
     """Damages every original `each` times a reader, or its share of that."""
     whole = originals(work / "whole")
     for reader, cases in whole.items():
@@ -309,7 +330,9 @@ def run(each: int, seed: int, failures: Path | None, only: list[str], work: Path
 
 
 def run_corpus(corpus: Path, work: Path) -> dict[str, dict]:
-    """Every input below `corpus`, READER-WHAT/files; files that are not there are those of a whole input."""
+    """Every input below `corpus`, READER-WHAT/files; files that are not there are those of a whole
+    input.
+    """
     whole = originals(work / "whole")
     limit_memory()
     counts: dict[str, dict] = {}

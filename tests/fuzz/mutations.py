@@ -1,4 +1,6 @@
-"""Ways to damage a file: by its bytes, whatever they mean, and by its structure, so that it still parses."""
+"""Ways to damage a file: by its bytes, whatever they mean, and by its structure, so that it still
+parses.
+"""
 
 import copy
 import io
@@ -9,15 +11,45 @@ from random import Random
 
 import numpy as np
 
-NUMBERS = (0, -1, 1, 2**31, 2**63, -(2**63), 10**400, 1e308, -1e308, 5e-324, math.nan, math.inf, -math.inf)
+NUMBERS = (
+    0,
+    -1,
+    1,
+    2**31,
+    2**63,
+    -(2**63),
+    10**400,
+    1e308,
+    -1e308,
+    5e-324,
+    math.nan,
+    math.inf,
+    -math.inf,
+)
 TEXTS = ("", "x", "../../x", "\n", "\x00", "é" * 300, "builtins.eval", "1", "nan", "a" * 100_000)
 VALUES = (None, True, False, *NUMBERS, *TEXTS, [], {}, [[]], [None], {"": {}}, [1, [2, [3, "x"]]])
 SHAPES = ((), (0,), (1 << 40,), (-1,), (3, 0), (1,) * 40, (1 << 31, 1 << 31), (2, 3), (7,))
-TYPES = ("<f8", "<f4", "<f2", ">f8", "|b1", "<i8", "<u8", "|O", "<U9", "|S3", "<M8[s]", "|V8", "<c16")
+TYPES = (
+    "<f8",
+    "<f4",
+    "<f2",
+    ">f8",
+    "|b1",
+    "<i8",
+    "<u8",
+    "|O",
+    "<U9",
+    "|S3",
+    "<M8[s]",
+    "|V8",
+    "<c16",
+)
 
 
 def damage(name: str, data: bytes, random: Random) -> bytes:
-    """The file `name` with one to three mutations; a structural one comes before those of bytes."""
+    """The file `name` with one to three mutations; a structural one comes before those of
+    bytes.
+    """
     structural = _BY_SUFFIX.get(name.rpartition(".")[2])
     if structural is not None and random.random() < 0.6:
         data = structural(data, random)
@@ -46,7 +78,9 @@ def _cut(data, random):
 
 def _insert(data, random):
     at, start = random.randrange(len(data)), random.randrange(len(data))
-    data[at:at] = random.choice((random.randbytes(9), data[start : start + 40], b"\0" * 99, b"[" * 3000))
+    data[at:at] = random.choice(
+        (random.randbytes(9), data[start : start + 40], b"\0" * 99, b"[" * 3000)
+    )
     return data
 
 
@@ -59,7 +93,10 @@ def _remove(data, random):
 def _swap(data, random):
     size = random.choice((1, 8, 64, 512))
     one, other = (random.randrange(len(data)) for _ in range(2))
-    data[one : one + size], data[other : other + size] = data[other : other + size], data[one : one + size]
+    data[one : one + size], data[other : other + size] = (
+        data[other : other + size],
+        data[one : one + size],
+    )
     return data
 
 
@@ -138,7 +175,11 @@ def _toml(data, random):
 
 def _header(random, dtype):
     buffer = io.BytesIO()
-    header = {"descr": dtype, "fortran_order": random.random() < 0.3, "shape": random.choice(SHAPES)}
+    header = {
+        "descr": dtype,
+        "fortran_order": random.random() < 0.3,
+        "shape": random.choice(SHAPES),
+    }
     np.lib.format.write_array_header_1_0(buffer, header)
     return buffer.getvalue()
 
@@ -190,7 +231,9 @@ def _changed_array(content: bytes, random) -> bytes:
         array = array[None] if random.random() < 0.5 or not array.ndim else array[:-1]
     elif kind == 2 and array.dtype.kind in "fiub":
         with np.errstate(all="ignore"):
-            array = array.astype(random.choice(("f2", "f8", "i1", "u8", "c16", "U5", "?", "i8,f4", "V3")[:8]))
+            array = array.astype(
+                random.choice(("f2", "f8", "i1", "u8", "c16", "U5", "?", "i8,f4", "V3")[:8])
+            )
     else:
         array = np.zeros(random.choice(((), (0,), (2,), (3, 2), (1, 1, 1, 1))), array.dtype)
     buffer = io.BytesIO()
@@ -204,7 +247,9 @@ def _safetensors(data, random):
     header, body = json.loads(data[8 : 8 + size]), data[8 + size :]
     text = _dump(tree(header, random))
     told = (
-        len(text) if random.random() < 0.85 else random.choice((0, 1, 2**63, 2**64 - 1, len(text) - 1, 10**8))
+        len(text)
+        if random.random() < 0.85
+        else random.choice((0, 1, 2**63, 2**64 - 1, len(text) - 1, 10**8))
     )
     if random.random() < 0.3:
         body = random.choice((b"", body[:-1], body + b"\0" * 8, body * 2))
@@ -227,13 +272,19 @@ def _hdf5(data, random):
             file.move(name, random.choice(("x", name + "_", random.choice(names) + "/y")))
         elif kind in (2, 3):
             del file[name]
-            links = (h5py.ExternalLink("/etc/hostname", "/"), h5py.SoftLink("/"), h5py.SoftLink("/" + name))
+            links = (
+                h5py.ExternalLink("/etc/hostname", "/"),
+                h5py.SoftLink("/"),
+                h5py.SoftLink("/" + name),
+            )
             file[name] = random.choice((*links, file))
         elif kind == 4:
             del file[name]
             shape = random.choice(((1 << 34,), (1 << 30, 4), (5, 2), (3,), (), (2, 0)))
             chunks = tuple(min(n, 8) for n in shape) if shape and 0 not in shape else None
-            file.create_dataset(name, shape, random.choice(("f8", "f4", "i8", "?", "u1")), chunks=chunks)
+            file.create_dataset(
+                name, shape, random.choice(("f8", "f4", "i8", "?", "u1")), chunks=chunks
+            )
         elif kind == 5:
             del file[name]
             file[name] = random.choice(

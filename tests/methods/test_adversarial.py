@@ -1,4 +1,6 @@
-"""The loop that joins a reward model and an agent: what each sees, what may change, and every combination."""
+"""The loop that joins a reward model and an agent: what each sees, what may change, and every
+combination.
+"""
 
 import dataclasses
 import logging
@@ -47,7 +49,9 @@ def demonstrations():
 
         lengths = (20, 30) if spec.id == "CartPole-v1" else (200, 200)
         episodes = [(rng.normal(size=(n, size(spec.observation))), actions(n)) for n in lengths]
-        return Demonstrations.from_episodes(episodes, terminated=spec.id == "CartPole-v1", env_id=spec.id)
+        return Demonstrations.from_episodes(
+            episodes, terminated=spec.id == "CartPole-v1", env_id=spec.id
+        )
 
     return {env_id: nonsense(make(env_id).spec) for env_id in ENV_IDS}
 
@@ -69,7 +73,9 @@ def tiny(method, env_id="CartPole-v1", agent="ppo", seed=0, init=None, **overrid
     if init:
         sizes |= {"bc.epochs": 2}
     overrides = sizes | overrides
-    return make_config(method, env_id, agent=agent, seeds=SEEDS, seed=seed, init=init, overrides=overrides)
+    return make_config(
+        method, env_id, agent=agent, seeds=SEEDS, seed=seed, init=init, overrides=overrides
+    )
 
 
 @contextmanager
@@ -111,7 +117,9 @@ def start_of(config, env, demos):
         copy = jax.tree.map(jnp.copy, learner)  # a learner is used up by learning
         zeros, progress = jnp.zeros((SEEDS, ENVS)), np.float32(0.0)
         function = getattr(program, name)
-        learner, _, metrics = function(lanes.leaves, copy, expert, zeros, rollout, (), progress, lanes.keys)
+        learner, _, metrics = function(
+            lanes.leaves, copy, expert, zeros, rollout, (), progress, lanes.keys
+        )
         return learner, metrics
 
     return Start(program.init(lanes.leaves, fold(lanes.keys, 0), expert), expert, update)
@@ -138,11 +146,14 @@ def trained(demonstrations):
     return fit(tiny("gail"), make("CartPole-v1"), demonstrations["CartPole-v1"])
 
 
-# What each part sees ---------------------------------------------------------------------------------
+# What each part sees
+# ---------------------------------------------------------------------------------
 
 
 def spied(spec):
-    """The loop around a policy, an agent and a model that note what they are given; and the notes."""
+    """The loop around a policy, an agent and a model that note what they are given; and the
+    notes.
+    """
     notes = {}
 
     def unroll(params, obs, first, carry):
@@ -178,7 +189,9 @@ def toy_expert(rng, n=20):
 
 def toy_rollout(rng):
     """[6, 4], whose first column terminates at its 10th step of 100."""
-    obs, next_obs = (jnp.asarray(rng.normal(5.0, 2.0, size=(6, 4, 3)), jnp.float32) for _ in range(2))
+    obs, next_obs = (
+        jnp.asarray(rng.normal(5.0, 2.0, size=(6, 4, 3)), jnp.float32) for _ in range(2)
+    )
     rollout = blank(TOY, (6, 4))._replace(obs=obs, next_obs=next_obs)
     return rollout._replace(
         terminated=rollout.terminated.at[0, 0].set(True), step=rollout.step.at[0, 0].set(9)
@@ -199,9 +212,13 @@ def test_one_normaliser_through_a_cycle_and_the_next_after_it(rng, key):
 
     after, metrics = method.learn(learner, Cycle(expert, rollout, "carry", jnp.float32(0.25)), key)
     sides, x = notes["model"], notes["agent"]
-    np.testing.assert_array_equal(sides[0].transitions.obs, normalise(before, expert.transitions.obs))
+    np.testing.assert_array_equal(
+        sides[0].transitions.obs, normalise(before, expert.transitions.obs)
+    )
     np.testing.assert_array_equal(sides[1].transitions.obs, normalise(before, obs).reshape(-1, 3))
-    np.testing.assert_array_equal(sides[1].transitions.next_obs, normalise(before, next_obs).reshape(-1, 3))
+    np.testing.assert_array_equal(
+        sides[1].transitions.next_obs, normalise(before, next_obs).reshape(-1, 3)
+    )
     for t in (notes["reward"][1], x.rollout):
         np.testing.assert_array_equal(t.obs, normalise(before, obs))
         np.testing.assert_array_equal(t.next_obs, normalise(before, next_obs))
@@ -211,7 +228,12 @@ def test_one_normaliser_through_a_cycle_and_the_next_after_it(rng, key):
     assert sides[0].absorbing_mass == 0.5
     np.testing.assert_allclose(sides[1].absorbing_mass, 90 / (90 + 24), rtol=1e-6)
     # The reward is that of the model after its update, and the agent is rewarded with it.
-    assert notes["reward"][0] == 10 and after.reward_model == 10 and after.agent == 1 and after.policy == 100
+    assert (
+        notes["reward"][0] == 10
+        and after.reward_model == 10
+        and after.agent == 1
+        and after.policy == 100
+    )
     np.testing.assert_array_equal(notes["rewarded"], np.full((6, 4), 7.0))
     assert metrics["agent_metric"] == 1.0 and metrics["model_metric"] == 2.0
     assert metrics["reward_mean"] == 7.0 and metrics["reward_std"] == 0.0
@@ -251,10 +273,12 @@ def test_a_cycle_draws_no_more_expert_pairs_than_the_policy_has(rng, part):
             np.testing.assert_array_equal(drawn, np.arange(n))
     one, other = steps(toy_expert(rng, 1000))
     assert one.shape == other.shape == (24,) and (one != other).any()
-    assert len(np.union1d(one, other)) > 40 and max(one.max(), other.max()) > 500  # from all of them
+    # from all of them
+    assert len(np.union1d(one, other)) > 40 and max(one.max(), other.max()) > 500
 
 
-# Bits ------------------------------------------------------------------------------------------------
+# Bits
+# ------------------------------------------------------------------------------------------------
 
 
 def test_the_same_seed_gives_the_same_bits(trained, demonstrations):
@@ -268,13 +292,17 @@ def test_the_same_seed_gives_the_same_bits(trained, demonstrations):
 def test_seeds_train_side_by_side_in_one_program(trained, demonstrations, caplog):
     assert all(values.shape == (SEEDS, ITERATIONS) for values in trained.metrics.values())
     assert len(trained.policies) == SEEDS and trained.env_steps == ITERATIONS * ENVS * HORIZON
-    first, second = (leaves(jax.tree.map(lambda x, i=i: x[i], trained.learner.policy)) for i in (0, 1))
+    first, second = (
+        leaves(jax.tree.map(lambda x, i=i: x[i], trained.learner.policy)) for i in (0, 1)
+    )
     assert not any(np.array_equal(a, b) for a, b in zip(first, second, strict=True) if a.ndim == 2)
     # The second seed of a run is the first of the run that starts one seed later.
     with compilations(caplog) as compiled_for_it:
         later = fit(tiny("gail", seed=1), make("CartPole-v1"), demonstrations["CartPole-v1"])
     assert compiled_for_it == []
-    assert same(jax.tree.map(lambda x: x[1], trained.learner), jax.tree.map(lambda x: x[0], later.learner))
+    assert same(
+        jax.tree.map(lambda x: x[1], trained.learner), jax.tree.map(lambda x: x[0], later.learner)
+    )
 
 
 def test_no_recompilation_on_the_second_call(trained, demonstrations, caplog):
@@ -284,22 +312,38 @@ def test_no_recompilation_on_the_second_call(trained, demonstrations, caplog):
 
 
 def test_new_numbers_compile_nothing(trained, demonstrations, caplog):
-    numbers = {"agent.learning_rate": 1e-2, "agent.clip": 0.1, "agent.discount": 0.9, "agent.gae_lambda": 0.5}
-    numbers |= {"agent.final_lr_fraction": 0.5, "reward.learning_rate": 1e-4, "reward.entropy_coef": 0.1}
+    numbers = {
+        "agent.learning_rate": 1e-2,
+        "agent.clip": 0.1,
+        "agent.discount": 0.9,
+        "agent.gae_lambda": 0.5,
+    }
+    numbers |= {
+        "agent.final_lr_fraction": 0.5,
+        "reward.learning_rate": 1e-4,
+        "reward.entropy_coef": 0.1,
+    }
     with compilations(caplog) as compiled_again:
         other = fit(tiny("gail", **numbers), make("CartPole-v1"), demonstrations["CartPole-v1"])
-        fit(tiny("gail", **{"loop.iterations": 1}), make("CartPole-v1"), demonstrations["CartPole-v1"])
+        fit(
+            tiny("gail", **{"loop.iterations": 1}),
+            make("CartPole-v1"),
+            demonstrations["CartPole-v1"],
+        )
     assert compiled_again == []
     assert not same(other.learner.policy, trained.learner.policy)
 
 
 def test_a_learner_keeps_its_types(demonstrations):
-    # A leaf that is weakly typed at the start and not after the first update would make every program that
-    # takes a learner compile twice in the first run.
+    # A leaf that is weakly typed at the start and not after the first update would make every
+    # program that takes a learner compile twice in the first run.
     for env_id in ENV_IDS:
         spec = make(env_id).spec
         expert = expert_sample(demonstrations[env_id], spec)
-        key, cycle = jax.random.key(0), Cycle(expert, blank(spec, (HORIZON, ENVS)), (), jnp.float32(0.0))
+        key, cycle = (
+            jax.random.key(0),
+            Cycle(expert, blank(spec, (HORIZON, ENVS)), (), jnp.float32(0.0)),
+        )
         for agent in AGENTS:
             for method in (name for name, entry in METHODS.items() if entry.loop):
                 config = tiny(method, env_id, agent)
@@ -308,14 +352,15 @@ def test_a_learner_keeps_its_types(demonstrations):
                 before = jax.eval_shape(functions.init, key, expert)
                 after, _ = jax.eval_shape(functions.learn, before, cycle, key)
                 kinds = [
-                    [(x.shape, x.dtype, x.weak_type) for x in jax.tree.leaves(t)] for t in (before, after)
+                    [(x.shape, x.dtype, x.weak_type) for x in jax.tree.leaves(t)]
+                    for t in (before, after)
                 ]
                 assert kinds[0] == kinds[1], (env_id, agent, method)
 
 
 def test_learning_is_blind_to_where_a_rollout_came_from(trained, demonstrations, rng, caplog):
-    # Arrays of the device, as a scan leaves them, or of the host, as a Python loop stacks them: one program,
-    # and the same bits.
+    # Arrays of the device, as a scan leaves them, or of the host, as a Python loop stacks them:
+    # one program, and the same bits.
     env = make("CartPole-v1")
     start = start_of(tiny("gail"), env, demonstrations["CartPole-v1"])
     hosted = random_rollout(rng, env.spec)
@@ -340,7 +385,8 @@ def test_the_true_reward_is_never_seen(demonstrations, rng):
     assert all(np.isfinite(leaf).all() for leaf in leaves(two))
 
 
-# Starts, pre-training, the control -------------------------------------------------------------------
+# Starts, pre-training, the control
+# -------------------------------------------------------------------
 
 
 def test_the_same_seed_starts_from_the_same_policy(demonstrations):
@@ -368,7 +414,11 @@ def test_pretraining_comes_before_the_first_policy_update(trained, demonstration
         tiny("gail", **{"loop.pretrain": 2}),
         make("CartPole-v1"),
         demonstrations["CartPole-v1"],
-        [lambda moment: calls.append((moment.iteration, moment.iterations, "policy_loss" in moment.metrics))],
+        [
+            lambda moment: calls.append(
+                (moment.iteration, moment.iterations, "policy_loss" in moment.metrics)
+            )
+        ],
     )
     total = 2 + ITERATIONS
     assert calls == [(i, total, i >= 2) for i in range(total)]
@@ -380,7 +430,9 @@ def test_pretraining_comes_before_the_first_policy_update(trained, demonstration
 
 
 def test_first_iteration_starts_at_2_ln_2_and_ratio_1(trained):
-    np.testing.assert_allclose(trained.metrics["discriminator_loss"][:, 0], 2 * np.log(2.0), rtol=1e-6)
+    np.testing.assert_allclose(
+        trained.metrics["discriminator_loss"][:, 0], 2 * np.log(2.0), rtol=1e-6
+    )
     assert (trained.metrics["first_ratio_deviation"] < 1e-5).all()
 
 
@@ -397,25 +449,30 @@ def test_the_learning_rate_falls_with_the_share_of_the_training(demonstrations):
     def length(one, other):
         return sum(np.abs(a - b).sum() for a, b in zip(leaves(one), leaves(other), strict=True))
 
-    # Adam's steps are about as long as the rate, of which ⅔ and ⅓ are left in iterations 1 and 2 of 0 … 2.
+    # Adam's steps are about as long as the rate, of which ⅔ and ⅓ are left in iterations 1 and 2
+    # of 0 … 2.
     assert length(falling[2], falling[1]) < 0.6 * length(steady[2], steady[1])
 
 
-# Every combination -----------------------------------------------------------------------------------
+# Every combination
+# -----------------------------------------------------------------------------------
 
 
 def combinations():
     """Every method of the loop × every agent × Discrete and Box actions.
 
-    Compiling them all takes a minute. The first method with every agent and the others with one each run
-    always, such that every agent meets both kinds of actions; the rest belongs to the slow tests.
+    Compiling them all takes a minute. The first method with every agent and the others with one
+    each run always, such that every agent meets both kinds of actions; the rest belongs to the
+    slow tests.
     """
     for i, method in enumerate(name for name, entry in METHODS.items() if entry.loop):
         for j, agent in enumerate(AGENTS):
             for k, env_id in enumerate(ENV_IDS):
                 always = (j - k) % 2 == 0 if i == 0 else (j, k) == ((i + 1) % len(AGENTS), i % 2)
                 marks = [] if always else [pytest.mark.slow]
-                yield pytest.param(method, agent, env_id, marks=marks, id=f"{method}-{agent}-{env_id}")
+                yield pytest.param(
+                    method, agent, env_id, marks=marks, id=f"{method}-{agent}-{env_id}"
+                )
 
 
 @pytest.mark.parametrize("method, agent, env_id", list(combinations()))
@@ -430,7 +487,8 @@ def test_every_combination_trains(method, agent, env_id, demonstrations):
         known = finished if name.startswith("episode_") else np.ones_like(finished)
         assert values.shape == (SEEDS, ITERATIONS) and np.isfinite(values[known]).all(), name
     moved = not same(run.learner.policy, start_of(config, env, demos).learner.policy)
-    # The control pays nothing relative to the absorbing state: no advantage, and a policy that stays put.
+    # The control pays nothing relative to the absorbing state: no advantage, and a policy that
+    # stays put.
     assert moved == (method != "constant")
     if method == "constant":
         np.testing.assert_array_equal(run.metrics["reward_std"], np.zeros((SEEDS, ITERATIONS)))
@@ -438,7 +496,9 @@ def test_every_combination_trains(method, agent, env_id, demonstrations):
 
 
 @pytest.mark.parametrize("env_id", [ENV_IDS[0], pytest.param(ENV_IDS[1], marks=pytest.mark.slow)])
-@pytest.mark.parametrize("method", [name for name, entry in METHODS.items() if entry.kind is Kind.SUPERVISED])
+@pytest.mark.parametrize(
+    "method", [name for name, entry in METHODS.items() if entry.kind is Kind.SUPERVISED]
+)
 def test_every_supervised_method_trains(method, env_id, demonstrations):
     run = fit(tiny(method, env_id), make(env_id), demonstrations[env_id])
     assert all(np.isfinite(leaf).all() for leaf in leaves((run.learner, run.metrics)))
@@ -449,7 +509,8 @@ def test_a_gymnasium_environment_trains_with_the_same_program(trained, demonstra
     env = make("CartPole-v1", backend="gymnasium")
     with compilations(caplog) as compiled_for_it:
         run = fit(trained.config, env, demonstrations["CartPole-v1"])
-    # Acting step by step may be compiled for it, but what learns (`one` seed of many) is there already.
+    # Acting step by step may be compiled for it, but what learns (`one` seed of many) is there
+    # already.
     assert not {"one", "init"} & set(compiled_for_it)
     assert all(np.isfinite(leaf).all() for leaf in leaves(run.learner))
     assert run.metrics.keys() == trained.metrics.keys()
@@ -461,14 +522,17 @@ def test_a_gymnasium_environment_trains_with_the_same_program(trained, demonstra
     assert same(run.learner, again.learner)
 
 
-# Beginning with a clone --------------------------------------------------------------------------------
+# Beginning with a clone
+# --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("env_id", "agent"), [("CartPole-v1", "ppo"), ("Pendulum-v1", "trpo")])
 def test_a_run_that_begins_with_a_clone_waits_for_its_value_function(demonstrations, env_id, agent):
     shown, env, learners = demonstrations[env_id], make(env_id), []
     config = tiny("gail", env_id, agent, init="bc", **{"loop.warm_up": 2, "loop.pretrain": 1})
-    run = fit(config, env, shown, [lambda m: learners.append(jax.tree.map(np.asarray, m.state.learner))])
+    run = fit(
+        config, env, shown, [lambda m: learners.append(jax.tree.map(np.asarray, m.state.learner))]
+    )
     assert len(learners) == 1 + 2 + ITERATIONS and run.iterations == ITERATIONS
     clone, _ = clone_policies([tiny("bc", env_id)], env.spec, shown)
     obs = shown.observations[:20]
@@ -476,7 +540,8 @@ def test_a_run_that_begins_with_a_clone_waits_for_its_value_function(demonstrati
     def behaviour(learner):
         return leaves(jax.vmap(lambda one: one.policy(normalise(one.normaliser, obs)))(learner))
 
-    # Through the warm-up it does what the clone does, although the statistics move; then it learns.
+    # Through the warm-up it does what the clone does, although the statistics move; then it
+    # learns.
     expected = behaviour(clone)
     for waiting in learners[:3]:
         for one, other in zip(behaviour(waiting), expected, strict=True):
@@ -490,5 +555,7 @@ def test_a_run_that_begins_with_a_clone_waits_for_its_value_function(demonstrati
 @pytest.mark.parametrize("method", ["rl", "bc", "constant"])
 def test_only_imitation_in_an_environment_can_begin_with_a_clone(demonstrations, method):
     config = dataclasses.replace(tiny(method), init="bc")
-    with pytest.raises(ImitaxError, match=f"Option init is 'bc', but method '{method}' cannot start"):
+    with pytest.raises(
+        ImitaxError, match=f"Option init is 'bc', but method '{method}' cannot start"
+    ):
         fit(config, make("CartPole-v1"), demonstrations["CartPole-v1"])

@@ -1,4 +1,6 @@
-"""Cloning finds a simple rule, keeps what validates best, and never validates on episodes it trained on."""
+"""Cloning finds a simple rule, keeps what validates best, and never validates on episodes it
+trained on.
+"""
 
 import jax
 import numpy as np
@@ -52,7 +54,9 @@ def test_it_clones_a_linear_rule(rng):
     assert run.env_steps == 0
     # A nearly uniform start: the first epoch's loss is near ln 2, and much less at the end.
     assert run.metrics["train_loss"].shape == (1, 120)
-    assert run.metrics["train_loss"][0, -1] < 0.1 < run.metrics["train_loss"][0, 0] < np.log(2) + 0.05
+    assert (
+        run.metrics["train_loss"][0, -1] < 0.1 < run.metrics["train_loss"][0, 0] < np.log(2) + 0.05
+    )
 
 
 def test_it_clones_continuous_actions_in_the_environments_units(rng):
@@ -73,7 +77,8 @@ def test_it_keeps_the_parameters_that_validate_best(noisy):
     best = losses.argmin()
     assert 0 < best < len(losses) - 1 and losses[-1] > losses[best] + 0.02  # it went on to overfit
     np.testing.assert_array_equal(run.metrics["best_loss"][0], np.minimum.accumulate(losses))
-    # The policy that came back has the least of these losses, not the last: −mean log π(a | s) by the book.
+    # The policy that came back has the least of these losses, not the last: −mean log π(a | s) by
+    # the book.
     _, validation = hold_out(noisy, run.config)
     moments = run.policy.normaliser
     obs = (validation.observations - moments.mean) / np.sqrt(moments.variance)
@@ -85,7 +90,9 @@ def test_it_keeps_the_parameters_that_validate_best(noisy):
 
 def test_validation_episodes_are_not_trained_on():
     # Observations that name their episode.
-    episodes = [(np.full((LENGTH, 4), float(i)), np.zeros(LENGTH, np.int64)) for i in range(EPISODES)]
+    episodes = [
+        (np.full((LENGTH, 4), float(i)), np.zeros(LENGTH, np.int64)) for i in range(EPISODES)
+    ]
     demonstrations = Demonstrations.from_episodes(episodes, terminated=True)
     train, validation = hold_out(demonstrations, config())
     named = [set(part.observations[:, 0].tolist()) for part in (train, validation)]
@@ -131,14 +138,16 @@ def test_it_stops_where_it_no_longer_gets_better(noisy):
     )  # 20 epochs without a better one
     assert whole.iterations == 120 and early.iterations == last + 1 < 120
     np.testing.assert_allclose(early.metrics["validation_loss"][0], losses[: last + 1], rtol=1e-5)
-    # It keeps the best that it had seen, which is what goes on to be the best of the others too, or nearly.
+    # It keeps the best that it had seen, which is what goes on to be the best of the others too,
+    # or nearly.
     assert early.metrics["best_loss"][0, -1] == early.metrics["validation_loss"].min()
 
 
 @pytest.mark.parametrize(
     "size, options, expected",
     [
-        # (minibatches of a pass, rounds, steps of a round): whole passes as long as the updates suffice.
+        # (minibatches of a pass, rounds, steps of a round): whole passes as long as the updates
+        # suffice.
         (1280, {}, (10, 300, 10)),
         (12_800, {}, (100, 300, 100)),
         (100, {}, (1, 300, 1)),  # fewer pairs than a minibatch has
@@ -170,5 +179,7 @@ def test_many_pairs_are_cloned_with_few_updates(rng):
     unseen = rng.normal(size=(2000, 4)).astype(np.float32)
     assert np.mean(run.policy(unseen) == rule(unseen)) > 0.9
     # Every round draws from all the pairs: with one update each, rounds differ.
-    single = fit(config(**few | {"bc.max_updates": 12}), make("CartPole-v1"), demonstrate(rng, rule))
+    single = fit(
+        config(**few | {"bc.max_updates": 12}), make("CartPole-v1"), demonstrate(rng, rule)
+    )
     assert len(np.unique(single.metrics["train_loss"])) == 12

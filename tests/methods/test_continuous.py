@@ -1,4 +1,6 @@
-"""What is easily wrong with continuous actions, on an environment that keeps a record of what it was told."""
+"""What is easily wrong with continuous actions, on an environment that keeps a record of what it
+was told.
+"""
 
 import gymnasium
 import jax
@@ -16,7 +18,9 @@ LENGTH, PAID = 10, 7.25
 
 
 class Recorder(gymnasium.Env):
-    """Episodes of 10 steps, each worth 7.25 whatever is done; observations far from 0 and from unit scale."""
+    """Episodes of 10 steps, each worth 7.25 whatever is done; observations far from 0 and from
+    unit scale.
+    """
 
     observation_space = spaces.Box(-np.inf, np.inf, (3,), np.float64)
     action_space = spaces.Box(LOW, HIGH)
@@ -41,7 +45,10 @@ class Recorder(gymnasium.Env):
 def shown():
     rng = np.random.default_rng(0)
     episodes = [
-        (rng.normal((900.0, -5.0, 0.0), (300.0, 0.01, 1.0), (LENGTH, 3)), rng.uniform(LOW, HIGH, (LENGTH, 2)))
+        (
+            rng.normal((900.0, -5.0, 0.0), (300.0, 0.01, 1.0), (LENGTH, 3)),
+            rng.uniform(LOW, HIGH, (LENGTH, 2)),
+        )
         for _ in range(4)
     ]
     return Demonstrations.from_episodes(episodes, terminated=False)
@@ -49,7 +56,9 @@ def shown():
 
 @pytest.fixture(scope="module")
 def trained(shown):
-    """GAIL for three iterations of 40 steps, the rollouts that it saw, and what was executed in each."""
+    """GAIL for three iterations of 40 steps, the rollouts that it saw, and what was executed in
+    each.
+    """
     from imitax.training.config import make_config
     from imitax.training.fit import fit
 
@@ -132,4 +141,8 @@ def test_mujoco_is_trained_on_and_evaluated(backend, rng):
     run = train("gail", env, shown, iterations=2, steps=64, seeds=2, settings=small)
     assert run.config.backend == backend and run.env_steps == 128
     played = evaluate(run.policies, env, episodes=2)
-    assert played.returns.shape == (2, 2) and (played.lengths > 1).all() and np.isfinite(played.returns).all()
+    assert (
+        played.returns.shape == (2, 2)
+        and (played.lengths > 1).all()
+        and np.isfinite(played.returns).all()
+    )

@@ -1,4 +1,6 @@
-"""Experts from elsewhere: Python functions, and checkpoints of Stable-Baselines3 (here a stand-in of it)."""
+"""Experts from elsewhere: Python functions, and checkpoints of Stable-Baselines3 (here a stand-in
+of it).
+"""
 
 import io
 import pickle
@@ -44,7 +46,10 @@ def test_actions_outside_the_bounds_are_recorded_as_they_are_executed():
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        (lambda obs: np.zeros(len(obs) + 1, int), r"with int64 \(4,\): expected whole numbers from 0 to 1"),
+        (
+            lambda obs: np.zeros(len(obs) + 1, int),
+            r"with int64 \(4,\): expected whole numbers from 0 to 1",
+        ),
         (lambda obs: np.zeros(len(obs)), "values such as 0.0: expected whole numbers"),
         (lambda obs: np.full(len(obs), 2), "values such as 2: expected whole numbers from 0 to 1"),
     ],
@@ -56,7 +61,9 @@ def test_answers_that_are_no_actions_are_refused(answer, told):
 
 
 def test_numbers_that_are_not_finite_are_refused():
-    with pytest.raises(ImitaxError, match=r"such as \[nan\]: expected finite numbers of shape \(2, 1\)"):
+    with pytest.raises(
+        ImitaxError, match=r"such as \[nan\]: expected finite numbers of shape \(2, 1\)"
+    ):
         checked(lambda obs: np.full((2, 1), np.nan), PENDULUM)(np.zeros((2, 3), np.float32))
 
 
@@ -77,11 +84,14 @@ def test_a_function_is_found_in_the_working_folder(tmp_path, monkeypatch):
             function_of(name)
 
 
-# Stable-Baselines3 -----------------------------------------------------------------------------------
+# Stable-Baselines3
+# -----------------------------------------------------------------------------------
 
 
 class FakePolicy:
-    """As little of a policy as is used: an action that is the first observation times its one weight."""
+    """As little of a policy as is used: an action that is the first observation times its one
+    weight.
+    """
 
     def __init__(self, observation_space, action_space, schedule, **options):
         assert schedule(1.0) == 0.0
@@ -141,7 +151,8 @@ def test_a_checkpoint_acts_on_normalised_observations(tmp_path, library):
     raw = stable_baselines3(path, None, True, True, PENDULUM)
     np.testing.assert_allclose(raw(obs), [[6.0], [27.0]])
     normalised = stable_baselines3(path, statistics, True, True, PENDULUM)
-    np.testing.assert_allclose(normalised(obs), [[3 * 0.5], [3 * 2.0]])  # (x − 1) / 2, clipped to 2
+    # (x − 1) / 2, clipped to 2
+    np.testing.assert_allclose(normalised(obs), [[3 * 0.5], [3 * 2.0]])
     sampled = stable_baselines3(path, None, False, True, PENDULUM)
     np.testing.assert_allclose(sampled(obs), [[7.0], [28.0]])
 
@@ -156,7 +167,9 @@ def test_nothing_is_read_without_trust(tmp_path, library):
 def test_what_cannot_be_used_is_said(tmp_path, library, monkeypatch):
     with pytest.raises(ImitaxError, match="There is no file"):
         stable_baselines3(tmp_path / "none.zip", None, True, True, PENDULUM)
-    with pytest.raises(ImitaxError, match=r"observations of shape \(5,\), but 'Pendulum-v1' has \(3,\)"):
+    with pytest.raises(
+        ImitaxError, match=r"observations of shape \(5,\), but 'Pendulum-v1' has \(3,\)"
+    ):
         stable_baselines3(saved(tmp_path / "b.zip", 5), None, True, True, PENDULUM)
     (tmp_path / "c.zip").write_text("text")
     with pytest.raises(ImitaxError, match="is not a usable checkpoint"):

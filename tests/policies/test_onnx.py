@@ -63,7 +63,9 @@ def test_actions_and_distribution_are_ours(tmp_path, spec, hidden):
 
 def test_box_actions_stay_within_their_bounds_and_the_deviation_above_its_floor(tmp_path):
     export_onnx(make(BOX), tmp_path / "policy.onnx")
-    got = run(tmp_path / "policy.onnx", np.random.default_rng(0).normal(0, 5, (500, 3)).astype(np.float32))
+    got = run(
+        tmp_path / "policy.onnx", np.random.default_rng(0).normal(0, 5, (500, 3)).astype(np.float32)
+    )
     np.testing.assert_array_equal(got["action"].min(axis=0), [-2.0, 0.0])
     np.testing.assert_array_equal(got["action"].max(axis=0), [2.0, 5.0])
     assert (np.abs(got["mean"]) > 1).any()  # before clipping
@@ -76,7 +78,9 @@ def test_file_tells_what_it_is(tmp_path, spec):
     import onnxruntime
 
     export_onnx(make(spec), tmp_path / "policy.onnx")
-    told = onnxruntime.InferenceSession(tmp_path / "policy.onnx").get_modelmeta().custom_metadata_map
+    told = (
+        onnxruntime.InferenceSession(tmp_path / "policy.onnx").get_modelmeta().custom_metadata_map
+    )
     assert told == metadata(spec)
     assert (told["env_id"], told["observation_size"]) == (spec.id, str(size(spec.observation)))
     actions = {"kind": "Discrete", "n": 3}
@@ -87,7 +91,9 @@ def test_file_tells_what_it_is(tmp_path, spec):
     assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
     kinds = {node.op_type for node in model.graph.node}
     common = {"Sub", "Div", "Clip", "MatMul", "Add", "Tanh"}
-    assert kinds == common | ({"ArgMax"} if spec is DISCRETE else {"Mul", "Max", "Min", "Shape", "Expand"})
+    assert kinds == common | (
+        {"ArgMax"} if spec is DISCRETE else {"Mul", "Max", "Min", "Shape", "Expand"}
+    )
 
 
 @SPECS
@@ -107,7 +113,8 @@ def test_wrong_actions_with_the_right_distribution_are_told():
 
 def test_ties_are_counted_and_allowed():
     policy = make(DISCRETE)
-    params = jax.tree.map(jax.numpy.zeros_like, policy.params)  # all logits equal: the first is taken
+    # all logits equal: the first is taken
+    params = jax.tree.map(jax.numpy.zeros_like, policy.params)
     policy = TrainedPolicy(DISCRETE, policy.family, params, policy.normaliser)
     model = build(policy)
     assert compare(policy, model.SerializeToString(), probes(policy)).ties == 0

@@ -20,7 +20,9 @@ SPECS = pytest.mark.parametrize("spec", [DISCRETE, BOX], ids=["Discrete", "Box"]
 
 
 def make(spec, seed=0):
-    """A random policy with large weights, so that its actions differ and leave the box before clipping."""
+    """A random policy with large weights, so that its actions differ and leave the box before
+    clipping.
+    """
     key_network, key_obs = jax.random.split(jax.random.key(seed))
     # Not as `mlp_policy` starts, with outputs that are 0.
     network = mlp(key_network, (size(spec.observation), 8, 5, size(spec.action)), 0.01)
@@ -58,7 +60,8 @@ def test_box_actions_are_in_units_of_the_environment_and_within_its_bounds(stoch
     policy, obs = make(BOX), observations(BOX)
     actions = (policy.sampler(0) if stochastic else policy)(obs)
     assert actions.shape == (64, 2) and policy(obs[0]).shape == (2,)
-    np.testing.assert_array_equal(actions.min(axis=0), [-2, 0])  # weights are large: both ends are reached
+    # weights are large: both ends are reached
+    np.testing.assert_array_equal(actions.min(axis=0), [-2, 0])
     np.testing.assert_array_equal(actions.max(axis=0), [2, 5])
 
 
@@ -83,7 +86,9 @@ def test_observations_of_another_shape_are_refused(shape):
 def same_bits(one, other):
     trees = [(policy.params, policy.normaliser) for policy in (one, other)]
     leaves = zip(*map(jax.tree.leaves, trees), strict=True)
-    return all(np.asarray(a).tobytes() == np.asarray(b).tobytes() and a.dtype == b.dtype for a, b in leaves)
+    return all(
+        np.asarray(a).tobytes() == np.asarray(b).tobytes() and a.dtype == b.dtype for a, b in leaves
+    )
 
 
 @SPECS
@@ -97,7 +102,9 @@ def test_files_hold_every_bit(tmp_path, spec):
     np.testing.assert_array_equal(loaded[2](observations(spec)), policies[2](observations(spec)))
     save_policies(loaded, tmp_path / "again.safetensors")
     for suffix in (".safetensors", ".json"):
-        one, two = ((tmp_path / name).with_suffix(suffix).read_bytes() for name in ("policy.x", "again.x"))
+        one, two = (
+            (tmp_path / name).with_suffix(suffix).read_bytes() for name in ("policy.x", "again.x")
+        )
         assert one == two
 
 
@@ -163,8 +170,12 @@ BAD_DESCRIPTIONS = {
     "another space": lambda told: in_env(told, action={"kind": "Discrete", "n": 4}),
     "unknown space": lambda told: in_env(told, action={"kind": "Text", "n": 3}),
     "negative size": lambda told: in_env(told, observation_size=-6),
-    "negative shape": lambda told: in_env(told, observation=told["env"]["observation"] | {"shape": [-6]}),
-    "another shape": lambda told: in_env(told, observation=told["env"]["observation"] | {"shape": [7]}),
+    "negative shape": lambda told: in_env(
+        told, observation=told["env"]["observation"] | {"shape": [-6]}
+    ),
+    "another shape": lambda told: in_env(
+        told, observation=told["env"]["observation"] | {"shape": [7]}
+    ),
     "other layers": lambda told: told | {"hidden": [8]},
     "layers of text": lambda told: told | {"hidden": ["8", "five"]},
     "empty layer": lambda told: told | {"hidden": [8, 0]},
@@ -190,7 +201,8 @@ OLD_SPACES = {
 
 @SPECS
 def test_a_description_of_version_0_1_0_is_read(tmp_path, spec):
-    # That version wrote a size for the observations, and other keys for the spaces. Tensors are the same.
+    # That version wrote a size for the observations, and other keys for the spaces. Tensors are
+    # the same.
     policy = make(spec)
     save_policies([policy], tmp_path / "policy.safetensors")
     told = json.loads((tmp_path / "policy.json").read_text())
@@ -208,7 +220,8 @@ def test_a_description_of_version_0_1_0_is_read(tmp_path, spec):
 
 @SPECS
 def test_loaded_policies_are_of_the_family_of_those_that_are_trained(tmp_path, spec):
-    # Equal families are one object, so that they share what is compiled, and are played side by side.
+    # Equal families are one object, so that they share what is compiled, and are played side by
+    # side.
     save_policies([make(spec)], tmp_path / "policy.safetensors")
     (loaded,) = load_policies(tmp_path / "policy.safetensors")
     assert loaded.family is mlp_policy(spec, (8, 5))
@@ -218,7 +231,9 @@ def test_only_networks_that_a_file_can_describe_are_saved(tmp_path):
     family = feedforward(
         categorical, lambda key: {"w": np.zeros((6, 3))}, lambda params, obs: obs @ params["w"]
     )
-    policy = TrainedPolicy(DISCRETE, family, {"w": np.zeros((6, 3), np.float32)}, make(DISCRETE).normaliser)
+    policy = TrainedPolicy(
+        DISCRETE, family, {"w": np.zeros((6, 3), np.float32)}, make(DISCRETE).normaliser
+    )
     assert policy(np.zeros(6)) == 0
     with pytest.raises(
         ImitaxError, match=r"Only policies whose network is a multilayer perceptron .* found dict"
@@ -230,7 +245,10 @@ def test_only_networks_that_a_file_can_describe_are_saved(tmp_path):
 def test_parameters_of_the_distribution_have_their_names():
     assert list(make(DISCRETE).distribution(observations(DISCRETE))) == ["logits"]
     box = make(BOX).distribution(observations(BOX))
-    assert {name: values.shape for name, values in box.items()} == {"mean": (64, 2), "log_std": (64, 2)}
+    assert {name: values.shape for name, values in box.items()} == {
+        "mean": (64, 2),
+        "log_std": (64, 2),
+    }
 
 
 def test_a_policy_for_other_spaces_is_refused():

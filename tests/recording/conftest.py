@@ -14,13 +14,17 @@ from imitax.recording.session import Session
 from imitax.types import Box, Discrete, EnvSpec
 
 STEERING = KeyMap(
-    Discrete(3), (Binding(("left",), 0, "go left"), Binding(("right",), 2, "go right")), idle=1, fps=10
+    Discrete(3),
+    (Binding(("left",), 0, "go left"), Binding(("right",), 2, "go right")),
+    idle=1,
+    fps=10,
 )
 WAITING = KeyMap(Discrete(3), STEERING.bindings)
 
 
 class Counter:
-    """Observations [episode's seed, steps, last action]; reward = action; ends after `length` steps.
+    """Observations [episode's seed, steps, last action]; reward = action; ends after `length`
+    steps.
 
     Odd seeds terminate, even ones are truncated. `on_end` is called when an episode has ended.
     """
@@ -45,7 +49,12 @@ class Counter:
         if over and self._on_end:
             self._on_end()
         reward = float(action if isinstance(action, int) else sum(action))
-        return self._look(reward), reward, over and self._seed % 2 == 1, over and self._seed % 2 == 0
+        return (
+            self._look(reward),
+            reward,
+            over and self._seed % 2 == 1,
+            over and self._seed % 2 == 0,
+        )
 
     @property
     def picture(self):
@@ -134,13 +143,17 @@ def server(link):
 
 
 def _ask(server, method="GET", path=None, body=None, **headers):
-    """(status, headers, body) of one request; `Host` as a browser sends it, unless another is given."""
+    """(status, headers, body) of one request; `Host` as a browser sends it, unless another is
+    given.
+    """
     connection = http.client.HTTPConnection(LOOPBACK, server.port, timeout=20)
     try:
         path = f"/{server.token}/" if path is None else path
         connection.putrequest(method, path, skip_host=True)
         headers = {"Host": f"{LOOPBACK}:{server.port}"} | headers
-        data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        data = (
+            b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        )
         if method == "POST":
             headers = {"Content-Length": str(len(data))} | headers
         for name, value in headers.items():

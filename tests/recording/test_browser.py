@@ -115,10 +115,19 @@ def test_acts_arrive_in_the_order_in_which_they_happened(server, link):
     with listening(server) as messages:
         next(messages)
         assert link.take(1) == [("release_all",)]
-        parts = [[["press", "left"]], [["release", "left"], ["move", "mouse-x", None]], [["command", "keep"]]]
+        parts = [
+            [["press", "left"]],
+            [["release", "left"], ["move", "mouse-x", None]],
+            [["command", "keep"]],
+        ]
         for part in (2, 1, 1, 0, 0):  # overtaking and repeated
             assert act(server, part, *parts[part]) == 204
-        acts = [("press", "left"), ("release", "left"), ("move", "mouse-x", None), ("command", "keep")]
+        acts = [
+            ("press", "left"),
+            ("release", "left"),
+            ("move", "mouse-x", None),
+            ("command", "keep"),
+        ]
         assert link.take(1) == acts
         act(server, 3, *parts[0], page="another")
         assert link.take(0) == []
@@ -171,7 +180,9 @@ class Playing:
 
     def __init__(self, session):
         self.address = None
-        self.thread = threading.Thread(target=browser.play, args=(session, "x.npz", 0, False, self.tell))
+        self.thread = threading.Thread(
+            target=browser.play, args=(session, "x.npz", 0, False, self.tell)
+        )
         self.thread.start()
         until(lambda: self.address)
         port, self.token = re.fullmatch(r"http://127.0.0.1:(\d+)/([^/]+)/", self.address).groups()
@@ -243,7 +254,12 @@ def test_pictures_are_small_and_true():
 
 @pytest.mark.parametrize(
     "names, can_open",
-    [((), False), (("DISPLAY",), True), (("WAYLAND_DISPLAY",), True), (("DISPLAY", "SSH_CONNECTION"), False)],
+    [
+        ((), False),
+        (("DISPLAY",), True),
+        (("WAYLAND_DISPLAY",), True),
+        (("DISPLAY", "SSH_CONNECTION"), False),
+    ],
 )
 def test_browsers_open_only_on_a_local_screen(monkeypatch, names, can_open):
     monkeypatch.setattr("sys.platform", "linux")

@@ -23,7 +23,9 @@ COMMAND = [sys.executable, "-c", "from imitax.cli import main; main()", "demos",
 
 
 class Recording:
-    """The command in a process of its own, and a page that plays through it (without a browser)."""
+    """The command in a process of its own, and a page that plays through it (without a
+    browser).
+    """
 
     def __init__(self, folder, *arguments):
         self.process = subprocess.Popen(
@@ -42,7 +44,9 @@ class Recording:
         self._post({"page": "one", "part": next(self.part), "acts": acts})
 
     def _post(self, data):
-        urllib.request.urlopen(self.address + "input", json.dumps(data).encode(), timeout=60).close()
+        urllib.request.urlopen(
+            self.address + "input", json.dumps(data).encode(), timeout=60
+        ).close()
 
     def until(self, **wanted):
         """Reads the stream until the view is as wanted."""
@@ -110,13 +114,16 @@ def test_what_was_kept_survives_a_kill_and_the_next_recording_adds_to_it(record,
     assert out == f"Kept 1 episode(s), {both.lengths[1]} pairs: new/mine.npz holds 2.\n"
     assert both.choose(1).fingerprint() == kept.fingerprint()
     starts = both.observations[both.starts]
-    assert not np.array_equal(starts[0], starts[1])  # other first states, though the seed is the same
+    # other first states, though the seed is the same
+    assert not np.array_equal(starts[0], starts[1])
 
 
 def test_seeds_depend_on_the_number_of_episodes_on_file():
     take = lambda seed, on_file: list(itertools.islice(recording._seeds(seed, on_file), 20))  # noqa: E731
     assert take(0, 0) == take(0, 0)
-    drawn = [value for seed, on_file in ((0, 0), (0, 1), (1, 0), (1, 1)) for value in take(seed, on_file)]
+    drawn = [
+        value for seed, on_file in ((0, 0), (0, 1), (1, 0), (1, 1)) for value in take(seed, on_file)
+    ]
     assert len(set(drawn)) == 80
 
 
@@ -134,7 +141,10 @@ def elsewhere(tmp_path, monkeypatch):
 
 REFUSED = {
     "environment": ({"env_id": "Cartpole-v1"}, "did you mean CartPole-v1"),
-    "file of another environment": ({"out": "acrobot.npz"}, "found demonstrations of Acrobot-v1|have size 4"),
+    "file of another environment": (
+        {"out": "acrobot.npz"},
+        "found demonstrations of Acrobot-v1|have size 4",
+    ),
     "file of other spaces": ({"out": "unnamed.npz"}, "have size 4, found size 6"),
     "another format": ({"out": "mine.json"}, "suffix '.json'; expected .npz"),
     "no folder": ({"out": "bad.toml/mine.npz"}, "is not a writable folder"),
@@ -164,9 +174,13 @@ def test_bad_options_are_refused_before_anyone_plays(elsewhere, case):
     assert {path: path.read_bytes() for path in elsewhere.iterdir()} == before
 
 
-@pytest.mark.parametrize("options, name", [({"port": 8000}, "port"), ({"no_open": True}, "no-open")])
+@pytest.mark.parametrize(
+    "options, name", [({"port": 8000}, "port"), ({"no_open": True}, "no-open")]
+)
 def test_options_of_the_page_need_browser(elsewhere, options, name):
-    with pytest.raises(ImitaxError, match=f"Option {name} is for the browser: expected --browser with it."):
+    with pytest.raises(
+        ImitaxError, match=f"Option {name} is for the browser: expected --browser with it."
+    ):
         demos.record("CartPole-v1", **options)
 
 
@@ -192,4 +206,7 @@ def test_a_window_is_played_in_by_default(elsewhere):
 
 
 def test_file_names_of_any_environment():
-    assert recording.default_file("my.module:Thing/Box-v0").name == "my.module_Thing_Box-v0-by-hand.npz"
+    assert (
+        recording.default_file("my.module:Thing/Box-v0").name
+        == "my.module_Thing_Box-v0-by-hand.npz"
+    )

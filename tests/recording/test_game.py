@@ -12,7 +12,9 @@ from imitax.recording.mapping import default_mapping
 
 
 class Lamp(gymnasium.Env):
-    """Observes how often it was switched; terminates after three times; its picture is that bright."""
+    """Observes how often it was switched; terminates after three times; its picture is that
+    bright.
+    """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 12}  # noqa: RUF012
     observation_space = spaces.Box(0.0, 10.0, (1,), np.float64)
@@ -88,7 +90,9 @@ def test_the_last_picture_is_of_the_end_not_of_the_next_start(registered):
         for _ in range(3):
             obs, reward, terminated, truncated = game.step((0.25, 0.5))
             looks.append(int(game.picture[0, 0, 0]))
-        assert looks == [0, 10, 20, 30] and reward == 0.75 and (terminated, truncated) == (True, False)
+        assert (
+            looks == [0, 10, 20, 30] and reward == 0.75 and (terminated, truncated) == (True, False)
+        )
         assert obs.tolist() == [1.0] and obs.dtype == np.float32
         np.testing.assert_array_equal(first, kept)
     game.close()
@@ -112,7 +116,9 @@ def test_the_last_picture_is_of_the_end_not_of_the_next_start(registered):
         ),
     ],
 )
-def test_environments_that_cannot_be_rendered_are_refused(registered, name, entry, options, message):
+def test_environments_that_cannot_be_rendered_are_refused(
+    registered, name, entry, options, message
+):
     registered(name, entry, max_episode_steps=9, **options)
     with pytest.raises(ImitaxError) as error:
         Game(name)
@@ -132,6 +138,9 @@ def test_toy_texts_are_played_where_their_observations_are_supported(env_id, key
 
 
 def test_environments_that_cannot_be_trained_on_are_refused():
-    for name, message in (("Cartpole-v1", "did you mean CartPole-v1"), ("Blackjack-v1", "Blackjack-v1")):
+    for name, message in (
+        ("Cartpole-v1", "did you mean CartPole-v1"),
+        ("Blackjack-v1", "Blackjack-v1"),
+    ):
         with pytest.raises(ImitaxError, match=message):
             Game(name)

@@ -53,16 +53,25 @@ def test_box_adds_keys_and_follows_axes(plane, held, axes, action):
 
 
 def test_box_stays_within_its_bounds():
-    keymap = KeyMap(Box((-1.0,), (1.0,)), (Binding(("a",), (0.8,), ""), Binding(("d",), (0.9,), "")))
+    keymap = KeyMap(
+        Box((-1.0,), (1.0,)), (Binding(("a",), (0.8,), ""), Binding(("d",), (0.9,), ""))
+    )
     assert keymap.action(["a", "d"], {}) == (1.0,)
 
 
 def test_a_box_without_zero_rests_at_its_nearest_action():
-    keymap = KeyMap(Box((2.0,), (4.0,)), (Binding(("a",), (3.0,), ""),), (Axis("mouse-x", 0, 2.0, 4.0),))
+    keymap = KeyMap(
+        Box((2.0,), (4.0,)), (Binding(("a",), (3.0,), ""),), (Axis("mouse-x", 0, 2.0, 4.0),)
+    )
     assert keymap.action(["a"], {}) == (3.0,)
     assert keymap.action([], {"mouse-x": -1.0}) == (2.0,)
 
 
 def test_actions_in_words(steering, plane):
-    assert [steering.label(action) for action in (0, 1, 2, None)] == ["go left", "idle", "go right", ""]
+    assert [steering.label(action) for action in (0, 1, 2, None)] == [
+        "go left",
+        "idle",
+        "go right",
+        "",
+    ]
     assert plane.label((-1.0, 9.0)) == "[-1, 9]" and plane.label((0.0, 9.0)) == "up"

@@ -68,7 +68,9 @@ def test_classic_control_comes_with_keys(env_id):
     names = {binding.name for binding in keymap.bindings}
     assert {"left", "right"} <= names and "action" not in "".join(b.label for b in keymap.bindings)
     # Nothing is done where nothing is pressed; a cart without such an action waits.
-    assert keymap.idle == {"CartPole-v1": None, "Acrobot-v1": 1, "MountainCar-v0": 1}.get(env_id, (0.0,))
+    assert keymap.idle == {"CartPole-v1": None, "Acrobot-v1": 1, "MountainCar-v0": 1}.get(
+        env_id, (0.0,)
+    )
     batch = env.open(1)
     moved = {}
     for name in ("left", "right"):
@@ -80,7 +82,9 @@ def test_classic_control_comes_with_keys(env_id):
     # The sign of what the keys do: speed of the cart or car, of the first link or the pole.
     speed = {"CartPole-v1": 1, "Acrobot-v1": 5, "Pendulum-v1": 2}.get(env_id, 1)
     anticlockwise = "left" if env_id == "Pendulum-v1" else "right"
-    assert moved[anticlockwise][speed] > moved["left" if anticlockwise == "right" else "right"][speed]
+    assert (
+        moved[anticlockwise][speed] > moved["left" if anticlockwise == "right" else "right"][speed]
+    )
 
 
 TOY_TEXTS = (
@@ -137,7 +141,11 @@ BAD = {
     "unknown key": (D, "[keys]\nlefft = 1", "Unknown key 'lefft': did you mean left"),
     "unknown key of a chord": (D, '[keys]\n"left+upp" = 1', "Unknown key 'upp': did you mean up"),
     "control": (D, "[keys]\np = 1", "key 'p' is reserved: p means pause"),
-    "control in a chord": (D, '[keys]\n"up+enter" = 1', "key 'up+enter' is reserved: enter means keep"),
+    "control in a chord": (
+        D,
+        '[keys]\n"up+enter" = 1',
+        "key 'up+enter' is reserved: enter means keep",
+    ),
     "plus": (D, '[keys]\n"+" = 1', "key '+' is reserved: + means faster"),
     "too large": (D, "[keys]\nleft = 3", "key 'left' is 3: expected an action, 0 … 2"),
     "negative": (D, "[keys]\nleft = -1", "key 'left' is -1: expected an action, 0 … 2"),
@@ -146,7 +154,11 @@ BAD = {
     "text": (D, "[keys]\nleft = 'west'", "key 'left' is 'west': expected an action"),
     "bad idle": (D, "idle = 9\n[keys]\nleft = 1", "key 'idle' is 9: expected an action"),
     "no action": (D, "[keys]\nleft = {label = 'x'}", "expected action and, optionally, label"),
-    "more fields": (D, "[keys]\nleft = {action = 1, lable = 'x'}", "expected action and, optionally, label"),
+    "more fields": (
+        D,
+        "[keys]\nleft = {action = 1, lable = 'x'}",
+        "expected action and, optionally, label",
+    ),
     "label": (D, "[keys]\nleft = {action = 1, label = 3}", "key 'left' has the label 3"),
     "twice": (D, "[keys]\nleft = 1\nLEFT = 2", "key 'keys' has two entries for the same keys"),
     "chord twice": (D, '[keys]\n"left+up" = 1\n"up+left" = 2', "key 'keys' has two entries"),
@@ -157,12 +169,32 @@ BAD = {
     "outside": (B, "[keys]\nleft = [1.5, 0]", "key 'left' is [1.5, 0]: expected 2 number(s)"),
     "nan": (B, "[keys]\nleft = [nan, 0]", "key 'left' is [nan, 0]: expected 2 number(s)"),
     "chord of Box": (B, '[keys]\n"left+up" = [0, 0]', "key 'left+up' combines keys"),
-    "unknown axis": (B, "[axes]\nmouse = {dimension = 0}", "Unknown axis 'mouse': did you mean mouse-"),
+    "unknown axis": (
+        B,
+        "[axes]\nmouse = {dimension = 0}",
+        "Unknown axis 'mouse': did you mean mouse-",
+    ),
     "axis no table": (B, "[axes]\nmouse-x = 0", "key 'mouse-x' is 0: expected { dimension = 0 }"),
-    "axis dimension": (B, "[axes]\nmouse-x = {dimension = 2}", "has the dimension 2: expected 0 … 1"),
-    "axis end": (B, "[axes]\nmouse-x = {dimension = 0, low = -3}", "extends to -3: expected -1 … 1"),
-    "axis fields": (B, "[axes]\nmouse-x = {dimension = 0, lo = 0}", "expected dimension and, optionally"),
-    "two axes": (B, "[axes]\nmouse-x = {dimension = 0}\nmouse-y = {dimension = 0}", "the same dimension"),
+    "axis dimension": (
+        B,
+        "[axes]\nmouse-x = {dimension = 2}",
+        "has the dimension 2: expected 0 … 1",
+    ),
+    "axis end": (
+        B,
+        "[axes]\nmouse-x = {dimension = 0, low = -3}",
+        "extends to -3: expected -1 … 1",
+    ),
+    "axis fields": (
+        B,
+        "[axes]\nmouse-x = {dimension = 0, lo = 0}",
+        "expected dimension and, optionally",
+    ),
+    "two axes": (
+        B,
+        "[axes]\nmouse-x = {dimension = 0}\nmouse-y = {dimension = 0}",
+        "the same dimension",
+    ),
 }
 
 

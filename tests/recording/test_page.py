@@ -14,9 +14,12 @@ import pytest
 
 from imitax.formats import load
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking "
     "--disable-component-update --disable-sync --disable-dev-shm-usage"
 ).split()
 PATIENCE = 30  # seconds that anything may take before a test fails
@@ -118,7 +121,9 @@ def text(page, name):
 
 
 def after_step(page, number):
-    """Wait for a later step (the page's policy forbids `wait_for_function`, which evaluates strings)."""
+    """Wait for a later step (the page's policy forbids `wait_for_function`, which evaluates
+    strings).
+    """
     end = time.monotonic() + PATIENCE
     while int(text(page, "steps")) <= number:
         assert time.monotonic() < end, "the game stands still"
@@ -126,7 +131,9 @@ def after_step(page, number):
 
 
 def test_episodes_played_with_keys_are_kept_in_the_file(chromium, record, tmp_path):
-    recording = record("CartPole-v1", "--out", "mine.npz", "--fps", "30", "--episodes", "2", "--json")
+    recording = record(
+        "CartPole-v1", "--out", "mine.npz", "--fps", "30", "--episodes", "2", "--json"
+    )
     totals = []
     with visiting(chromium, recording.address) as page:
         assert page.title() == "CartPole-v1: recording" and text(page, "file") == "mine.npz"
@@ -134,7 +141,9 @@ def test_episodes_played_with_keys_are_kept_in_the_file(chromium, record, tmp_pa
         for number in (1, 2):
             page.get_by_text(f"Episode {number}", exact=True).wait_for()
             play_with_keys(page)
-            total, steps = re.fullmatch(r"Return (\d+) in (\d+) steps", text(page, "title")).groups()
+            total, steps = re.fullmatch(
+                r"Return (\d+) in (\d+) steps", text(page, "title")
+            ).groups()
             assert total == steps == text(page, "total") and int(total) > 5
             assert text(page, "words") == "The task ended the episode."
             totals.append(float(total))
@@ -147,7 +156,8 @@ def test_episodes_played_with_keys_are_kept_in_the_file(chromium, record, tmp_pa
     demonstrations = load(tmp_path / "mine.npz")
     assert demonstrations.returns.tolist() == totals == demonstrations.lengths.tolist()
     assert set(demonstrations.actions.tolist()) == {0, 1}
-    assert not np.array_equal(*demonstrations.observations[demonstrations.starts])  # different first states
+    # different first states
+    assert not np.array_equal(*demonstrations.observations[demonstrations.starts])
 
 
 def test_pace_pause_and_choices(chromium, record, tmp_path):
@@ -192,7 +202,9 @@ def test_a_phone_plays_by_touch(chromium, record, tmp_path):
         point = {"x": box["x"] + 20, "y": box["y"] + 20}
         touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [point]})
         after_step(page, 9)
-        assert text(page, "action") == "accelerate right" and page.locator("#pads .held").count() == 1
+        assert (
+            text(page, "action") == "accelerate right" and page.locator("#pads .held").count() == 1
+        )
         touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
         page.locator("#keep").wait_for()
         assert text(page, "action") == "idle" and page.locator("#pads .held").count() == 0
@@ -206,9 +218,13 @@ def test_a_phone_plays_by_touch(chromium, record, tmp_path):
 
 
 def test_the_mouse_is_an_axis(chromium, record, tmp_path):
-    mapping = "idle = 0\n[keys]\nleft = 2.0\n[axes]\nmouse-x = { dimension = 0, low = -2, high = 1 }\n"
+    mapping = (
+        "idle = 0\n[keys]\nleft = 2.0\n[axes]\nmouse-x = { dimension = 0, low = -2, high = 1 }\n"
+    )
     (tmp_path / "keys.toml").write_text(mapping)
-    recording = record("Pendulum-v1", "--out", "mine.npz", "--keys", "keys.toml", "--time-limit", "60")
+    recording = record(
+        "Pendulum-v1", "--out", "mine.npz", "--keys", "keys.toml", "--time-limit", "60"
+    )
     with visiting(chromium, recording.address) as page:
         assert text(page, "axes") == "Axes: mouse-x moves dimension 0."
         box = page.locator("#picture").bounding_box()
@@ -221,7 +237,9 @@ def test_the_mouse_is_an_axis(chromium, record, tmp_path):
         page.get_by_text("1 kept").wait_for()
     recording.end(signal.SIGTERM)
     actions = load(tmp_path / "mine.npz").actions[:, 0]
-    assert actions[0] == pytest.approx(-1.25, abs=0.01) and actions[-1] == pytest.approx(1.0, abs=0.01)
+    assert actions[0] == pytest.approx(-1.25, abs=0.01) and actions[-1] == pytest.approx(
+        1.0, abs=0.01
+    )
 
 
 GAMEPAD = """() => {

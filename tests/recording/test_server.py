@@ -69,7 +69,8 @@ def test_a_second_host_is_refused(server):
 @pytest.mark.parametrize("name", OWN_NAMES)
 def test_own_names_pass_on_any_port(ask, server, name):
     name = f"[{name}]" if ":" in name else name
-    for host in (name, f"{name}:{server.port}", f"{name}:9000"):  # a tunnel may end at another port
+    # a tunnel may end at another port
+    for host in (name, f"{name}:{server.port}", f"{name}:9000"):
         assert ask(server, Host=host)[0] == 200
 
 
@@ -103,21 +104,28 @@ def test_the_page_and_its_parts(ask, server):
         status, headers, body = ask(server, path=f"/{server.token}/{name}")
         assert status == 200 and headers["Content-Type"].startswith(kind) and words in body
         assert "default-src 'none'" in headers["Content-Security-Policy"]
-        assert headers["Cache-Control"] == "no-store" and headers["Referrer-Policy"] == "no-referrer"
+        assert (
+            headers["Cache-Control"] == "no-store" and headers["Referrer-Policy"] == "no-referrer"
+        )
         assert "Python" not in headers["Server"]
     text = ask(server)[2].decode()
-    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text)  # nothing comes from elsewhere
+    # nothing comes from elsewhere
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text)
     assert " style=" not in text and " on" + "click" not in text
 
 
-@pytest.mark.parametrize("name", ["nothing", "../server.py", "events", "events?page=", "page/play.js"])
+@pytest.mark.parametrize(
+    "name", ["nothing", "../server.py", "events", "events?page=", "page/play.js"]
+)
 def test_other_names_are_not_found(ask, server, name):
     assert ask(server, path=f"/{server.token}/{name}")[0] == 404
 
 
 @pytest.mark.parametrize("length", [None, "", "-1", "x", "1e3", str(1 << 20), "9" * 5000])
 def test_bodies_of_unknown_or_great_length_are_refused(ask, server, length):
-    assert ask(server, "POST", f"/{server.token}/input", b"", **{"Content-Length": length})[0] == 413
+    assert (
+        ask(server, "POST", f"/{server.token}/input", b"", **{"Content-Length": length})[0] == 413
+    )
 
 
 def test_a_port_that_is_taken_is_named(server, link):

@@ -48,7 +48,9 @@ def test_without_an_idle_action_it_waits_for_a_key(played, waiting, counter):
     p = played(waiting, counter(length=9))
     p.session.command("pause")
     p.tick(5)
-    assert p.game.taken == [] and p.session.view().phase == "playing" and p.session.wait(p.now) is None
+    assert (
+        p.game.taken == [] and p.session.view().phase == "playing" and p.session.wait(p.now) is None
+    )
     p.session.press("right")
     p.session.advance(p.now)  # at once, and not again before a period has gone by
     p.session.advance(p.now + 0.09)
@@ -103,7 +105,11 @@ def test_an_episode_holds_what_was_seen_before_each_action(played):
     p.session.release("right")
     p.tick(2)
     view = p.session.view()
-    assert view.phase == "deciding" and view.ended == "terminated" and (view.steps, view.total) == (3, 4.0)
+    assert (
+        view.phase == "deciding"
+        and view.ended == "terminated"
+        and (view.steps, view.total) == (3, 4.0)
+    )
     p.tick(5)  # waits for the player
     assert p.game.taken == [2, 1, 1]
     p.session.command("keep")
@@ -158,7 +164,9 @@ def test_an_episode_is_stored_before_the_next_one_starts(played):
     assert log == [("kept", 1), ("started",)] and len(p.session.kept) == 1
 
 
-@pytest.mark.parametrize("error", [ImitaxError("'x' cannot be written: full."), OSError(28, "full")])
+@pytest.mark.parametrize(
+    "error", [ImitaxError("'x' cannot be written: full."), OSError(28, "full")]
+)
 def test_what_cannot_be_stored_is_not_lost(played, error):
     kept, broken = [], True
 

@@ -45,7 +45,9 @@ def test_an_episode_is_played_and_kept_by_events(played, counter):
 
 
 def _after_opening(session, act):
-    """Calls `act` when the window first asks for a step: events sent before it opens would be lost."""
+    """Calls `act` when the window first asks for a step: events sent before it opens would be
+    lost.
+    """
     advance = session.advance
 
     def first(now):
@@ -108,9 +110,13 @@ def test_the_window_shows_the_picture_and_the_words(played):
             looks.append(pygame.image.tobytes(w.screen, "RGB"))
             p.tick()
         place = w._place()
-        assert place.size == (60 * place.height // 40, place.height) and place.width <= w.screen.get_width()
+        assert (
+            place.size == (60 * place.height // 40, place.height)
+            and place.width <= w.screen.get_width()
+        )
         assert len(set(looks)) == 4  # every step looks different
-        assert w.screen.get_at((place.left, place.top))[:3] == (30, 30, 30)  # the picture's first column
+        # the picture's first column
+        assert w.screen.get_at((place.left, place.top))[:3] == (30, 30, 30)
         assert w.screen.get_at((place.right - 2, place.bottom - 2))[:3] == (200, 200, 200)
         pygame.display.set_mode((900, 700), pygame.RESIZABLE)
         w.handle(pygame.event.Event(pygame.WINDOWSIZECHANGED))
@@ -121,7 +127,15 @@ def test_the_window_shows_the_picture_and_the_words(played):
 
 @pytest.mark.parametrize(
     "name, ours",
-    [("return", "enter"), ("[1]", "1"), ("[+]", "+"), ("=", "+"), ("[-]", "-"), ("a", "a"), ("left", "left")],
+    [
+        ("return", "enter"),
+        ("[1]", "1"),
+        ("[+]", "+"),
+        ("=", "+"),
+        ("[-]", "-"),
+        ("a", "a"),
+        ("left", "left"),
+    ],
 )
 def test_key_names(name, ours):
     assert window.key_name(name) == ours

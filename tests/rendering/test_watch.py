@@ -14,7 +14,9 @@ from imitax.types import Box, Discrete, EnvSpec
 
 
 class Rule:
-    """A policy that pushes the cart to one side, and calls `before` with the number of each action."""
+    """A policy that pushes the cart to one side, and calls `before` with the number of each
+    action.
+    """
 
     spec = EnvSpec("CartPole-v1", vector(4), Discrete(2), 500)
 
@@ -67,7 +69,9 @@ def test_a_closed_window_ends_it(kind):
 def test_without_a_display_a_file_is_suggested(monkeypatch):
     for name in ("SDL_VIDEODRIVER", "DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(ImitaxError, match="No display to open a window on: write a file instead, --save"):
+    with pytest.raises(
+        ImitaxError, match="No display to open a window on: write a file instead, --save"
+    ):
         watch(Rule())
 
 
@@ -141,15 +145,19 @@ def test_mujoco_is_drawn_without_a_display(tmp_path, no_display, ending):
         av = pytest.importorskip("av")
         with av.open(str(path)) as container:
             frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-            assert container.streams.video[0].average_rate == 31  # 125 steps per second, every fourth drawn
-        assert len(frames) == 3 and frames[0].shape == (480, 480, 3)  # at the start and after 4 and 8 steps
+            # 125 steps per second, every fourth drawn
+            assert container.streams.video[0].average_rate == 31
+        # at the start and after 4 and 8 steps
+        assert len(frames) == 3 and frames[0].shape == (480, 480, 3)
         assert frames[0].std() > 10  # not one colour
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
 def test_without_a_library_the_error_says_what_to_install(tmp_path, no_display, monkeypatch):
     monkeypatch.setattr(offscreen, "_LIBRARIES", ("none",))  # a module that does not exist
-    with pytest.raises(ImitaxError, match=r"since neither EGL nor OSMesa works: .* libegl1, or libosmesa6"):
+    with pytest.raises(
+        ImitaxError, match=r"since neither EGL nor OSMesa works: .* libegl1, or libosmesa6"
+    ):
         watch(Still(), tmp_path / "a.gif")
     assert list(tmp_path.iterdir()) == []
 

@@ -73,9 +73,13 @@ def test_a_reel_keeps_evenly_spaced_frames(monkeypatch, steps, every):
 def frames_of(film, size):
     """Frames [N, H, W, 3] of a film, cut out as the page's script does it."""
     width, height, columns = size
-    sheet = np.asarray(Image.open(io.BytesIO(base64.b64decode(film["source"].split(",")[1]))).convert("RGB"))
+    sheet = np.asarray(
+        Image.open(io.BytesIO(base64.b64decode(film["source"].split(",")[1]))).convert("RGB")
+    )
     spots = [divmod(i, columns) for i in range(film["frames"])]
-    return np.stack([sheet[r * height : (r + 1) * height, c * width : (c + 1) * width] for r, c in spots])
+    return np.stack(
+        [sheet[r * height : (r + 1) * height, c * width : (c + 1) * width] for r, c in spots]
+    )
 
 
 def test_expert_and_policies_are_filmed(four_runs):
@@ -102,7 +106,10 @@ def test_an_unknown_environment_leaves_out_the_expert(make_run):
         del gymnasium.registry["ImitaxCart-v0"]
     assert films["expert"] is None and films["runs"][0]["frames"] > 1
     (note,) = films["notes"]
-    assert note == "The expert is not shown: drawing ImitaxCart-v0 from its observations is not supported."
+    assert (
+        note
+        == "The expert is not shown: drawing ImitaxCart-v0 from its observations is not supported."
+    )
 
 
 def test_no_demonstrated_episode_leaves_out_the_expert(make_run):
@@ -124,7 +131,9 @@ def test_a_policy_that_cannot_be_read_is_left_out(four_runs):
 def test_only_the_first_policies_are_shown(four_runs, monkeypatch):
     monkeypatch.setattr(animation, "MAX_POLICIES", 2)
     films = films_of(read_runs(four_runs))
-    assert films["runs"][2:] == [None, None] and films["notes"] == ["Only the first 2 policies are shown."]
+    assert films["runs"][2:] == [None, None] and films["notes"] == [
+        "Only the first 2 policies are shown."
+    ]
 
 
 def test_without_a_renderer_there_is_a_sentence(make_run, monkeypatch):
@@ -137,7 +146,9 @@ def test_without_a_renderer_there_is_a_sentence(make_run, monkeypatch):
     unknown = read_runs([make_run("other", env="Nowhere-v0", seeds=1)])
     monkeypatch.undo()
     (note,) = films_of(unknown)["notes"]
-    assert "Nowhere-v0" in note and note.startswith("There is no animation: Environment 'Nowhere-v0'")
+    assert "Nowhere-v0" in note and note.startswith(
+        "There is no animation: Environment 'Nowhere-v0'"
+    )
 
 
 def test_photographs_are_compressed_with_loss(monkeypatch, rng):

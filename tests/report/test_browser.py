@@ -1,4 +1,6 @@
-"""The page in a headless Chromium: it draws, it answers, it prints, and it asks nothing of a network."""
+"""The page in a headless Chromium: it draws, it answers, it prints, and it asks nothing of a
+network.
+"""
 
 import re
 import shutil
@@ -46,13 +48,16 @@ def opened(browser, four):
     faults, contexts = [], []
 
     def open_page(file=four, **options):
-        context = browser.new_context(**({"reduced_motion": "reduce", "color_scheme": "light"} | options))
+        context = browser.new_context(
+            **({"reduced_motion": "reduce", "color_scheme": "light"} | options)
+        )
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: faults.append(message.text))
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on(
-            "request", lambda r: r.url == file.as_uri() or r.url.startswith("data:") or faults.append(r.url)
+            "request",
+            lambda r: r.url == file.as_uri() or r.url.startswith("data:") or faults.append(r.url),
         )
         page.goto(file.as_uri())
         page.wait_for_selector("[data-panel] svg[role=img]")
@@ -141,7 +146,8 @@ def test_curves_over_steps_wall_time_and_iterations(opened):
     assert "seconds since the start" in figure.inner_html()
     page.get_by_label("Over", exact=True).select_option("iterations")
     assert ">iterations<" in figure.inner_html()
-    assert ">epochs<" in page.locator('[data-panel="8"] svg[role=img]').inner_html()  # cloning has no steps
+    # cloning has no steps
+    assert ">epochs<" in page.locator('[data-panel="8"] svg[role=img]').inner_html()
 
 
 def test_values_show_under_the_pointer(opened):
@@ -156,7 +162,10 @@ def test_values_show_under_the_pointer(opened):
 
 def test_the_slider_goes_through_training(opened):
     page = opened()
-    heading, slider = page.locator('[data-cloud="policy"] h3'), page.get_by_label("Moment of training")
+    heading, slider = (
+        page.locator('[data-cloud="policy"] h3'),
+        page.get_by_label("Moment of training"),
+    )
     places = "circles => circles.map(c => c.getAttribute('cx')).join()"
     last = page.locator('[data-cloud="policy"] circle').evaluate_all(places)
     assert heading.inner_text() == "GAIL, iteration 12"
@@ -182,10 +191,15 @@ def test_axes_seeds_and_policies_of_the_clouds_are_switched(opened):
     cloud.get_by_label("Seed", exact=True).select_option("seed 7")
     assert cloud.locator("svg").last.inner_html() != first
     cloud.get_by_label("Policy", exact=True).select_option("Behaviour cloning")
-    assert page.locator('[data-cloud="policy"] h3').inner_text() == "Behaviour cloning, after cloning"
+    assert (
+        page.locator('[data-cloud="policy"] h3').inner_text() == "Behaviour cloning, after cloning"
+    )
     assert cloud.get_by_label("Seed", exact=True).count() == 0  # it has only one
     cloud.get_by_label("Policy", exact=True).select_option("PPO on the true reward")
-    assert page.locator('[data-cloud="policy"] h3').inner_text() == "PPO on the true reward, iteration 12"
+    assert (
+        page.locator('[data-cloud="policy"] h3').inner_text()
+        == "PPO on the true reward, iteration 12"
+    )
 
 
 def test_the_film_plays_and_stops(opened):
@@ -207,7 +221,10 @@ def test_the_film_plays_and_stops(opened):
 
 def test_whoever_wants_no_motion_gets_none(opened):
     page = opened()
-    assert page.locator("#play").inner_text() == "Play" and page.locator("#clock").inner_text() == "step 0"
+    assert (
+        page.locator("#play").inner_text() == "Play"
+        and page.locator("#clock").inner_text() == "step 0"
+    )
     page.get_by_label("Step of the episode").focus()
     page.keyboard.press("ArrowRight")
     assert page.locator("#clock").inner_text() != "step 0"
@@ -235,7 +252,12 @@ def test_the_numbers_behind_a_figure(opened):
         "Constant reward (control), interquartile mean",
         "PPO on the true reward, interquartile mean",
     ]
-    assert details.locator("tbody tr").first.locator("td").all_text_contents() == ["1", "–", "–", "–"]
+    assert details.locator("tbody tr").first.locator("td").all_text_contents() == [
+        "1",
+        "–",
+        "–",
+        "–",
+    ]
     page.get_by_label("Constant reward (control)", exact=True).uncheck()
     assert details.locator("thead th").count() == 3
     page.locator("#distances summary").click()
@@ -264,15 +286,20 @@ def test_figures_follow_the_width(opened):
     page = opened(viewport={"width": 1200, "height": 800})
     wide = page.locator('[data-panel="0"] svg[role=img]').get_attribute("width")
     page.set_viewport_size({"width": 400, "height": 800})
-    playwright.expect(page.locator('[data-panel="0"] svg[role=img]')).not_to_have_attribute("width", wide)
+    playwright.expect(page.locator('[data-panel="0"] svg[role=img]')).not_to_have_attribute(
+        "width", wide
+    )
 
 
 def test_it_prints(opened):
     page = opened(color_scheme="dark")
     pdf = page.pdf(format="A4")
-    assert page.locator("#settings details").get_attribute("open") is not None  # paper does not unfold
+    # paper does not unfold
+    assert page.locator("#settings details").get_attribute("open") is not None
     assert (
-        pdf.startswith(b"%PDF") and len(pdf) > 30_000 and 3 <= len(re.findall(rb"/Type /Page\b", pdf)) <= 15
+        pdf.startswith(b"%PDF")
+        and len(pdf) > 30_000
+        and 3 <= len(re.findall(rb"/Type /Page\b", pdf)) <= 15
     )
     page.emulate_media(media="print")
     assert page.locator("#bar").is_hidden() and page.locator(".strip").is_visible()
@@ -290,11 +317,14 @@ def test_one_small_run_without_the_parts_of_newer_versions(opened, reported, mak
 
 
 def test_cloning_alone(opened, reported, make_run):
-    path = make_run("cloning", "bc", seeds=2, iterations=1)  # so that it has one moment, as cloning has
+    # so that it has one moment, as cloning has
+    path = make_run("cloning", "bc", seeds=2, iterations=1)
     page = opened(reported([path]))
     assert page.locator("[data-panel]").count() == 1 and page.locator("#bar option").count() == 4
     assert page.get_by_label("Moment of training").is_disabled()
-    assert page.locator('[data-cloud="policy"] h3').inner_text() == "Behaviour cloning, after cloning"
+    assert (
+        page.locator('[data-cloud="policy"] h3').inner_text() == "Behaviour cloning, after cloning"
+    )
 
 
 def test_an_expert_without_policies_to_show(opened, reported, make_run):

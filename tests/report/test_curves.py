@@ -21,7 +21,9 @@ def test_curves_are_bands_over_seeds(make_run):
     middle, low, high = band(forward_fill(run.metrics["episode_return"]))
     for name, wanted in (("middle", middle), ("low", low), ("high", high)):
         assert returns[name] == rounded(wanted) and returns[name][0] is None
-    np.testing.assert_allclose(returns["seeds"][3][1:], run.metrics["episode_return"][3, 1:], rtol=1e-4)
+    np.testing.assert_allclose(
+        returns["seeds"][3][1:], run.metrics["episode_return"][3, 1:], rtol=1e-4
+    )
     assert "absorbing_logit" not in curve_data["series"]  # no figure shows it
 
 

@@ -35,7 +35,10 @@ def test_points_are_the_observations(make_run):
     ]
     (run,) = data["runs"]
     assert run["iterations"] == (visits.iterations + 1).tolist() and run["seeds"] == [5, 6, 7]
-    for text, wanted in ((run["policy"][2][1], visits.policy[2, 1]), (run["expert"], visits.demonstrations)):
+    for text, wanted in (
+        (run["policy"][2][1], visits.policy[2, 1]),
+        (run["expert"], visits.demonstrations),
+    ):
         points, step = decoded(text, data)
         np.testing.assert_allclose(points[:, :4], wanted, atol=step.max())
 
@@ -45,7 +48,9 @@ def test_components_are_uncorrelated_and_the_first_is_the_longest(make_run):
     rng = np.random.default_rng(0)
     line = rng.normal(size=(500, 1)) * [1.0, 2.0, -3.0, 1.0] + 0.1 * rng.normal(size=(500, 4))
     replace(
-        path, policy=np.tile(line.astype(np.float32), (4, 1, 1, 1)), demonstrations=line.astype(np.float32)
+        path,
+        policy=np.tile(line.astype(np.float32), (4, 1, 1, 1)),
+        demonstrations=line.astype(np.float32),
     )
     data = occupancy_of(read_runs([path]), 0)
     points, _ = decoded(data["runs"][0]["expert"], data)
@@ -84,14 +89,18 @@ def test_runs_that_kept_nothing_are_left_out(four_runs):
     assert occupancy_of(read_runs(four_runs[:2]), 0) is None
 
 
-@pytest.mark.parametrize("size, dimensions", [(1, 1), (2, 2), (5, 5), (40, occupancy.MAX_DIMENSIONS)])
+@pytest.mark.parametrize(
+    "size, dimensions", [(1, 1), (2, 2), (5, 5), (40, occupancy.MAX_DIMENSIONS)]
+)
 def test_any_number_of_dimensions(make_run, size, dimensions):
     path = make_run(env="Other-v0", seeds=1)
     rng = np.random.default_rng(0)
     policy = rng.normal(size=(2, 1, 50, size)).astype(np.float32)
     policy[0, 0, :, -1] += 5.0  # the dimension that tells expert and policy apart
     expert = rng.normal(size=(30, size)).astype(np.float32)
-    save_samples(ObservationSamples(np.array([0, 3]), policy, expert, expert[:5]), path / "visits.npz")
+    save_samples(
+        ObservationSamples(np.array([0, 3]), policy, expert, expert[:5]), path / "visits.npz"
+    )
     data = occupancy_of(read_runs([path]), 0)
     assert len(data["axes"]) == dimensions + 2 and f"observation {size - 1}" in data["axes"]
     assert max(data["start"]) < len(data["axes"])
@@ -126,5 +135,8 @@ def test_many_points_are_thinned(make_run, monkeypatch):
     path = make_run()
     monkeypatch.setattr(occupancy, "MAX_BYTES", 4000)
     data = occupancy_of(read_runs([path]), 0)
-    texts = [data["runs"][0]["expert"], *(x for moment in data["runs"][0]["policy"] for x in moment)]
+    texts = [
+        data["runs"][0]["expert"],
+        *(x for moment in data["runs"][0]["policy"] for x in moment),
+    ]
     assert sum(map(len, texts)) < 5000 and all(texts)

@@ -1,4 +1,6 @@
-"""The page as text: what is in it, what is left out, and that nothing from a run becomes markup."""
+"""The page as text: what is in it, what is left out, and that nothing from a run becomes
+markup.
+"""
 
 import json
 import re
@@ -70,7 +72,14 @@ def test_everything_is_in_one_file(four_runs, tmp_path):
     assert len(page.ids) == len(set(page.ids))
     labels = ["GAIL", "Behaviour cloning", "Constant reward (control)", "PPO on the true reward"]
     assert [run["label"] for run in page.data["runs"]] == labels
-    words = ("GAIL on CartPole-v1", "The expert", "A random policy", "shown.npz", "3.12.0", "3 February 2026")
+    words = (
+        "GAIL on CartPole-v1",
+        "The expert",
+        "A random policy",
+        "shown.npz",
+        "3.12.0",
+        "3 February 2026",
+    )
     for word in (*labels, *words):
         assert word in page.text
     assert "http-equiv" in (tmp_path / "page.html").read_text()  # the policy that forbids requests
@@ -98,7 +107,9 @@ def test_runs_of_older_versions_have_a_report_without_the_new_parts(make_run, tm
 def test_a_diagnosis_has_its_place_only_where_there_is_one(four_runs, tmp_path):
     assert "diagnosis" not in parsed(four_runs, tmp_path, diagnosis=lambda run: []).ids
     (tmp_path / "page.html").unlink()
-    page = parsed(four_runs, tmp_path, diagnosis=lambda run: ["a < b & c"] if "gail" in run.path.name else [])
+    page = parsed(
+        four_runs, tmp_path, diagnosis=lambda run: ["a < b & c"] if "gail" in run.path.name else []
+    )
     assert "diagnosis" in page.ids and "GAIL: a < b & c" in page.text
 
 
@@ -120,7 +131,9 @@ def test_nothing_from_a_run_becomes_markup(make_run, tmp_path):
     config["run"]["method"] = config["run"]["agent"] = HOSTILE
     (paths[0] / "config.json").write_text(json.dumps(config))
     page = parsed(paths, tmp_path, diagnosis=lambda run: [HOSTILE])
-    harmless = parsed([make_run("a"), make_run("b")], tmp_path / "a", diagnosis=lambda run: ["fine"])
+    harmless = parsed(
+        [make_run("a"), make_run("b")], tmp_path / "a", diagnosis=lambda run: ["fine"]
+    )
     assert page.tags.count("script") == harmless.tags.count("script") == 3
     assert "img" not in page.tags and page.outside == []
     assert HOSTILE in page.text and HOSTILE in page.data["runs"][0]["label"]
@@ -172,7 +185,10 @@ def test_a_still_report_needs_no_jax(make_run, tmp_path):
     code = (
         "import sys; from pathlib import Path; from imitax.report.write import write_report\n"
         f"write_report([Path({str(path)!r})], Path('new.html'), still=True)\n"
-        "print(sorted({name.split('.')[0] for name in sys.modules} & {'jax', 'equinox', 'gymnasium', 'PIL'}))"
+        "print(sorted({name.split('.')[0] for name in sys.modules} & "
+        "{'jax', 'equinox', 'gymnasium', 'PIL'}))"
     )
-    process = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    process = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
     assert (process.returncode, process.stdout) == (0, "[]\n"), process.stderr

@@ -30,7 +30,10 @@ def test_rows_hold_what_the_summaries_say(four_runs):
         assert estimate.score == pytest.approx((estimate.middle - table.random) / span)
         assert estimate.score_low == pytest.approx((estimate.low - table.random) / span)
     expert, random = table.rows[-2:]
-    assert (expert.sampled.score, random.sampled.score) == (1.0, 0.0) and expert.deterministic is None
+    assert (expert.sampled.score, random.sampled.score) == (
+        1.0,
+        0.0,
+    ) and expert.deterministic is None
     assert "4 demonstrated episodes" in expert.note
 
 
@@ -44,7 +47,8 @@ def test_without_demonstrations_there_are_no_scores(make_run):
     assert table.expert is None and table.rows[0].deterministic.score is None
     assert [row.label for row in table.rows] == ["PPO on the true reward", "a random policy"]
     assert re.fullmatch(
-        r"PPO on the true reward returns <b>[\d.]+</b> \[.*\]; a random policy returns [\d.]+\.", lead(table)
+        r"PPO on the true reward returns <b>[\d.]+</b> \[.*\]; a random policy returns [\d.]+\.",
+        lead(table),
     )
     assert [name for name, *_ in facts(table, runs[0].summary)] == [
         "Return",
@@ -69,8 +73,12 @@ def test_an_expert_that_is_no_better_than_chance_gives_no_scores(make_run):
 def test_the_lead_compares(four_runs):
     _, table = results(four_runs)
     sentence = lead(table)
-    assert sentence.startswith(f"GAIL scores <b>{score(table.rows[0].deterministic.score)}</b> [0.9")
-    assert "Behaviour cloning scores 0.9" in sentence and "constant reward (control) 0.00" in sentence
+    assert sentence.startswith(
+        f"GAIL scores <b>{score(table.rows[0].deterministic.score)}</b> [0.9"
+    )
+    assert (
+        "Behaviour cloning scores 0.9" in sentence and "constant reward (control) 0.00" in sentence
+    )
     assert sentence.endswith(".") and "1, the expert" in sentence
 
 
@@ -95,8 +103,14 @@ def test_numbers_are_short_and_have_a_true_minus():
 
 def test_the_command_names_every_setting(four_runs):
     gail, bc, constant, rl = map(repeat_command, read_runs(four_runs))
-    assert gail.startswith("imitax train gail CartPole-v1 --demos shown.npz --agent ppo --seeds 3 --seed 5")
-    assert "--episodes 10" in gail and "agent.hidden=100,100" in gail and "reward.absorbing=true" in gail
+    assert gail.startswith(
+        "imitax train gail CartPole-v1 --demos shown.npz --agent ppo --seeds 3 --seed 5"
+    )
+    assert (
+        "--episodes 10" in gail
+        and "agent.hidden=100,100" in gail
+        and "reward.absorbing=true" in gail
+    )
     assert all(len(line) < 100 for line in gail.splitlines())
     assert all(line.endswith("\\") for line in gail.splitlines()[:-1])
     assert bc.startswith("imitax train bc ") and "--agent" not in bc and "bc.epochs=300" in bc

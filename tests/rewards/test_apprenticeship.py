@@ -59,13 +59,16 @@ def test_basis_of_box_actions_holds_the_executed_action():
 
 
 def test_basis_of_several_discrete_actions_holds_their_pairs():
-    # o = (2, 3), actions (1, 0) of 2 × 2: one-hot (0, 1, 1, 0), whose pairs say which of the four it is.
+    # o = (2, 3), actions (1, 0) of 2 × 2: one-hot (0, 1, 1, 0), whose pairs say which of the four
+    # it is.
     spec = EnvSpec("Several", vector(2), MultiDiscrete((2, 2)), LIMIT)
     one = blank(spec, ())._replace(obs=jnp.float32([2, 3]), action=jnp.int32([1, 0]))
     a = [0, 1, 1, 0]
     pairs = [a[i] * a[j] for i in range(4) for j in range(i, 4)]
     joint = [o * x for o in (2, 3) for x in a]
-    np.testing.assert_array_equal(basis(spec, QUADRATIC, one), [2, 3, *a, 4, 6, 9, *joint, *pairs, 0])
+    np.testing.assert_array_equal(
+        basis(spec, QUADRATIC, one), [2, 3, *a, 4, 6, 9, *joint, *pairs, 0]
+    )
 
 
 def test_fem_is_the_direction_of_the_gap(key):
@@ -101,16 +104,21 @@ def test_no_weights_of_the_class_separate_better(model, order, spec, key, rng):
 
     (expert_obs, expert_action), (policy_obs, policy_action) = draw(30), draw(50)
     weights, gap, _ = learnt(
-        model, pairs_of(expert_obs, expert_action), rollout_of(policy_obs, policy_action), spec, config, key
+        model,
+        pairs_of(expert_obs, expert_action),
+        rollout_of(policy_obs, policy_action),
+        spec,
+        config,
+        key,
     )
     np.testing.assert_allclose(np.linalg.norm(weights, order), 1.0, rtol=1e-5)
 
     def features(obs, action):
         return np.asarray(basis(spec, config, transitions_of(obs, action, spec)))
 
-    difference = features(expert_obs, expert_action).mean(axis=0) - features(policy_obs, policy_action).mean(
-        axis=0
-    )
+    difference = features(expert_obs, expert_action).mean(axis=0) - features(
+        policy_obs, policy_action
+    ).mean(axis=0)
     others = rng.laplace(size=(5000, len(difference)))
     others /= np.linalg.norm(others, order, axis=1, keepdims=True)
     assert (others @ difference).max() < gap
@@ -119,26 +127,29 @@ def test_no_weights_of_the_class_separate_better(model, order, spec, key, rng):
 
 @both
 def test_absorbing_state_counts_with_its_mass(model, key):
-    # The same pairs on both sides; the expert is absorbed for half of its occupancy, the policy never:
-    # live features have gap (½ − 1)·mean, the absorbing one ½. Ending must be paid for.
+    # The same pairs on both sides; the expert is absorbed for half of its occupancy, the policy
+    # never: live features have gap (½ − 1)·mean, the absorbing one ½. Ending must be paid for.
     obs, action = np.zeros((4, 2)), np.zeros(4, int)
     weights, _, reward = learnt(model, pairs_of(obs, action, 0.5), rollout_of(obs, action), key=key)
     gap = np.array([0, 0, -0.5, 0, 0.5])
-    expected = gap / np.linalg.norm(gap) if model is fem else [0, 0, -1, 0, 0]  # of equals, the first
+    # of equals, the first
+    expected = gap / np.linalg.norm(gap) if model is fem else [0, 0, -1, 0, 0]
     np.testing.assert_allclose(weights, expected, rtol=1e-6)
     assert np.all(reward < 0)  # alive is worse than absorbed, which is worth 0
 
 
 @both
 def test_policy_absorption_follows_from_terminations(model, key):
-    # One episode ends at its step 49 of 100: 50 steps absorbed beside 4 live ones, mass 50/54. An expert
-    # with that mass and the same pairs is matched exactly.
+    # One episode ends at its step 49 of 100: 50 steps absorbed beside 4 live ones, mass 50/54. An
+    # expert with that mass and the same pairs is matched exactly.
     obs, action = np.arange(8.0).reshape(4, 2), [0, 1, 1, 0]
     rollout = rollout_of(obs, action, [False, True, False, False], [48, 49, 0, 1])
     weights, gap, _ = learnt(model, pairs_of(obs, action, 50 / 54), rollout, key=key)
     np.testing.assert_allclose(gap, 0.0, atol=1e-6)
     literal = ApprenticeshipConfig(mix=1.0, absorbing=False)
-    weights, _, _ = learnt(model, pairs_of(obs + 1.0, action, 0.9), rollout, config=literal, key=key)
+    weights, _, _ = learnt(
+        model, pairs_of(obs + 1.0, action, 0.9), rollout, config=literal, key=key
+    )
     assert weights[-1] == 0.0
 
 
@@ -170,7 +181,8 @@ def test_before_any_update_the_reward_is_zero(model, key):
 
 @both
 def test_a_partial_step_goes_part_of_the_way_and_stays_in_the_class(model, key):
-    # From 0 by 30 %, twice: 0.3, then 0.3 + 0.3 · 0.7 = 0.51 of the best weights, which do not change here.
+    # From 0 by 30 %, twice: 0.3, then 0.3 + 0.3 · 0.7 = 0.51 of the best weights, which do not
+    # change here.
     expert, rollout = pairs_of([[3, 0]], [0]), rollout_of([[0, 1]], [1])
     best, _, _ = learnt(model, expert, rollout, key=key)
     functions = model(CHOICE, ApprenticeshipConfig(mix=0.3))

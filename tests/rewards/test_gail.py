@@ -1,4 +1,6 @@
-"""The discriminator: its first loss, its optimum, its reward, and defects that must not come back."""
+"""The discriminator: its first loss, its optimum, its reward, and defects that must not come
+back.
+"""
 
 from functools import cache
 
@@ -40,7 +42,9 @@ def policy_side(rollout):
 @cache
 def compiled_update(spec, config):
     update = gail(spec, config).update
-    return jax.jit(lambda state, expert, rollout, key: update(state, expert, policy_side(rollout), key))
+    return jax.jit(
+        lambda state, expert, rollout, key: update(state, expert, policy_side(rollout), key)
+    )
 
 
 def model(spec=TABLE, form="log_d", **settings):
@@ -62,7 +66,9 @@ def expert_side(obs, action, mass):
 
 
 def make_data(rng, spec=TABLE, expert_mass=0.25, **fields):
-    """Random expert pairs [12] and a rollout [10, 4] in which one episode terminated at its step 99."""
+    """Random expert pairs [12] and a rollout [10, 4] in which one episode terminated at its step
+    99.
+    """
 
     def draw(*shape):
         if isinstance(spec.action, Discrete):
@@ -104,12 +110,14 @@ def same(one, other):
     return all(np.array_equal(a, b) for a, b in zip(leaves(one), leaves(other), strict=True))
 
 
-# The start -------------------------------------------------------------------------------------------
+# The start
+# -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("settings", [{}, {"absorbing": False}, {"batch_size": -1}], ids=str)
 def test_the_first_loss_is_2_ln_2(settings, key, rng):
-    # Every logit is 0, so D = ½ and both expectations are −ln ½, whatever the masses and the batch.
+    # Every logit is 0, so D = ½ and both expectations are −ln ½, whatever the masses and the
+    # batch.
     found = model(**settings)
     _, metrics = found.update(found.init(key), *make_data(rng), key)
     # Exactly, but for the rounding of a mean over equal numbers.
@@ -161,7 +169,8 @@ def test_reward_is_the_form_of_the_logit_relative_to_the_absorbing_state(form, a
     np.testing.assert_allclose(found.reward(state, rollout), expected, rtol=1e-4, atol=1e-6)
 
 
-# Learning --------------------------------------------------------------------------------------------
+# Learning
+# --------------------------------------------------------------------------------------------
 
 
 def plain_loss(network, expert, rollout, entropy_weight):
@@ -189,11 +198,12 @@ def plain_loss(network, expert, rollout, entropy_weight):
 
 
 def test_gradients_are_fresh_at_every_step(key, rng):
-    # Two updates are two steps by hand from freshly computed gradients. Had the second added to the first's
-    # gradient instead, the parameters would differ: the test can tell the two apart.
+    # Two updates are two steps by hand from freshly computed gradients. Had the second added to
+    # the first's gradient instead, the parameters would differ: the test can tell the two apart.
     found = model(updates=1, learning_rate=1e-2)
     expert, rollout = make_data(rng)
-    # Not from the fresh network, where the output bias's gradient is −½ + ½ and Adam scales its rounding up.
+    # Not from the fresh network, where the output bias's gradient is −½ + ½ and Adam scales its
+    # rounding up.
     start, _ = found.update(found.init(key), expert, rollout, key)
     once, metrics = found.update(start, expert, rollout, jax.random.key(0))
     twice, _ = found.update(once, expert, rollout, jax.random.key(1))
@@ -219,7 +229,9 @@ def test_gradients_are_fresh_at_every_step(key, rng):
 
 
 def occupancy(rng):
-    """Expert and policy pairs of known frequencies, and those frequencies [3 states, 2 actions]."""
+    """Expert and policy pairs of known frequencies, and those frequencies [3 states, 2
+    actions].
+    """
     expert_counts = np.array([[9, 3], [4, 4], [1, 9]])
     policy_counts = np.array([[4, 4], [10, 2], [8, 12]])
 
@@ -229,21 +241,27 @@ def occupancy(rng):
 
     expert = expert_side(*pairs(expert_counts, lambda x: x), 0.4)
     obs, action = pairs(policy_counts, rng.permutation)
-    return expert, (obs.reshape(*SHAPE, 3), action.reshape(SHAPE)), expert_counts / 30, policy_counts / 40
+    return (
+        expert,
+        (obs.reshape(*SHAPE, 3), action.reshape(SHAPE)),
+        expert_counts / 30,
+        policy_counts / 40,
+    )
 
 
 @absorbing_or_not
 def test_it_learns_a_known_density_ratio(absorbing, key, rng):
-    # −Σ ρ_E log D − Σ ρ_π log(1 − D) is least at D = ρ_E / (ρ_E + ρ_π), so at logit log(ρ_E / ρ_π). With
-    # the absorbing state, whose masses are m_E and m_π, live pairs have ρ = (1 − m) p:
-    #   logit(s, a) = log p_E/p_π + log (1 − m_E)/(1 − m_π),  logit(absorbing) = log m_E/m_π.
+    # −Σ ρ_E log D − Σ ρ_π log(1 − D) is least at D = ρ_E / (ρ_E + ρ_π), so at logit log(ρ_E /
+    # ρ_π). With the absorbing state, whose masses are m_E and m_π, live pairs have ρ = (1 − m) p:
+    # logit(s, a) = log p_E/p_π + log (1 − m_E)/(1 − m_π),  logit(absorbing) = log m_E/m_π.
     expert, (obs, action), p_expert, p_policy = occupancy(rng)
     # Of 40 pairs one terminated as the 490th of 500 steps: 10 absorbed steps, m_π = 10 / 50.
     _, rollout = make_data(rng, obs=obs, action=action)
     rollout = rollout._replace(step=jnp.where(rollout.terminated, 489, 50))
     found = model(absorbing=absorbing, updates=1500, entropy_coef=0.0, form="logit")
     state, metrics = found.update(found.init(key), jax.tree.map(jnp.asarray, expert), rollout, key)
-    # Figures are the first step's: policy pairs that the discriminator has not been trained on yet.
+    # Figures are the first step's: policy pairs that the discriminator has not been trained on
+    # yet.
     np.testing.assert_allclose(metrics["discriminator_loss"], 2 * LN2, rtol=1e-6)
 
     cell = Transition(
@@ -261,7 +279,8 @@ def test_it_learns_a_known_density_ratio(absorbing, key, rng):
     np.testing.assert_allclose(found.reward(state, cell), expected, atol=0.05)
 
 
-# Options ---------------------------------------------------------------------------------------------
+# Options
+# ---------------------------------------------------------------------------------------------
 
 
 def test_gradient_penalty_changes_the_result(key, rng):
@@ -283,22 +302,26 @@ def solve(c):
 @pytest.mark.parametrize(
     "option, on_expert, on_policy",
     [
-        # Label 1 − s of the expert: its optimum is D = 0.9, at logit log 9; the policy's is the mirror image.
+        # Label 1 − s of the expert: its optimum is D = 0.9, at logit log 9; the policy's is the
+        # mirror image.
         ({"label_smoothing": 0.1}, np.log(9.0), -np.log(9.0)),
         # The expert's 12 pairs are a share 12/52 of those whose mean entropy H is paid λ, and
-        # dH/dz = −z D (1 − D). So −log D − λ (12/52) H is least where (1 − D) (λ (12/52) z D − 1) = 0.
+        # dH/dz = −z D (1 − D). So −log D − λ (12/52) H is least where (1 − D) (λ (12/52) z D − 1)
+        # = 0.
         ({"entropy_coef": 2.0}, solve(52 / 24), -solve(52 / 80)),
     ],
     ids=["label_smoothing", "entropy"],
 )
 def test_regularisers_bound_the_optimum(option, on_expert, on_policy, key, rng):
-    # All pairs show one state, the expert's action 0 and the policy's action 1. Nothing holds the logits
-    # back but the regulariser.
+    # All pairs show one state, the expert's action 0 and the policy's action 1. Nothing holds the
+    # logits back but the regulariser.
     expert, rollout = make_data(rng)
     pairs = expert.transitions._replace(obs=jnp.zeros((12, 3)), action=jnp.zeros(12, jnp.int32))
     expert = expert._replace(transitions=pairs)
     rollout = rollout._replace(obs=jnp.zeros((*SHAPE, 3)), action=jnp.ones(SHAPE, jnp.int32))
-    found = model(**{"absorbing": False, "entropy_coef": 0.0, "updates": 1500, "form": "logit"} | option)
+    found = model(
+        **{"absorbing": False, "entropy_coef": 0.0, "updates": 1500, "form": "logit"} | option
+    )
     state, _ = found.update(found.init(key), expert, rollout, key)
     reward = found.reward(state, rollout._replace(action=rollout.action.at[0].set(0)))
     np.testing.assert_allclose(reward[0], np.full(SHAPE[1], on_expert), atol=0.05)
@@ -314,11 +337,14 @@ def test_minibatches_are_drawn_from_the_key(key, rng):
     assert same(one, two) and not same(one, other)
     # Full-batch updates have nothing to draw.
     found = model()
-    one, other = (found.update(found.init(key), expert, rollout, jax.random.key(i))[0] for i in (1, 2))
+    one, other = (
+        found.update(found.init(key), expert, rollout, jax.random.key(i))[0] for i in (1, 2)
+    )
     assert same(one, other)
 
 
-# Actions ---------------------------------------------------------------------------------------------
+# Actions
+# ---------------------------------------------------------------------------------------------
 
 
 def linear(weights):
@@ -345,10 +371,15 @@ def test_names_of_actions_do_not_matter(key, rng):
     start = found.init(key)
     first = start.network.weights[0]
     swapped = start._replace(
-        network=MLP((first.at[3 + renamed].set(first[3:5]), *start.network.weights[1:]), start.network.biases)
+        network=MLP(
+            (first.at[3 + renamed].set(first[3:5]), *start.network.weights[1:]),
+            start.network.biases,
+        )
     )
     pairs = expert.transitions
-    new_expert = expert._replace(transitions=pairs._replace(action=jnp.asarray(renamed)[pairs.action]))
+    new_expert = expert._replace(
+        transitions=pairs._replace(action=jnp.asarray(renamed)[pairs.action])
+    )
     new_rollout = rollout._replace(action=jnp.asarray(renamed)[rollout.action])
     for i in range(3):
         start, _ = found.update(start, expert, rollout, jax.random.key(i))
@@ -366,7 +397,9 @@ def test_box_actions_are_seen_as_executed(key, rng):
     assert state.network.weights[0].shape == (3 + 2 + 1, 8)
 
     def paid(action):
-        return found.reward(state, rollout._replace(action=jnp.broadcast_to(jnp.array(action), (*SHAPE, 2))))
+        return found.reward(
+            state, rollout._replace(action=jnp.broadcast_to(jnp.array(action), (*SHAPE, 2)))
+        )
 
     np.testing.assert_array_equal(paid([1.0, -1.0]), paid([5.0, -3.0]))
     assert (paid([1.0, -1.0]) != paid([0.5, -1.0])).all()
@@ -374,10 +407,13 @@ def test_box_actions_are_seen_as_executed(key, rng):
     clipped = rollout._replace(action=jnp.clip(rollout.action, -1.0, 1.0))
     assert (clipped.action != rollout.action).any()
     start = found.init(key)
-    assert same(found.update(start, expert, rollout, key)[0], found.update(start, expert, clipped, key)[0])
+    assert same(
+        found.update(start, expert, rollout, key)[0], found.update(start, expert, clipped, key)[0]
+    )
 
 
-# Episode ends ----------------------------------------------------------------------------------------
+# Episode ends
+# ----------------------------------------------------------------------------------------
 
 
 def ended(step, terminated):
@@ -403,8 +439,9 @@ def ended(step, terminated):
     ],
 )
 def test_only_termination_before_the_limit_absorbs(step, terminated, absorbed, key, rng):
-    # The expert's mass is 0 too, so what the absorbing state weighs in the loss is the policy's mass; the
-    # only weights that its indicator reaches, the first layer's last row, move if and only if it weighs.
+    # The expert's mass is 0 too, so what the absorbing state weighs in the loss is the policy's
+    # mass; the only weights that its indicator reaches, the first layer's last row, move if and
+    # only if it weighs.
     found = model()
     expert, rollout = make_data(rng, expert_mass=0.0, **ended(step, terminated))
     start = found.init(key)
@@ -412,7 +449,8 @@ def test_only_termination_before_the_limit_absorbs(step, terminated, absorbed, k
     rows = start.network.weights[0][-1], state.network.weights[0][-1]
     assert np.array_equal(*rows) == (not absorbed)
     assert not np.array_equal(start.network.weights[0][0], state.network.weights[0][0])
-    if absorbed:  # mass 4 / (4 + 40), all of it the policy's: the absorbing state is not expert-like
+    # mass 4 / (4 + 40), all of it the policy's: the absorbing state is not expert-like
+    if absorbed:
         assert state.network(jnp.array([[0.0, 0, 0, 0, 0, 1]]))[0, 0] < 0
 
 
@@ -437,7 +475,8 @@ def test_absorbing_off_ignores_masses(key, rng):
     assert same(one, other)
 
 
-# The true reward -------------------------------------------------------------------------------------
+# The true reward
+# -------------------------------------------------------------------------------------
 
 
 def test_the_true_reward_is_never_seen(key, rng):

@@ -49,7 +49,9 @@ def test_a_file_that_was_cut_off_is_passed_over(tmp_path, share):
     path.write_bytes(data[: int(share * len(data))])
     told = []
     assert checkpoint.newest(tmp_path / "c", told.append).iteration == 4
-    assert len(told) == 1 and "00000005" in told[0] and told[0].endswith("The one before it is used.")
+    assert (
+        len(told) == 1 and "00000005" in told[0] and told[0].endswith("The one before it is used.")
+    )
 
 
 def test_every_flipped_bit_is_seen(tmp_path):
@@ -96,10 +98,14 @@ def test_what_can_not_be_written_leaves_the_earlier_ones(tmp_path, monkeypatch, 
         raise OSError(error, "no room")
 
     monkeypatch.setattr(files.os, "fsync", full)
-    with pytest.raises(ImitaxError, match=r"of iteration 6 cannot be written.*earlier ones are untouched"):
+    with pytest.raises(
+        ImitaxError, match=r"of iteration 6 cannot be written.*earlier ones are untouched"
+    ):
         checkpoint.save(tmp_path / "c", 6, TENSORS, best=True)
     monkeypatch.undo()
-    assert {p: p.read_bytes() for p in (tmp_path / "c").iterdir() if p.suffix != ".partial"} == before
+    assert {
+        p: p.read_bytes() for p in (tmp_path / "c").iterdir() if p.suffix != ".partial"
+    } == before
     checkpoint.save(tmp_path / "c", 6, TENSORS, best=False)
     assert not list((tmp_path / "c").glob("*.partial"))
 

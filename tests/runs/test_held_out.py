@@ -31,7 +31,9 @@ def test_a_discriminator_that_learns_by_heart_prefers_what_it_was_shown(shown):
     found = held_out(trained(shown, 2, **by_heart), shown)
     assert found["episodes"] == 8 and len(found["preference"]) == 2
     assert min(found["preference"]) > 0.8
-    fresh = held_out(trained(shown, 2, **{"reward.learning_rate": 1e-4, "reward.updates": 1}), shown)
+    fresh = held_out(
+        trained(shown, 2, **{"reward.learning_rate": 1e-4, "reward.updates": 1}), shown
+    )
     assert max(fresh["preference"]) < 0.7
 
 

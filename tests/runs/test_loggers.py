@@ -123,7 +123,9 @@ def scalars(folder):
             for value in event.summary.value:
                 if value.metadata.plugin_data.plugin_name == "text":
                     texts[value.tag] = value.tensor.string_val[0].decode()
-            simple = {v.tag: v.simple_value for v in event.summary.value if v.HasField("simple_value")}
+            simple = {
+                v.tag: v.simple_value for v in event.summary.value if v.HasField("simple_value")
+            }
             if simple:
                 numbers.setdefault(path.parent.name, []).append((event.step, simple))
     return numbers, texts
@@ -131,7 +133,9 @@ def scalars(folder):
 
 def test_tensorboard_files(tmp_path):
     with Logging([TensorBoard(tmp_path / "board")], CONFIG) as log:
-        log(Moment(0, 2, {"loss": np.array([1.0, 3.0]), "episode_return": np.array([np.nan, -7.0])}))
+        log(
+            Moment(0, 2, {"loss": np.array([1.0, 3.0]), "episode_return": np.array([np.nan, -7.0])})
+        )
         log(Moment(1, 2, {"loss": np.array([0.5, np.nan])}))
     found, texts = scalars(tmp_path / "board")
     assert found == {
@@ -156,7 +160,9 @@ def test_tensorboard_does_not_mix_runs(tmp_path):
 
 
 def test_tensorboard_goes_on_with_a_resumed_run(tmp_path):
-    """What TensorBoard shows, events from a session's start on forgotten, is that of a run left alone."""
+    """What TensorBoard shows, events from a session's start on forgotten, is that of a run left
+    alone.
+    """
 
     class Crash(BaseException):
         pass
@@ -166,8 +172,16 @@ def test_tensorboard_goes_on_with_a_resumed_run(tmp_path):
             raise Crash
 
     def begin(path, *callbacks):
-        small = {"loop.env_steps": 64, "loop.max_envs": 4, "loop.iterations": 6, "agent.hidden": (8,)}
-        config, env = make_config("rl", "CartPole-v1", overrides=small, seeds=2), make("CartPole-v1")
+        small = {
+            "loop.env_steps": 64,
+            "loop.max_envs": 4,
+            "loop.iterations": 6,
+            "agent.hidden": (8,),
+        }
+        config, env = (
+            make_config("rl", "CartPole-v1", overrides=small, seeds=2),
+            make("CartPole-v1"),
+        )
         options = runs.FolderOptions(2, checkpoint_every=3)
         with Logging([TensorBoard(path / "tensorboard")], config) as log:
             _, summary = runs.train_to_folder(config, env, None, path, options, [log, *callbacks])
@@ -175,10 +189,14 @@ def test_tensorboard_goes_on_with_a_resumed_run(tmp_path):
 
     def numbers_in(folder):
         kept = {}
-        for path in sorted(folder.glob("*/events*"), key=lambda path: float(path.name.split(".", 3)[3][:17])):
+        for path in sorted(
+            folder.glob("*/events*"), key=lambda path: float(path.name.split(".", 3)[3][:17])
+        ):
             for event in records(path)[1:]:
                 if event.HasField("session_log"):
-                    kept[path.parent.name] = [old for old in kept[path.parent.name] if old[0] < event.step]
+                    kept[path.parent.name] = [
+                        old for old in kept[path.parent.name] if old[0] < event.step
+                    ]
                 else:
                     values = [(v.tag, v.simple_value) for v in event.summary.value]
                     kept.setdefault(path.parent.name, []).append((event.step, values))
@@ -188,8 +206,12 @@ def test_tensorboard_goes_on_with_a_resumed_run(tmp_path):
     with pytest.raises(Crash):
         begin(tmp_path / "run", crash)
     assert max(step for step, _ in numbers_in(tmp_path / "run/tensorboard")["seed0"]) == 5 * 64
-    runs.resume(tmp_path / "run", loggers=make_loggers(["tensorboard"], tmp_path / "run", resumed=True))
-    assert str(numbers_in(tmp_path / "run/tensorboard")) == str(numbers_in(tmp_path / "whole/tensorboard"))
+    runs.resume(
+        tmp_path / "run", loggers=make_loggers(["tensorboard"], tmp_path / "run", resumed=True)
+    )
+    assert str(numbers_in(tmp_path / "run/tensorboard")) == str(
+        numbers_in(tmp_path / "whole/tensorboard")
+    )
     assert len(list((tmp_path / "run/tensorboard/seed1").iterdir())) == 2
 
 
@@ -202,7 +224,9 @@ def test_settings_as_a_table():
 @pytest.mark.parametrize("name, package", [("tensorboard", "tensorboardX"), ("wandb", "wandb")])
 def test_missing_extras_are_named(tmp_path, monkeypatch, name, package):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ImitaxError, match=rf"needs a package .*: pip install 'imitax\[{name}\]'\.$"):
+    with pytest.raises(
+        ImitaxError, match=rf"needs a package .*: pip install 'imitax\[{name}\]'\.$"
+    ):
         make_loggers([name], tmp_path)
 
 
@@ -248,7 +272,10 @@ def test_wandb_without_a_key_is_refused_before_anything_is_written(tmp_path, off
     )
     assert process.returncode == 2 and not (tmp_path / "run").exists()
     calls = process.stderr.splitlines()[-1]
-    assert calls.startswith("imitax: Weights & Biases cannot be used: ") and "WANDB_MODE=offline" in calls
+    assert (
+        calls.startswith("imitax: Weights & Biases cannot be used: ")
+        and "WANDB_MODE=offline" in calls
+    )
 
 
 def test_a_logger_in_one_line_of_python(tmp_path):

@@ -23,9 +23,15 @@ def test_a_run_is_read(make_run):
     np.testing.assert_array_equal(run.seconds, [1.5, 1.75, 2.0])
     assert not {"iteration", "seed", "seconds"} & set(run.metrics)
     returns = run.metrics["episode_return"]
-    assert returns.shape == (2, 3) and np.isnan(returns[:, 0]).all() and np.isfinite(returns[:, 1:]).all()
+    assert (
+        returns.shape == (2, 3)
+        and np.isnan(returns[:, 0]).all()
+        and np.isfinite(returns[:, 1:]).all()
+    )
     lines = [json.loads(text) for text in (run.path / "metrics.jsonl").read_text().splitlines()]
-    assert returns[1, 2] == next(x["episode_return"] for x in lines if (x["iteration"], x["seed"]) == (2, 6))
+    assert returns[1, 2] == next(
+        x["episode_return"] for x in lines if (x["iteration"], x["seed"]) == (2, 6)
+    )
     assert run.visits.policy.shape[1] == 2
 
 
@@ -73,9 +79,17 @@ DAMAGED = {
     "no run": ("config.json", remove("run"), "'run.method' is None, expected text"),
     "method": ("config.json", put("run", "method", 3), "'run.method' is 3, expected text"),
     "seed": ("config.json", put("run", "seed", "x"), "'run.seed' is 'x', expected a whole number"),
-    "settings": ("config.json", put("run", "settings", []), r"'run.settings' is \[\], expected an object"),
+    "settings": (
+        "config.json",
+        put("run", "settings", []),
+        r"'run.settings' is \[\], expected an object",
+    ),
     "no random": ("summary.json", remove("random"), "'random.mean' is None, expected a number"),
-    "number": ("summary.json", put("sampled", "mean", True), "'sampled.mean' is True, expected a number"),
+    "number": (
+        "summary.json",
+        put("sampled", "mean", True),
+        "'sampled.mean' is True, expected a number",
+    ),
     "list": (
         "summary.json",
         put("sampled", "interval", [1, "2"]),
@@ -86,8 +100,16 @@ DAMAGED = {
     "demonstrations": ("config.json", change(demonstrations="x"), "'demonstrations' is 'x'"),
     "versions": ("config.json", change(versions=[1]), "'versions' is .* expected an object"),
     "expert": ("summary.json", change(expert={"mean": 1.0}), "'expert.interval' is None"),
-    "NaN": ("summary.json", put("random", "mean", float("nan")), "'random.mean' is nan, expected a number"),
-    "its interval": ("summary.json", put("expert", "interval", [1.0]), "a malformed estimate 'expert'"),
+    "NaN": (
+        "summary.json",
+        put("random", "mean", float("nan")),
+        "'random.mean' is nan, expected a number",
+    ),
+    "its interval": (
+        "summary.json",
+        put("expert", "interval", [1.0]),
+        "a malformed estimate 'expert'",
+    ),
     "interval": ("summary.json", put("deterministic", "interval", [1.0]), "expected an interval"),
 }
 
@@ -116,7 +138,10 @@ LINES = {
     "no seed": ('{"iteration": 0}', "line 2"),
     "text": ('{"iteration": 0, "seed": 6, "kl": "x"}', "line 2"),
     "list": ('{"iteration": 0, "seed": 6, "kl": [1]}', "line 2"),
-    "another seed": ('{"iteration": 0, "seed": 9}', "lacks lines: expected one for each iteration and 3"),
+    "another seed": (
+        '{"iteration": 0, "seed": 9}',
+        "lacks lines: expected one for each iteration and 3",
+    ),
 }
 
 

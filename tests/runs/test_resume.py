@@ -39,7 +39,9 @@ class Crash(BaseException):
 def begin(path, *callbacks, backend="native", every=2, init=None, falling=True):
     """A run, whose learning rate falls with the share of the training if `falling`."""
     overrides = TINY | {"loop.warm_up": 3, "agent.final_lr_fraction": 0.2 if falling else 1.0}
-    config = make_config("gail", "Acrobot-v1", overrides=overrides, seeds=2, backend=backend, init=init)
+    config = make_config(
+        "gail", "Acrobot-v1", overrides=overrides, seeds=2, backend=backend, init=init
+    )
     env = make("Acrobot-v1", backend)
     shown = load_demonstrations("Acrobot-v1/4", env.spec)
     options = runs.FolderOptions(2, checkpoint_every=every)
@@ -60,7 +62,9 @@ def outcome(path):
     """Everything a run says, but times."""
     lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
     summary = json.loads((path / "summary.json").read_text())
-    kept = {name: (path / name).read_bytes() for name in ("policy.safetensors", "figures/learning.svg")}
+    kept = {
+        name: (path / name).read_bytes() for name in ("policy.safetensors", "figures/learning.svg")
+    }
     with np.load(path / "visits.npz") as data:
         kept |= {f"visits {name}": data[name].tobytes() for name in data.files}
     kept["state"] = checkpoint.newest(path / "checkpoints", pytest.fail).tensors
@@ -90,7 +94,8 @@ def test_a_run_that_crashed_ends_like_one_that_did_not(tmp_path, whole, number):
 def test_a_run_that_began_with_a_clone_is_taken_up_in_each_of_its_phases(tmp_path):
     begin(tmp_path / "whole", init="bc")
     before = outcome(tmp_path / "whole")
-    for number in (1, 3, 5, 8):  # two iterations of pre-training, three of warming up, then it learns
+    # two iterations of pre-training, three of warming up, then it learns
+    for number in (1, 3, 5, 8):
         path = tmp_path / f"crash-{number}"
         with pytest.raises(Crash):
             begin(path, crash_in(number), init="bc")
@@ -111,11 +116,13 @@ def test_a_run_may_crash_again_and_again(tmp_path, whole):
 @pytest.mark.parametrize("call", range(8))
 @pytest.mark.parametrize("moment", ["fsync", "replace"])
 def test_a_crash_while_a_file_is_written(tmp_path, whole, monkeypatch, call, moment):
-    # Of every file that is put in place (config, best, checkpoints, …) before its bytes or its name are safe.
+    # Of every file that is put in place (config, best, checkpoints, …) before its bytes or its
+    # name are safe.
     count, real = iter(range(1000)), getattr(os, moment)
 
     def last_words(*arguments):
-        if (tmp_path / "run/config.json").exists() and next(count) == call:  # before, there is no run yet
+        # before, there is no run yet
+        if (tmp_path / "run/config.json").exists() and next(count) == call:
             raise Crash
         return real(*arguments)
 
@@ -213,7 +220,11 @@ def test_what_can_not_be_resumed_is_told(tmp_path, damage, message):
 
 
 # Names of some tensors of version 0.1.0: of a run on a native environment, and on one of Python.
-OLD_STATE = ("state.learner.agent.policy.weights.0", "state.learner.normaliser.mean", "history.entropy")
+OLD_STATE = (
+    "state.learner.agent.policy.weights.0",
+    "state.learner.normaliser.mean",
+    "history.entropy",
+)
 OLD_ACTORS = ("state.actors.obs", "state.actors.episode_return")
 
 
@@ -230,7 +241,8 @@ def test_a_checkpoint_of_version_0_1_0_is_refused_and_its_run_stays_as_it_is(tmp
     with pytest.raises(ImitaxError) as error:
         runs.resume(path, iterations=9)
     assert str(error.value) == (
-        f"Run '{path}' was checkpointed by imitax 0.1.0, whose checkpoints this version cannot resume: "
+        f"Run '{path}' was checkpointed by imitax 0.1.0, whose checkpoints this version cannot "
+        "resume: "
         "resume it with that version, or train it anew."
     )
     assert {file: file.read_bytes() for file in path.rglob("*") if file.is_file()} == before
@@ -244,8 +256,12 @@ def test_numbers_that_are_not_finite_stop_the_run(tmp_path):
         state, result = env.step(state, action, key)
         return state, result._replace(reward=result.reward * np.float32(np.inf))
 
-    config = make_config("rl", "Acrobot-v1", overrides={k: v for k, v in TINY.items() if k[0] != "r"}, seed=5)
-    with pytest.raises(ImitaxError, match="broke down in iteration 1, seed 5: no longer finite are rewards"):
+    config = make_config(
+        "rl", "Acrobot-v1", overrides={k: v for k, v in TINY.items() if k[0] != "r"}, seed=5
+    )
+    with pytest.raises(
+        ImitaxError, match="broke down in iteration 1, seed 5: no longer finite are rewards"
+    ):
         fit(config, env._replace(step=step))
 
 
@@ -262,7 +278,8 @@ def test_marks_tell_what_is_not_finite(whole, tmp_path):
     assert nonfinite(learner, fine._replace(reward=fine.reward / 0)) == 2
     assert nonfinite(learner._replace(policy=bad), fine) == 4
     assert nonfinite(learner._replace(agent=bad), fine) == 8
-    assert nonfinite(learner._replace(memory=bad), fine) == 0  # what is in there came from rollouts
+    # what is in there came from rollouts
+    assert nonfinite(learner._replace(memory=bad), fine) == 0
     broken = learner._replace(reward_model=bad, normaliser=bad)
     assert nonfinite(broken, fine._replace(next_obs=fine.obs / 0)) == 1 + 16 + 32
 
@@ -276,7 +293,9 @@ def test_two_runs_leave_the_same_files(tmp_path, whole):
         for name in ("again", "third")
     ]
     assert names[0] == names[1]
-    configs = [json.loads((tmp_path / name / "config.json").read_text()) for name in ("again", "third")]
+    configs = [
+        json.loads((tmp_path / name / "config.json").read_text()) for name in ("again", "third")
+    ]
     assert [{k: v for k, v in c.items() if k != "started"} for c in configs] == [
         {k: v for k, v in configs[0].items() if k != "started"}
     ] * 2
@@ -284,7 +303,9 @@ def test_two_runs_leave_the_same_files(tmp_path, whole):
 
 @pytest.mark.slow
 def test_two_processes_share_a_cache_and_a_folder(tmp_path):
-    overrides = [f"{key}={','.join(map(str, v)) if isinstance(v, tuple) else v}" for key, v in TINY.items()]
+    overrides = [
+        f"{key}={','.join(map(str, v)) if isinstance(v, tuple) else v}" for key, v in TINY.items()
+    ]
     command = "train gail Acrobot-v1 --demos Acrobot-v1/4 --episodes 2 --set".split() + overrides
     environment = os.environ | {"IMITAX_CACHE": str(tmp_path / "cache")}
     processes = [
@@ -301,7 +322,9 @@ def test_two_processes_share_a_cache_and_a_folder(tmp_path):
     for process in processes:
         _, told = process.communicate(timeout=300)
         assert process.returncode == 0, told
-    one, two = ((tmp_path / "runs" / name / "policy.safetensors").read_bytes() for name in ("one", "two"))
+    one, two = (
+        (tmp_path / "runs" / name / "policy.safetensors").read_bytes() for name in ("one", "two")
+    )
     assert one == two
 
 
@@ -318,8 +341,12 @@ main()
 
 @pytest.mark.slow
 def test_killed_at_thirty_random_moments(tmp_path):
-    """SIGKILL, wherever the process is; the run goes on each time and ends as if nothing had happened."""
-    overrides = [f"{key}={','.join(map(str, v)) if isinstance(v, tuple) else v}" for key, v in TINY.items()]
+    """SIGKILL, wherever the process is; the run goes on each time and ends as if nothing had
+    happened.
+    """
+    overrides = [
+        f"{key}={','.join(map(str, v)) if isinstance(v, tuple) else v}" for key, v in TINY.items()
+    ]
     overrides[overrides.index("loop.iterations=6")] = "loop.iterations=400"
     command = [
         *"train gail Acrobot-v1 --demos Acrobot-v1/4 --seeds 2 --episodes 2 --checkpoint-every 1".split(),
@@ -341,7 +368,8 @@ def test_killed_at_thirty_random_moments(tmp_path):
     while kills < 30:
         seen = len(checkpoint.files(path / "checkpoints")) if path.exists() else 0
         deadline = time.time() + 120
-        # Wait until it trains, then a random moment: nearly all of that time goes into checkpoints.
+        # Wait until it trains, then a random moment: nearly all of that time goes into
+        # checkpoints.
         while time.time() < deadline and process.poll() is None:
             now = checkpoint.files(path / "checkpoints") if path.exists() else []
             if len(now) > seen or (now and now[-1].stat().st_mtime > time.time() - 0.5):

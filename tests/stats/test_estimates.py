@@ -23,12 +23,15 @@ from imitax.stats.estimates import (
 def test_interquartile_mean_is_the_trimmed_mean_where_a_quarter_is_a_whole_number(rng, n):
     x = rng.normal(size=(3, n)) ** 3
     np.testing.assert_allclose(interquartile_mean(x), trim_mean(x, 0.25, axis=-1), rtol=1e-12)
-    np.testing.assert_allclose(interquartile_mean(x.T, axis=0), trim_mean(x, 0.25, axis=-1), rtol=1e-12)
+    np.testing.assert_allclose(
+        interquartile_mean(x.T, axis=0), trim_mean(x, 0.25, axis=-1), rtol=1e-12
+    )
 
 
 def test_interquartile_mean_of_three_counts_the_outer_values_by_a_sixth():
-    # Of 3 values the middle half is the stretch from 0.75 to 2.25: a quarter of the first (0.75 … 1), all
-    # of the second, a quarter of the third (2 … 2.25). So (x₁/4 + x₂ + x₃/4) / 1.5 = x₁/6 + 2x₂/3 + x₃/6.
+    # Of 3 values the middle half is the stretch from 0.75 to 2.25: a quarter of the first (0.75 …
+    # 1), all of the second, a quarter of the third (2 … 2.25). So (x₁/4 + x₂ + x₃/4) / 1.5 = x₁/6
+    # + 2x₂/3 + x₃/6.
     assert interquartile_mean([9.0, 0.0, 3.0]) == pytest.approx(0 / 6 + 2 * 3 / 3 + 9 / 6)
 
 
@@ -52,7 +55,8 @@ def test_bootstrap_interval_is_the_same_every_time_and_depends_on_its_seed(rng):
 
 
 def test_bootstrap_interval_is_as_wide_as_the_normal_one(rng):
-    # The mean of n values is about normal with deviation s / √n: the 95 % interval is ± 1.96 of that.
+    # The mean of n values is about normal with deviation s / √n: the 95 % interval is ± 1.96 of
+    # that.
     x = rng.normal(size=400)
     low, high = bootstrap_interval(x)
     assert high - low == pytest.approx(2 * 1.96 * x.std() / 20, rel=0.1)
@@ -61,7 +65,8 @@ def test_bootstrap_interval_is_as_wide_as_the_normal_one(rng):
 def test_bootstrap_interval_covers_the_mean_about_as_often_as_it_says(rng):
     intervals = np.array([bootstrap_interval(rng.exponential(size=50)) for _ in range(200)])
     covered = np.mean((intervals[:, 0] <= 1) & (1 <= intervals[:, 1]))
-    assert 0.87 <= covered <= 0.99  # 0.95, less for a skewed distribution; deviation of the share 0.015
+    # 0.95, less for a skewed distribution; deviation of the share 0.015
+    assert 0.87 <= covered <= 0.99
 
 
 def test_bootstrap_interval_of_one_value_or_of_equal_ones_is_a_point():
@@ -84,7 +89,9 @@ def test_band_of_one_seed_is_its_curve():
 
 
 def test_normalised_is_0_at_random_and_1_at_the_expert():
-    np.testing.assert_array_equal(normalised([-500.0, -75.0, -287.5], -500.0, -75.0), [0.0, 1.0, 0.5])
+    np.testing.assert_array_equal(
+        normalised([-500.0, -75.0, -287.5], -500.0, -75.0), [0.0, 1.0, 0.5]
+    )
     assert normalised(3.0, 2.0, 2.0).shape == () and math.isnan(normalised(3.0, 2.0, 2.0))
 
 
@@ -100,8 +107,12 @@ def test_describe_returns_of_many_seeds_is_over_their_means(rng):
     returns = rng.normal(size=(4, 10)) + np.array([[0.0], [0.0], [0.0], [100.0]])
     described = describe_returns(returns)
     assert described["seed_means"] == pytest.approx(returns.mean(axis=1).tolist())
-    assert described["interquartile_mean"] == pytest.approx(interquartile_mean(returns.mean(axis=1)))
-    assert described["interval"] == list(bootstrap_interval(returns.mean(axis=1), interquartile_mean))
+    assert described["interquartile_mean"] == pytest.approx(
+        interquartile_mean(returns.mean(axis=1))
+    )
+    assert described["interval"] == list(
+        bootstrap_interval(returns.mean(axis=1), interquartile_mean)
+    )
     assert described["mean"] == pytest.approx(returns.mean()) and described["episodes"] == 40
 
 
@@ -140,5 +151,7 @@ def test_probability_of_improvement_by_hand():
 
 def test_probability_of_improvement_is_the_u_statistic(rng):
     x, y = rng.integers(10, size=12), rng.integers(8, size=9)
-    assert probability_of_improvement(x, y) == pytest.approx(mannwhitneyu(x, y).statistic / (12 * 9))
+    assert probability_of_improvement(x, y) == pytest.approx(
+        mannwhitneyu(x, y).statistic / (12 * 9)
+    )
     assert probability_of_improvement(x, y) + probability_of_improvement(y, x) == pytest.approx(1.0)

@@ -36,7 +36,8 @@ def test_counts(number, text):
 
 
 @pytest.mark.parametrize(
-    "number, text", [(0, "0 B"), (512, "512 B"), (4_500_000, "4.5 MB"), (999_600, "1.0 MB"), (24e9, "24 GB")]
+    "number, text",
+    [(0, "0 B"), (512, "512 B"), (4_500_000, "4.5 MB"), (999_600, "1.0 MB"), (24e9, "24 GB")],
 )
 def test_sizes(number, text):
     assert units.size(number) == text
@@ -73,4 +74,8 @@ def test_durations(seconds, text):
 def test_cells_of_an_evaluation():
     returns = {"mean": -80.0, "std": 1.25, "interval": [-81.0, -79.0]}
     assert units.evaluation_cells(returns, -0.001) == ["-80.0 ± 1.2", "[-81.0, -79.0]", "0.00"]
-    assert units.evaluation_cells(returns, None)[2] == units.evaluation_cells(returns, math.nan)[2] == ""
+    assert (
+        units.evaluation_cells(returns, None)[2]
+        == units.evaluation_cells(returns, math.nan)[2]
+        == ""
+    )

@@ -25,12 +25,14 @@ def test_the_blind_direction_keeps_flow_and_features(rng):
     other = expert + theory.blind_direction(mdp, features, expert)
     assert other.min() > 0 and theory.variation(other, expert) > 1e-3
     np.testing.assert_allclose(flow_residual(mdp, other), 0, atol=1e-9)
-    np.testing.assert_allclose(np.tensordot(other - expert, features, axes=([0, 1], [0, 1])), 0, atol=1e-9)
+    np.testing.assert_allclose(
+        np.tensordot(other - expert, features, axes=([0, 1], [0, 1])), 0, atol=1e-9
+    )
 
 
 def test_a_chance_of_ending_is_a_discount():
-    # ObservationSamples of the ending MDP, not discounted: Σ_t P(s_t = s, a_t = a), by iterating its
-    # transitions.
+    # ObservationSamples of the ending MDP, not discounted: Σ_t P(s_t = s, a_t = a), by iterating
+    # its transitions.
     mdp, ending, expert = theory.sampled_problem()
     at, visits = mdp.initial, np.zeros_like(expert)
     for _ in range(400):
@@ -41,8 +43,8 @@ def test_a_chance_of_ending_is_a_discount():
 
 @pytest.mark.slow
 def test_sampled_gail_ends_at_the_exact_solution():
-    # The bound that the page states: less than a quarter of the random policy's distance, for every
-    # seed.
+    # The bound that the page states: less than a quarter of the random policy's distance, for
+    # every seed.
     results = theory.sampled_gail(2, 150, None)
     assert results["gail"][:, -1].max() < 0.1 < results["random"] / 4
     assert (results["gail"][:, 0] > 2 * results["gail"][:, -1]).all()

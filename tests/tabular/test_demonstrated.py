@@ -42,11 +42,15 @@ def test_observations_that_are_not_states_are_refused():
     mdp = gridworld(["S.G"])
 
     def of(obs):
-        return Demonstrations.from_episodes([(np.float32(obs), np.zeros(len(obs), int))], terminated=True)
+        return Demonstrations.from_episodes(
+            [(np.float32(obs), np.zeros(len(obs), int))], terminated=True
+        )
 
     with pytest.raises(ImitaxError, match="have size 2: expected size 3"):
         states_of(mdp, of([[1, 0]]))
-    with pytest.raises(ImitaxError, match="pair 1 is not in a state of 'gridworld': expected one of its 3"):
+    with pytest.raises(
+        ImitaxError, match="pair 1 is not in a state of 'gridworld': expected one of its 3"
+    ):
         states_of(mdp, of([[1, 0, 0], [0.5, 0.5, 0]]))
     with pytest.raises(ImitaxError, match="pair 0 is not in a state"):
         states_of(mdp, of([[3]]))
@@ -62,5 +66,7 @@ def test_states_alone_are_refused():
 def test_subsampled_demonstrations_are_refused(rng):
     mdp = gridworld(["S.G"])
     subsampled = demonstrations([0, 0, 0, 1], [1, 1, 1, 1], mdp).subsample(2, rng)
-    with pytest.raises(ImitaxError, match="complete episodes, but these demonstrations were subsampled"):
+    with pytest.raises(
+        ImitaxError, match="complete episodes, but these demonstrations were subsampled"
+    ):
         empirical_occupancy(mdp, subsampled)

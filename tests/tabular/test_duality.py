@@ -17,7 +17,14 @@ from imitax.tabular.duality import (
     linear_costs,
     rl_after_irl,
 )
-from imitax.tabular.regularisers import constant, convex_hull, gail, jensen_shannon, linear_ball, ridge
+from imitax.tabular.regularisers import (
+    constant,
+    convex_hull,
+    gail,
+    jensen_shannon,
+    linear_ball,
+    ridge,
+)
 from imitax.tabular.solve import causal_entropy, occupancy, soft_value_iteration
 
 CLOSE = 1e-4
@@ -88,7 +95,9 @@ def test_the_conjugate_is_the_supremum(name, small, expert, features, any_policy
     for _ in range(300):
         if name in ("FEM", "GTAL"):
             w = rng.normal(size=2)
-            cost = features @ (w / (np.linalg.norm(w) if name == "FEM" else abs(w).sum()) * rng.random())
+            cost = features @ (
+                w / (np.linalg.norm(w) if name == "FEM" else abs(w).sum()) * rng.random()
+            )
         else:
             cost = rng.normal(size=(5, 3)) if name == "ridge" else -rng.exponential(size=(5, 3))
         assert psi.cost(cost) < np.inf
@@ -119,16 +128,22 @@ def test_the_gail_conjugate_is_the_classifiers_least_loss_and_the_jensen_shannon
     # Of measures with mass M: JS(ρ, ρ_E) − 2 M log 2; M = 1 / (1 − γ) = 10. The paper leaves the
     # constant out.
     assert top == pytest.approx(jensen_shannon(rho, expert) - 2 * 10 * np.log(2))
-    np.testing.assert_allclose(1 / (1 + np.exp(-optimum.x)), (rho / (rho + expert)).reshape(-1), atol=1e-4)
+    np.testing.assert_allclose(
+        1 / (1 + np.exp(-optimum.x)), (rho / (rho + expert)).reshape(-1), atol=1e-4
+    )
 
 
 def test_jensen_shannon_by_hand():
     # Disjoint measures: log 2 from each side; equal ones: 0.
-    assert jensen_shannon(np.array([1.0, 0.0]), np.array([0.0, 1.0])) == pytest.approx(2 * np.log(2))
+    assert jensen_shannon(np.array([1.0, 0.0]), np.array([0.0, 1.0])) == pytest.approx(
+        2 * np.log(2)
+    )
     assert jensen_shannon(np.array([0.3, 0.7]), np.array([0.3, 0.7])) == 0.0
 
 
-def test_only_gail_tells_an_expert_whose_cost_is_outside_the_linear_class(small, features, any_policy, rng):
+def test_only_gail_tells_an_expert_whose_cost_is_outside_the_linear_class(
+    small, features, any_policy, rng
+):
     # A policy with the expert's feature expectations but another occupancy: FEM and GTAL see
     # nothing to correct.
     expert = occupancy(small, any_policy(small))

@@ -28,7 +28,10 @@ def test_gradients_of_rewards_are_their_slopes(kind, small, features, rng):
         "states": tabular(small, of_state=True),
         "neural": neural(features, (6, 5)),
     }[kind]
-    theta, weights = rewards.initial + 0.1 * rng.normal(size=rewards.initial.shape), rng.normal(size=(5, 3))
+    theta, weights = (
+        rewards.initial + 0.1 * rng.normal(size=rewards.initial.shape),
+        rng.normal(size=(5, 3)),
+    )
     slopes = approx_fprime(theta, lambda t: np.sum(weights * rewards.reward(t)), 1e-7)
     np.testing.assert_allclose(rewards.pullback(theta, weights), slopes, atol=1e-5)
 
@@ -92,7 +95,10 @@ def test_the_learnt_reward_transfers_to_a_changed_world():
         return expectation(occupancy(after, policy), reward)
 
     best, random = quality(soft_expert(after, reward)[0]), quality(np.full((12, 4), 0.25))
-    planned_again, old_policy = quality(soft_expert(after, learnt.reward)[0]), quality(learnt.policy)
+    planned_again, old_policy = (
+        quality(soft_expert(after, learnt.reward)[0]),
+        quality(learnt.policy),
+    )
     assert (planned_again - random) / (best - random) > 0.9
     assert (old_policy - random) / (best - random) < 0.5
 

@@ -45,7 +45,9 @@ def test_one_state_by_hand():
 
 def test_an_episode_that_ends_is_worth_nothing_afterwards():
     # It ends with probability ½: V = log(2) + r + γ ½ V for two equal actions.
-    mdp = TabularMDP(np.full((2, 1), 0.5), np.full((1, 2), 1.0), np.ones(1), 0.8, np.full((1, 2), 0.5))
+    mdp = TabularMDP(
+        np.full((2, 1), 0.5), np.full((1, 2), 1.0), np.ones(1), 0.8, np.full((1, 2), 0.5)
+    )
     np.testing.assert_allclose(soft_value_iteration(mdp).values, [(np.log(2) + 1) / 0.6], atol=1e-9)
     assert occupancy(mdp, np.full((1, 2), 0.5)).sum() == pytest.approx(1 / 0.6)
 
@@ -74,12 +76,16 @@ def test_no_policy_does_better_than_the_soft_one(small, any_policy):
 
 def test_little_temperature_is_value_iteration(grid):
     hard, soft = value_iteration(grid), soft_value_iteration(grid, temperature=1e-4)
-    np.testing.assert_allclose(soft.values, hard.values, atol=1e-4 * np.log(4) / (1 - grid.discount) + 1e-8)
+    np.testing.assert_allclose(
+        soft.values, hard.values, atol=1e-4 * np.log(4) / (1 - grid.discount) + 1e-8
+    )
 
 
 def test_value_iteration_is_policy_evaluation_of_its_policy(grid):
     hard = value_iteration(grid)
-    assert expectation(occupancy(grid, hard.policy), grid.reward) == pytest.approx(grid.initial @ hard.values)
+    assert expectation(occupancy(grid, hard.policy), grid.reward) == pytest.approx(
+        grid.initial @ hard.values
+    )
 
 
 def test_many_rewards_at_once_are_each_alone(small, rng):
@@ -102,12 +108,18 @@ def test_values_are_as_exact_as_asked(small, grid, tolerance, rng):
     for mdp in (small, grid):
         rewards = 10 * rng.normal(size=(4, mdp.states, mdp.actions))
         exact = np.stack([soft_policy_iteration(mdp, reward).values for reward in rewards])
-        assert abs(soft_value_iteration(mdp, rewards, tolerance=tolerance).values - exact).max() < tolerance
+        assert (
+            abs(soft_value_iteration(mdp, rewards, tolerance=tolerance).values - exact).max()
+            < tolerance
+        )
 
 
 def test_policy_iteration_finds_the_same_values_in_a_few_solves(small, grid):
     for mdp in (small, grid):
-        one, other = soft_value_iteration(mdp, tolerance=1e-11), soft_policy_iteration(mdp, mdp.reward)
+        one, other = (
+            soft_value_iteration(mdp, tolerance=1e-11),
+            soft_policy_iteration(mdp, mdp.reward),
+        )
         np.testing.assert_allclose(other.values, one.values, atol=1e-9)
         np.testing.assert_allclose(other.policy, one.policy, atol=1e-9)
         assert other.iterations < 12 < one.iterations
@@ -131,7 +143,9 @@ def test_backward_induction_by_brute_force(small):
     np.testing.assert_allclose(values, [first, last])
     rho = occupancy_of_steps(small, policies)
     entropy = sum(causal_entropy(step) for step in rho)
-    assert expectation(rho.sum(axis=0), small.reward) + entropy == pytest.approx(small.initial @ first)
+    assert expectation(rho.sum(axis=0), small.reward) + entropy == pytest.approx(
+        small.initial @ first
+    )
 
 
 def test_a_long_horizon_is_the_infinite_one(small):
@@ -149,7 +163,9 @@ def test_occupancy_by_solving_by_iterating_and_by_a_series(small, any_policy):
     solved = occupancy(small, policy)
     np.testing.assert_allclose(occupancy_by_iteration(small, policy), solved, atol=1e-10)
     step = np.einsum("sa,sat->st", policy, small.transition.toarray().reshape(5, 3, 5))
-    series = sum(small.discount**t * small.initial @ np.linalg.matrix_power(step, t) for t in range(400))
+    series = sum(
+        small.discount**t * small.initial @ np.linalg.matrix_power(step, t) for t in range(400)
+    )
     np.testing.assert_allclose(solved, series[:, None] * policy, atol=1e-10)
     assert solved.sum() == pytest.approx(1 / (1 - small.discount))
 
@@ -195,7 +211,9 @@ def test_causal_entropy_is_the_discounted_sum_of_step_entropies(small, any_polic
 
 
 def test_unvisited_states_get_the_uniform_policy():
-    np.testing.assert_array_equal(policy_of(np.array([[0.0, 0.0], [1.0, 3.0]])), [[0.5, 0.5], [0.25, 0.75]])
+    np.testing.assert_array_equal(
+        policy_of(np.array([[0.0, 0.0], [1.0, 3.0]])), [[0.5, 0.5], [0.25, 0.75]]
+    )
 
 
 def test_ten_thousand_states_are_quick(rng):
@@ -213,8 +231,8 @@ def test_mountain_car_is_solved_exactly():
     assert mdp.states == 10_201
     assert mdp.transition.nnz <= 4 * 3 * mdp.states
     hard = value_iteration(mdp, tolerance=1e-4)
-    # V = −(1 − γ^T) / (1 − γ) of an episode of T steps: the best on the true dynamics is some 85 to
-    # 120.
+    # V = −(1 − γ^T) / (1 − γ) of an episode of T steps: the best on the true dynamics is some 85
+    # to 120.
     length = np.log(1 + (1 - mdp.discount) * mdp.initial @ hard.values) / np.log(mdp.discount)
     assert 80 < length < 130
 
@@ -222,7 +240,10 @@ def test_mountain_car_is_solved_exactly():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"transition": np.full((4, 2), 0.4)}, r"state 0, action 0 of 'MDP' sum to 0.8: expected 1"),
+        (
+            {"transition": np.full((4, 2), 0.4)},
+            r"state 0, action 0 of 'MDP' sum to 0.8: expected 1",
+        ),
         ({"transition": np.array([[2.0, -1.0]] * 4)}, "must be finite and nonnegative, found -1"),
         ({"transition": np.ones((4, 1))}, r"shape \(4, 1\): expected \(4, 2\)"),
         ({"initial": np.array([0.5, 0.4])}, "Initial distribution of 'MDP' sums to 0.9"),
@@ -251,7 +272,10 @@ def test_bad_arrays_are_refused(fields, message):
     [
         (lambda m: soft_value_iteration(m, np.zeros((2, 2))), r"expected \[5, 3\]"),
         (lambda m: soft_value_iteration(m, np.full((5, 3), np.inf)), "Rewards must be finite"),
-        (lambda m: soft_value_iteration(m, temperature=0.0), "Temperature is 0.0: expected above 0"),
+        (
+            lambda m: soft_value_iteration(m, temperature=0.0),
+            "Temperature is 0.0: expected above 0",
+        ),
         (lambda m: soft_backward_induction(m, 0), "Horizon is 0"),
         (lambda m: occupancy(m, np.ones((5, 3))), "rows must be probabilities"),
         (lambda m: occupancy(m, np.ones((5, 2)) / 2), r"expected \[5, 3\]"),
@@ -265,7 +289,9 @@ def test_bad_arguments_are_refused(small, call, message):
 def test_memory_is_that_of_the_transitions():
     # 10,000 states in a ring, dense [S·A, S] would be 800 MB.
     n = 10_000
-    transition = sparse.csr_array((np.ones(n), (np.arange(n), (np.arange(n) + 1) % n)), shape=(n, n))
+    transition = sparse.csr_array(
+        (np.ones(n), (np.arange(n), (np.arange(n) + 1) % n)), shape=(n, n)
+    )
     mdp = TabularMDP(transition, np.zeros((n, 1)), np.eye(1, n)[0], 0.5)
     rho = occupancy(mdp, np.ones((n, 1)))
     np.testing.assert_allclose(rho[:5, 0], [1, 0.5, 0.25, 0.125, 0.0625])

@@ -51,7 +51,9 @@ def test_toy_texts_have_the_expectations_of_their_environments(env_id):
     for state in list(table)[:: max(1, len(table) // 20)]:
         for action, outcomes in table[state].items():
             assert mdp.reward[state, action] == pytest.approx(sum(p * r for p, _, r, _ in outcomes))
-            assert mdp.termination[state, action] == pytest.approx(sum(p for p, _, _, d in outcomes if d))
+            assert mdp.termination[state, action] == pytest.approx(
+                sum(p for p, _, _, d in outcomes if d)
+            )
 
 
 def test_frozen_lake_is_solved_as_published():

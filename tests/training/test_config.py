@@ -29,7 +29,9 @@ ENV = "Acrobot-v1"
 @pytest.mark.parametrize("preset", [None, *preset_names()])
 def test_every_configuration_survives_json(method, agent, preset):
     if preset is not None and method not in ("gail", "constant"):
-        with pytest.raises(ImitaxError, match=f"Preset '{preset}' has no settings for method '{method}'"):
+        with pytest.raises(
+            ImitaxError, match=f"Preset '{preset}' has no settings for method '{method}'"
+        ):
             make_config(method, ENV, agent=agent, preset=preset)
         return
     config = make_config(method, ENV, agent=agent, preset=preset, seed=3, seeds=2, time_limit=100)
@@ -67,7 +69,9 @@ def test_values_tuned_for_an_environment_come_before_presets_and_overrides():
         return make_config(method, env, **options).settings["agent"].learning_rate
 
     usual = default_settings("gail", "ppo")["agent"].learning_rate
-    assert learning_rate("gail", ENV) == learning_rate("constant", "MountainCar-v0") == 3e-3 != usual
+    assert (
+        learning_rate("gail", ENV) == learning_rate("constant", "MountainCar-v0") == 3e-3 != usual
+    )
     assert learning_rate("gail", "Pendulum-v1") == learning_rate("rl", ENV) == usual
     assert learning_rate("gail", ENV, preset="original") == 1e-3
     assert learning_rate("gail", ENV, overrides={"agent.learning_rate": 1e-4}) == 1e-4
@@ -82,7 +86,9 @@ def test_a_preset_of_one_agent_leaves_the_other_agents_settings_alone():
 def test_overrides_come_last():
     overrides = {"reward.learning_rate": "0.5", "agent.hidden": (8,)}
     config = make_config("gail", ENV, preset="original", overrides=overrides)
-    assert config.settings["reward"].learning_rate == 0.5 and config.settings["agent"].hidden == (8,)
+    assert config.settings["reward"].learning_rate == 0.5 and config.settings["agent"].hidden == (
+        8,
+    )
     assert config.settings["reward"].form == "d_minus_one"
 
 
@@ -144,11 +150,23 @@ def test_wrong_settings_are_named(key, value, message):
         ({"overrides": {"loop.iterations": 0}}, "'loop.iterations' is 0: expected at least 1"),
         ({"overrides": {"loop.env_steps": -5}}, "'loop.env_steps' is -5"),
         ({"overrides": {"agent.hidden": "8,0"}}, "'agent.hidden' is 0"),
-        ({"overrides": {"agent.learning_rate": "nan"}}, "'agent.learning_rate' is nan: expected a finite"),
-        ({"overrides": {"agent.learning_rate": -1}}, "'agent.learning_rate' is -1.0: expected at least 0"),
+        (
+            {"overrides": {"agent.learning_rate": "nan"}},
+            "'agent.learning_rate' is nan: expected a finite",
+        ),
+        (
+            {"overrides": {"agent.learning_rate": -1}},
+            "'agent.learning_rate' is -1.0: expected at least 0",
+        ),
         ({"overrides": {"agent.discount": 1.01}}, "'agent.discount' is 1.01: .* at most 1"),
-        ({"overrides": {"reward.batch_size": -2}}, "'reward.batch_size' is -2: expected at least -1"),
-        ({"overrides": {"loop.env_steps": 3}}, "'agent.minibatches' is 4: expected at most the 3 steps"),
+        (
+            {"overrides": {"reward.batch_size": -2}},
+            "'reward.batch_size' is -2: expected at least -1",
+        ),
+        (
+            {"overrides": {"loop.env_steps": 3}},
+            "'agent.minibatches' is 4: expected at most the 3 steps",
+        ),
     ],
 )
 def test_numbers_out_of_range_are_refused(changes, message):
@@ -157,7 +175,12 @@ def test_numbers_out_of_range_are_refused(changes, message):
 
 
 def test_borders_of_the_ranges_are_allowed():
-    least = {"loop.pretrain": 0, "reward.batch_size": -1, "agent.discount": 1.0, "reward.entropy_coef": 0.0}
+    least = {
+        "loop.pretrain": 0,
+        "reward.batch_size": -1,
+        "agent.discount": 1.0,
+        "reward.entropy_coef": 0.0,
+    }
     check_config(make_config("gail", ENV, overrides=least | {"loop.env_steps": 4}, seed=2**31 - 1))
 
 
@@ -218,7 +241,9 @@ def test_damaged_configurations_are_refused(data, message):
         config_from_dict(data)
 
 
-@pytest.mark.parametrize("config", [entry.config for entry in (*METHODS.values(), *AGENTS.values())])
+@pytest.mark.parametrize(
+    "config", [entry.config for entry in (*METHODS.values(), *AGENTS.values())]
+)
 def test_every_setting_has_a_default_and_a_meaning(config):
     told = describe_settings(config)
     assert list(told) == [f.name for f in dataclasses.fields(config)]
@@ -231,7 +256,9 @@ def test_a_rate_may_fall_over_the_training():
 
     assert fraction() == 1.0 and fraction("Hopper-v5") == 0.1
     assert fraction("Hopper-v5", **{"agent.final_lr_fraction": "0"}) == 0.0
-    with pytest.raises(ImitaxError, match=r"Setting 'agent.final_lr_fraction' is 1.5: .* at most 1"):
+    with pytest.raises(
+        ImitaxError, match=r"Setting 'agent.final_lr_fraction' is 1.5: .* at most 1"
+    ):
         check_config(make_config("gail", ENV, overrides={"agent.final_lr_fraction": 1.5}))
 
 
@@ -240,7 +267,8 @@ def test_an_unknown_start_is_refused():
         check_config(make_config("gail", ENV, init="rl"))
 
 
-# Where ranges stand ----------------------------------------------------------------------------------
+# Where ranges stand
+# ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -265,16 +293,25 @@ def test_a_number_just_outside_its_declared_range_is_refused(method, agent):
             declared, kind = describe(field), type(field.default)
             if kind not in (int, float):
                 continue
-            beyond = [declared.low - 1, declared.high + 1] if declared.high < math.inf else [declared.low - 1]
+            beyond = (
+                [declared.low - 1, declared.high + 1]
+                if declared.high < math.inf
+                else [declared.low - 1]
+            )
             for number in beyond:
-                with pytest.raises(ImitaxError, match=f"^Setting '{group}.{field.name}' is {kind(number)}: "):
+                with pytest.raises(
+                    ImitaxError, match=f"^Setting '{group}.{field.name}' is {kind(number)}: "
+                ):
                     changed = {f"{group}.{field.name}": number}
-                    check_config(make_config(method, ENV, agent=agent, init=init, overrides=changed))
+                    check_config(
+                        make_config(method, ENV, agent=agent, init=init, overrides=changed)
+                    )
                 tried += 1
     assert tried >= 5
 
 
-# A clone's own settings ------------------------------------------------------------------------------
+# A clone's own settings
+# ------------------------------------------------------------------------------
 
 
 def test_a_start_from_a_clone_has_the_clones_settings():
@@ -282,7 +319,8 @@ def test_a_start_from_a_clone_has_the_clones_settings():
     assert config.settings["bc"].hidden == (8,) and config.settings["bc"].epochs == 7
     assert config.as_dict()["settings"]["bc"]["epochs"] == 7
     assert config_from_dict(json.loads(json.dumps(config.as_dict()))) == config
-    assert make_config("gail", "Hopper-v5", init="bc").settings["bc"].epochs == 3000  # as method bc there
+    # as method bc there
+    assert make_config("gail", "Hopper-v5", init="bc").settings["bc"].epochs == 3000
     assert "bc" not in make_config("gail", ENV).settings
     with pytest.raises(ImitaxError, match=r"Unknown setting 'bc.epochs'"):
         make_config("gail", ENV, overrides={"bc.epochs": 7})
@@ -296,15 +334,23 @@ def test_a_clone_has_the_layers_of_the_policy_that_starts_from_it():
         check_config(config)
 
 
-# Several values --------------------------------------------------------------------------------------
+# Several values
+# --------------------------------------------------------------------------------------
 
 
 def test_several_values_of_a_number_are_several_configurations():
-    overrides = {"agent.learning_rate": "1e-3,3e-3", "reward.entropy_coef": "0, 1e-3", "agent.hidden": "8,9"}
+    overrides = {
+        "agent.learning_rate": "1e-3,3e-3",
+        "reward.entropy_coef": "0, 1e-3",
+        "agent.hidden": "8,9",
+    }
     configs = make_configs("gail", ENV, overrides=overrides, seed=4)
-    numbers = [(c.settings["agent"].learning_rate, c.settings["reward"].entropy_coef) for c in configs]
+    numbers = [
+        (c.settings["agent"].learning_rate, c.settings["reward"].entropy_coef) for c in configs
+    ]
     assert numbers == [(1e-3, 0.0), (1e-3, 1e-3), (3e-3, 0.0), (3e-3, 1e-3)]
-    assert {c.settings["agent"].hidden for c in configs} == {(8, 9)}  # one value of a setting with commas
+    # one value of a setting with commas
+    assert {c.settings["agent"].hidden for c in configs} == {(8, 9)}
     one = overrides | {"agent.learning_rate": "3e-3", "reward.entropy_coef": "1e-3"}
     assert configs[3] == make_config("gail", ENV, overrides=one, seed=4)
     assert make_configs("gail", ENV) == [make_config("gail", ENV)]

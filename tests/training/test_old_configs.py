@@ -52,8 +52,17 @@ def test_every_setting_is_read_under_its_new_name():
     assert (agent.epochs, agent.minibatches, agent.clip) == (5, 2, 0.1)
     assert (agent.discount, agent.gae_lambda, agent.entropy_coef) == (0.9, 0.8, 0.02)
     assert (agent.max_gradient_norm, agent.advantage_floor) == (0.7, 0.06)
-    assert (reward.hidden, reward.learning_rate, reward.updates, reward.batch_size) == ((7,), 0.01, 3, -1)
-    assert (reward.entropy_coef, reward.gradient_penalty, reward.label_smoothing) == (0.002, 0.5, 0.1)
+    assert (reward.hidden, reward.learning_rate, reward.updates, reward.batch_size) == (
+        (7,),
+        0.01,
+        3,
+        -1,
+    )
+    assert (reward.entropy_coef, reward.gradient_penalty, reward.label_smoothing) == (
+        0.002,
+        0.5,
+        0.1,
+    )
     assert (reward.form, reward.absorbing) == ("logit", False)
     assert (config.seed, config.seeds, config.trajectories, config.subsample) == (3, 2, 4, 10)
     # It is written as one of this version, and read again.
@@ -68,7 +77,10 @@ def test_apprenticeship_learning_had_a_step():
 
 
 def test_a_rate_that_fell_over_the_run_is_one_that_falls_to_a_tenth():
-    assert config_from_dict(old(agent={"decay_iterations": 37})).settings["agent"].final_lr_fraction == 0.1
+    assert (
+        config_from_dict(old(agent={"decay_iterations": 37})).settings["agent"].final_lr_fraction
+        == 0.1
+    )
     with pytest.raises(
         ImitaxError, match=r"by version 0.1.0 with agent.decay_iterations=20, .* read it with"
     ):
@@ -78,7 +90,12 @@ def test_a_rate_that_fell_over_the_run_is_one_that_falls_to_a_tenth():
 def test_cloning_made_whole_passes_and_had_no_patience_of_its_own():
     data = OLD | {"method": "bc", "settings": {"bc": CLONING}}
     clone = config_from_dict(data).settings["bc"]
-    assert (clone.hidden, clone.learning_rate, clone.epochs, clone.patience) == ((8, 9), 0.002, 300, 0)
+    assert (clone.hidden, clone.learning_rate, clone.epochs, clone.patience) == (
+        (8, 9),
+        0.002,
+        300,
+        0,
+    )
     assert (clone.batch_size, clone.train_fraction) == (64, 0.8)
     # However many pairs there are: 300 rounds, each of them a pass.
     assert schedule(1_000_000, clone) == (15_625, 300, 15_625)
@@ -96,7 +113,10 @@ def test_an_old_key_is_answered_with_the_new_one(key):
     with pytest.raises(ImitaxError) as error:
         override(default_settings(method, "ppo"), key, 1)
     new = RENAMED[key]
-    assert str(error.value) == f"Setting '{key}' is called '{new}' since version 0.2: see `imitax methods`."
+    assert (
+        str(error.value)
+        == f"Setting '{key}' is called '{new}' since version 0.2: see `imitax methods`."
+    )
     assert make_config(method, "Acrobot-v1", overrides={new: 1})  # there is such a setting
 
 

@@ -1,4 +1,6 @@
-"""Maximum causal entropy IRL through the package: train, run folder, transfer, and what is refused."""
+"""Maximum causal entropy IRL through the package: train, run folder, transfer, and what is
+refused.
+"""
 
 import json
 import shutil
@@ -95,7 +97,9 @@ def test_a_damaged_reward_is_told(linear_run, tmp_path):
 
 
 def one_episode(observations):
-    return Demonstrations.from_episodes([(observations, np.zeros(len(observations), int))], terminated=True)
+    return Demonstrations.from_episodes(
+        [(observations, np.zeros(len(observations), int))], terminated=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -109,7 +113,11 @@ def one_episode(observations):
         ),
         ("random-mdp", {"settings": {"mce_irl.reward": "linear"}}, "'random-mdp' has no features"),
         ("gridworld", {"settings": {"mce_irl.discount": 1.0}}, "'mce_irl.discount' is 1.0"),
-        ("gridworld", {"settings": {"mce_irl.l2": -1}}, "'mce_irl.l2' is -1.0: expected at least 0"),
+        (
+            "gridworld",
+            {"settings": {"mce_irl.l2": -1}},
+            "'mce_irl.l2' is -1.0: expected at least 0",
+        ),
     ],
 )
 def test_what_can_not_be_planned_is_told(env_id, options, message):

@@ -1,4 +1,6 @@
-"""What a run is given: which demonstrations it uses, and what stops it before anything is compiled."""
+"""What a run is given: which demonstrations it uses, and what stops it before anything is
+compiled.
+"""
 
 from dataclasses import replace
 
@@ -18,7 +20,8 @@ ENV = "CartPole-v1"
 def episodes(count, steps=10):
     """Episodes whose observations say which they are."""
     return Demonstrations.from_episodes(
-        [(np.full((steps, 4), float(i)), np.zeros(steps, int)) for i in range(count)], terminated=True
+        [(np.full((steps, 4), float(i)), np.zeros(steps, int)) for i in range(count)],
+        terminated=True,
     )
 
 
@@ -51,7 +54,9 @@ def test_imitation_without_demonstrations_is_refused(method):
 @pytest.mark.parametrize("method", ["bc", "gail"])
 def test_states_alone_are_refused_by_methods_that_learn_from_actions(method):
     states = replace(episodes(3), actions=None)
-    with pytest.raises(ImitaxError, match=f"^Method '{method}' needs actions, but these demonstrations hold"):
+    with pytest.raises(
+        ImitaxError, match=f"^Method '{method}' needs actions, but these demonstrations hold"
+    ):
         prepare(make_config(method, ENV), make(ENV), states)
     assert prepare(make_config("rl", ENV), make(ENV), states) is not None
 
@@ -68,7 +73,11 @@ def test_other_methods_need_none(method):
         ("gail", {"subsample": 0}, "subsample is 0"),
         ("gail", {"overrides": {"reward.form": "d"}}, "Unknown reward form 'd'"),
         ("constant", {"overrides": {"reward.form": "d"}}, "Unknown reward form 'd'"),
-        ("bc", {"overrides": {"bc.train_fraction": 1}}, "validation fraction must lie between 0 and 1"),
+        (
+            "bc",
+            {"overrides": {"bc.train_fraction": 1}},
+            "validation fraction must lie between 0 and 1",
+        ),
         ("bc", {"trajectories": 1, "subsample": 10}, "One pair cannot be split"),
     ],
 )

@@ -1,4 +1,6 @@
-"""Experience collected by scan and step by step is the same experience, and episodes are counted right."""
+"""Experience collected by scan and step by step is the same experience, and episodes are counted
+right.
+"""
 
 from functools import cache
 
@@ -30,7 +32,9 @@ COUNTING = EnvSpec("Counting", vector(2), Discrete(2), 9)
 
 
 class HostTwin(HostBatch):
-    """A native environment stepped by Python, with the very keys that the scan of `collect_native` uses."""
+    """A native environment stepped by Python, with the very keys that the scan of `collect_native`
+    uses.
+    """
 
     def __init__(self, env: NativeEnv, batch: int, key_start):
         self._reset = lambda: jax.jit(env.reset, static_argnums=1)(key_start, batch)
@@ -54,7 +58,8 @@ class HostTwin(HostBatch):
 
 @cache
 def counting() -> NativeEnv:
-    """Column i has episodes of LENGTHS[i % 4] steps, the last two truncated, the others terminated.
+    """Column i has episodes of LENGTHS[i % 4] steps, the last two truncated, the others
+    terminated.
 
     Observations are (column, step), rewards 10 · column + step + 1.
     """
@@ -75,16 +80,19 @@ def counting() -> NativeEnv:
         fresh = moved | {"step": jnp.where(ended, 0, moved["step"])}
         reward = 10.0 * state["column"] + moved["step"]
         terminated, truncated = ended & (kind < 2), ended & (kind >= 2)
-        return fresh, Step(observe(moved), observe(fresh), reward.astype(jnp.float32), terminated, truncated)
+        return fresh, Step(
+            observe(moved), observe(fresh), reward.astype(jnp.float32), terminated, truncated
+        )
 
     return NativeEnv(COUNTING, reset, step)
 
 
 def exact(space) -> NativeEnv:
-    """Physics without rounding that a compiler could move: positions are multiples of 1/64 below 8.
+    """Physics without rounding that a compiler could move: positions are multiples of 1/64 below
+    8.
 
-    Compiled alone or inside a scan, cos and sin of a pendulum may differ in the last bit. That is no
-    concern of collecting, so this environment has only sums, and scalings by powers of two.
+    Compiled alone or inside a scan, cos and sin of a pendulum may differ in the last bit. That is
+    no concern of collecting, so this environment has only sums, and scalings by powers of two.
     """
 
     def observe(state):
@@ -144,7 +152,9 @@ def random_policy(space, observation_size):
     return act
 
 
-@pytest.mark.parametrize("space", [Discrete(3), Box((-2.0, -2.0), (2.0, 2.0))], ids=["Discrete", "Box"])
+@pytest.mark.parametrize(
+    "space", [Discrete(3), Box((-2.0, -2.0), (2.0, 2.0))], ids=["Discrete", "Box"]
+)
 def test_scan_and_host_collect_the_same_bits(space):
     env = exact(space)
     act = random_policy(space, size(env.spec.observation))
@@ -187,7 +197,8 @@ def test_the_step_counter_starts_anew_with_every_episode(key):
     np.testing.assert_array_equal(rollout.obs[..., 1], expected)
     np.testing.assert_array_equal(rollout.next_obs[..., 1], expected + 1)  # before any reset
     np.testing.assert_array_equal(state.step, 20 % np.array(LENGTHS))
-    # What is carried was forgotten where an episode began: it has counted the steps of the last one.
+    # What is carried was forgotten where an episode began: it has counted the steps of the last
+    # one.
     np.testing.assert_array_equal(state.carry, 19 % np.array(LENGTHS) + 1)
     # The next rollout goes on where this one stopped.
     _, rollout = collector(env, idle, 20)(state, key)
@@ -204,7 +215,8 @@ def test_a_timed_out_episode_is_not_spliced_to_the_next():
     ends = np.asarray(rollout.truncated)
     np.testing.assert_array_equal(np.flatnonzero(ends.all(1)), [199, 399])
     assert ends.sum() == 4 and not rollout.terminated.any()
-    # Every transition is one of the car's: it moves by its own new speed, and starts at rest after an end.
+    # Every transition is one of the car's: it moves by its own new speed, and starts at rest after
+    # an end.
     moved = rollout.next_obs[..., 0] - rollout.obs[..., 0]
     np.testing.assert_allclose(moved, rollout.next_obs[..., 1], atol=1e-6)
     np.testing.assert_array_equal(rollout.obs[200, :, 1], [0.0, 0.0])
@@ -239,13 +251,17 @@ def test_episode_statistics_against_a_loop(rng):
             step = np.where(terminated[t] | truncated[t], 0, step + 1)
         spanning += int((steps[0] > 0).sum())
         obs = np.zeros((*shape, 1), np.float32)
-        rollout = Transition(obs, np.zeros(shape, np.int32), obs, reward, terminated, truncated, steps)
+        rollout = Transition(
+            obs, np.zeros(shape, np.int32), obs, reward, terminated, truncated, steps
+        )
         so_far, returns, lengths = plain_statistics(so_far, reward, terminated | truncated, steps)
         running, metrics = statistics(running, rollout)
         assert part == 0 or returns
         np.testing.assert_allclose(running, so_far, rtol=1e-5, atol=1e-5)
         assert metrics["episodes"] == len(returns)
-        np.testing.assert_allclose(metrics["episode_return"], np.mean(returns), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            metrics["episode_return"], np.mean(returns), rtol=1e-4, atol=1e-5
+        )
         np.testing.assert_allclose(metrics["episode_length"], np.mean(lengths), rtol=1e-6)
     assert spanning > 0
 
@@ -254,7 +270,8 @@ def test_no_finished_episode_has_no_mean(key):
     env = counting()
     _, rollout = collector(env, idle, 1)(start_native(env, BATCH, nothing(BATCH), key), key)
     running, metrics = episode_statistics(jnp.array([1.0, 2.0, 3.0, 4.0]), rollout)
-    np.testing.assert_array_equal(running, [2.0, 13.0, 24.0, 35.0])  # with the rewards 10 · column + 1
+    # with the rewards 10 · column + 1
+    np.testing.assert_array_equal(running, [2.0, 13.0, 24.0, 35.0])
     assert metrics["episodes"] == 0
     assert np.isnan(metrics["episode_return"]) and np.isnan(metrics["episode_length"])
 
@@ -262,9 +279,12 @@ def test_no_finished_episode_has_no_mean(key):
 def assert_first_episodes(played: Episodes, columns: int):
     lengths = np.array([LENGTHS[i % 4] for i in range(columns)])
     np.testing.assert_array_equal(played.lengths, lengths)
-    # Σ_{t=1}^{L} (10 · column + t) = 10 · column · L + L (L + 1) / 2: nothing of the episodes that follow.
+    # Σ_{t=1}^{L} (10 · column + t) = 10 · column · L + L (L + 1) / 2: nothing of the episodes that
+    # follow.
     column = np.arange(columns)
-    np.testing.assert_array_equal(played.returns, 10 * column * lengths + lengths * (lengths + 1) / 2)
+    np.testing.assert_array_equal(
+        played.returns, 10 * column * lengths + lengths * (lengths + 1) / 2
+    )
     assert played.returns.dtype == np.float64
     horizon = np.asarray(played.alive).shape[0]
     np.testing.assert_array_equal(played.alive, np.arange(horizon)[:, None] < lengths)

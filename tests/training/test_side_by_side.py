@@ -28,7 +28,12 @@ def shown():
 
 
 def sizes(**overrides):
-    small = {"loop.iterations": ITERATIONS, "loop.env_steps": 32, "loop.max_envs": 4, "agent.hidden": "8"}
+    small = {
+        "loop.iterations": ITERATIONS,
+        "loop.env_steps": 32,
+        "loop.max_envs": 4,
+        "agent.hidden": "8",
+    }
     return small | {"reward.hidden": "8", "reward.updates": 2} | overrides
 
 
@@ -39,7 +44,9 @@ def cloning(**overrides):
 def bits(training):
     """Everything that a training says, but how long it took."""
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(training.learner)]
-    return [x.tobytes() for x in leaves], {name: x.tobytes() for name, x in training.metrics.items()}
+    return [x.tobytes() for x in leaves], {
+        name: x.tobytes() for name, x in training.metrics.items()
+    }
 
 
 def programs(caplog, function):
@@ -48,7 +55,9 @@ def programs(caplog, function):
     with caplog.at_level(logging.WARNING), jax.log_compiles():
         result = function()
     messages = [record.getMessage() for record in caplog.records]
-    return result, sum(text.startswith(("Compiling one ", "Compiling jit(one) ")) for text in messages)
+    return result, sum(
+        text.startswith(("Compiling one ", "Compiling jit(one) ")) for text in messages
+    )
 
 
 def test_each_result_is_what_it_is_alone_bit_for_bit(shown, caplog):
@@ -65,7 +74,10 @@ def test_each_result_is_what_it_is_alone_bit_for_bit(shown, caplog):
 
 def test_a_seed_is_what_it_is_alone_bit_for_bit(shown):
     config, env = make_config("gail", ENV, seeds=SEEDS, seed=5, overrides=sizes()), make(ENV)
-    beside, alone = fit(config, env, shown), fit(dataclasses.replace(config, seed=6, seeds=1), env, shown)
+    beside, alone = (
+        fit(config, env, shown),
+        fit(dataclasses.replace(config, seed=6, seeds=1), env, shown),
+    )
     row = dataclasses.replace(
         beside,
         learner=jax.tree.map(lambda x: x[1:], beside.learner),
@@ -95,7 +107,11 @@ def test_other_methods_too(shown, method, options, overrides):
 
 
 def test_numbers_share_a_program():
-    numbers = {"agent.clip": "0.1,0.2", "agent.discount": "0.9,0.99", "reward.gradient_penalty": "1,10"}
+    numbers = {
+        "agent.clip": "0.1,0.2",
+        "agent.discount": "0.9,0.99",
+        "reward.gradient_penalty": "1,10",
+    }
     configs = make_configs("gail", ENV, overrides=sizes(**numbers))
     assert len(configs) == 8 and len(set(map(shared_by, configs))) == 1
     more = make_config("gail", ENV, seeds=3, overrides=sizes(**{"reward.gradient_penalty": 1.0}))
@@ -144,7 +160,9 @@ def test_runs_of_different_lengths_on_different_data_are_not_mixed(shown):
 
 
 def test_callbacks_see_their_own_seeds_alone(shown):
-    configs = make_configs("gail", ENV, seeds=SEEDS, overrides=sizes(**{"agent.learning_rate": "1e-3,1e-2"}))
+    configs = make_configs(
+        "gail", ENV, seeds=SEEDS, overrides=sizes(**{"agent.learning_rate": "1e-3,1e-2"})
+    )
     together, alone, env = ([], []), ([], []), make(ENV)
 
     def noting(moments):
@@ -161,7 +179,10 @@ def test_callbacks_see_their_own_seeds_alone(shown):
 
 
 def test_one_that_does_not_fit_is_refused_before_any_is_trained(shown):
-    configs = [make_config("gail", ENV, overrides=sizes()), make_config("gail", ENV, trajectories=9)]
+    configs = [
+        make_config("gail", ENV, overrides=sizes()),
+        make_config("gail", ENV, trajectories=9),
+    ]
     with pytest.raises(ImitaxError, match="9 trajectories"):
         fit_side_by_side(configs, make(ENV), shown, [[pytest.fail], [pytest.fail]])
 
@@ -171,16 +192,25 @@ def test_each_folder_is_that_of_a_run_of_its_own(shown, tmp_path):
     configs = make_configs("gail", ENV, seeds=SEEDS, seed=3, overrides=overrides)
     env, options, moments = make(ENV), FolderOptions(2, "shown", 2), []
     paths = {tmp_path / f"together-{i}": config for i, config in enumerate(configs)}
-    results = train_to_folders(paths, env, shown, options, [lambda moment: moments.append(moment.iteration)])
+    results = train_to_folders(
+        paths, env, shown, options, [lambda moment: moments.append(moment.iteration)]
+    )
     assert list(results) == list(paths) and moments == list(range(ITERATIONS))
     for i, (path, config) in enumerate(paths.items()):
         own = tmp_path / f"alone-{i}"
         train_to_folder(config, env, shown, own, options)
         assert load_run(path).config == load_run(own).config == config
-        for name in ("policy.safetensors", "demonstrations.npz", "visits.npz", "figures/learning.svg"):
+        for name in (
+            "policy.safetensors",
+            "demonstrations.npz",
+            "visits.npz",
+            "figures/learning.svg",
+        ):
             assert (path / name).read_bytes() == (own / name).read_bytes(), name
         assert without_times(path) == without_times(own)
-        files = [sorted(f.name for f in (folder / "checkpoints").iterdir()) for folder in (path, own)]
+        files = [
+            sorted(f.name for f in (folder / "checkpoints").iterdir()) for folder in (path, own)
+        ]
         assert files[0] == files[1]
 
 
@@ -192,7 +222,10 @@ def test_no_folder_is_made_where_one_of_the_runs_cannot_be(shown, tmp_path):
             make_config("gail", ENV, overrides={"agent.learning_rate": -1}),
             "'agent.learning_rate'",
         ),
-        tmp_path / "taken": (good, "Output folder '.*taken' exists: choose another, nothing was written"),
+        tmp_path / "taken": (
+            good,
+            "Output folder '.*taken' exists: choose another, nothing was written",
+        ),
     }
     for path, (config, message) in bad.items():
         with pytest.raises(ImitaxError, match=message):
@@ -202,5 +235,8 @@ def test_no_folder_is_made_where_one_of_the_runs_cannot_be(shown, tmp_path):
 
 def without_times(path):
     lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
-    files = [*lines, *(json.loads((path / name).read_text()) for name in ("summary.json", "config.json"))]
+    files = [
+        *lines,
+        *(json.loads((path / name).read_text()) for name in ("summary.json", "config.json")),
+    ]
     return [{k: v for k, v in data.items() if k not in ("seconds", "started")} for data in files]

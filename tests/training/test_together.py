@@ -1,4 +1,6 @@
-"""Equal runs leave equal files, also when they run at once on one compilation cache and below one folder."""
+"""Equal runs leave equal files, also when they run at once on one compilation cache and below one
+folder.
+"""
 
 import json
 import os
@@ -23,12 +25,16 @@ def contents(path):
         name = file.relative_to(path).as_posix()
         if name in TIMES:
             lines = file.read_text().splitlines() if name.endswith("l") else [file.read_text()]
-            found[name] = [{k: v for k, v in json.loads(x).items() if k != TIMES[name]} for x in lines]
+            found[name] = [
+                {k: v for k, v in json.loads(x).items() if k != TIMES[name]} for x in lines
+            ]
         elif name.startswith("checkpoints/"):
             found[name] = {k: v.tobytes() for k, v in load_file(file).items() if k != "seconds"}
         elif file.suffix == ".npz":
             with np.load(file, allow_pickle=False) as data:
-                found[name] = {key: (data[key].dtype.str, data[key].tobytes()) for key in data.files}
+                found[name] = {
+                    key: (data[key].dtype.str, data[key].tobytes()) for key in data.files
+                }
         elif name == "report.html":  # tells the folder's name, and times
             found[name] = None
         elif file.is_file():
@@ -40,7 +46,9 @@ def start(folder, name, cache):
     program = "from imitax.cli import main; main()"
     command = [sys.executable, "-c", program, *RUN.split(), "--out", str(folder / name)]
     environment = os.environ | {"IMITAX_CACHE": str(cache), "JAX_PLATFORMS": "cpu"}
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    return subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
 
 
 def finish(process):
@@ -72,7 +80,12 @@ def test_equal_runs_leave_equal_files(tmp_path):
     from imitax.runs.folder import FolderOptions, train_to_folder
     from imitax.training.config import make_config
 
-    overrides = {"loop.env_steps": 64, "loop.max_envs": 4, "loop.iterations": 3, "agent.hidden": (8,)}
+    overrides = {
+        "loop.env_steps": 64,
+        "loop.max_envs": 4,
+        "loop.iterations": 3,
+        "agent.hidden": (8,),
+    }
     env = make("Acrobot-v1")
     shown = load_demonstrations("Acrobot-v1/4", env.spec)
     for name in ("one", "other"):
