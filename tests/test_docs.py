@@ -34,23 +34,16 @@ def blocks(page: Path) -> list[Block]:
 
 
 def run(block: Block, folder: Path) -> None:
-    """Run a block as a reader would, in `folder`; installing and testing are what CI itself
-    does.
-    """
+    """Run a block as a reader would, in `folder`; CI installs and tests by itself."""
     text = re.sub(r"^pip install .*?&& ", "", block.text, flags=re.MULTILINE)
     text = re.sub(r"^pytest.*$", "", text, flags=re.MULTILINE)
     command = [sys.executable, "-c", text] if block.language == "python" else ["bash", "-euc", text]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = os.environ | {"PATH": path, "SDL_VIDEODRIVER": "dummy"}
-<<<<<<< HEAD
-    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900)
-    assert result.returncode == 0, f"{text}\n{result.stdout[-2000:]}\n{result.stderr[-4000:]}"
-=======
-    done = subprocess.run(
+    result = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900
     )
-    assert done.returncode == 0, f"{text}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
->>>>>>> main
+    assert result.returncode == 0, f"{text}\n{result.stdout[-2000:]}\n{result.stderr[-4000:]}"
 
 
 def link_repository(folder: Path) -> None:
@@ -62,25 +55,14 @@ def link_repository(folder: Path) -> None:
 
 
 def pages(slow: bool) -> list:
-<<<<<<< HEAD
-    """Pages with commands; the README's run in every run of the tests, all others with the slow ones."""
+    """Pages with commands; the README's always run, all others with the slow tests."""
     having = [page for page in PAGES if any(block.slow == slow for block in blocks(page))]
-    always = [] if slow else [ROOT / "README.md"]
-    return [
-        pytest.param(page, marks=[] if page in always else pytest.mark.slow, id=str(page.relative_to(ROOT)))
-        for page in having
-=======
-    """Pages with commands; the README's run in every run of the tests, all others with the slow
-    ones.
-    """
-    found = [page for page in PAGES if any(block.slow == slow for block in blocks(page))]
     always = [] if slow else [ROOT / "README.md"]
     return [
         pytest.param(
             page, marks=[] if page in always else pytest.mark.slow, id=str(page.relative_to(ROOT))
         )
-        for page in found
->>>>>>> main
+        for page in having
     ]
 
 

@@ -1,7 +1,8 @@
-"""What the site adds to docs/: pages made of other files, tables of settings, BibTeX, links to code.
+"""What the site adds to docs/: pages made of other files, tables of settings, BibTeX, code links.
 
-Pages are written for the repository, with links relative to their own file, and read there as well. Here a
-link to a notebook, to the changelog or to a source file becomes one to the page that is made of it.
+Pages are written for the repository, with links relative to their own file, and read there as well.
+Here a link to a notebook, to the changelog or to a source file becomes one to the page that is made
+of it.
 """
 
 import json
@@ -17,7 +18,7 @@ import sources
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).resolve().parents[2]
-# Page of the site -> the file of the repository that it is made of. All other pages are those of docs/.
+# Page of the site -> the file of the repository that it is made of. All others are those of docs/.
 MADE_OF = {
     "gail_acrobot.md": "notebooks/gail_acrobot.ipynb",
     "bring_your_own.md": "notebooks/bring_your_own.ipynb",
@@ -30,7 +31,7 @@ FENCED = re.compile(r"(^ *(`{3,})[^\n]*\n.*?^ *\2$)", re.DOTALL | re.MULTILINE)
 
 
 def on_files(files, config):
-    """Adds the pages made of files outside docs/, and one for each source file that a page links to."""
+    """Add the pages made of files outside docs/, and one for each linked source file."""
     for page, path in MADE_OF.items():
         files.append(File.generated(config, page, content=notebook.text(ROOT / path)))
     linked = set()
@@ -45,7 +46,7 @@ def on_files(files, config):
 
 
 def on_page_markdown(markdown, page, config, files):
-    """Fills in settings and BibTeX, draws formulas, and corrects links; code blocks stay as they are."""
+    """Fill in settings and BibTeX, draw formulas, correct links; code blocks stay as they are."""
     uri = page.file.src_uri
     if page.is_homepage:
         page.meta["hide"] = ["navigation"]  # it has a table of them
