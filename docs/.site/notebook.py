@@ -19,7 +19,7 @@ def with_formulas(markdown: str) -> str:
     markdown = re.sub(
         r"\$\$(.+?)\$\$", lambda m: _formula(m[1], "block"), markdown, flags=re.DOTALL
     )
-    # In a span: a line that begins with <math> would end the paragraph, and a comma looks odd there.
+    # In a span: a line that begins with <math> would end the paragraph, and a comma would look odd.
     inline = re.compile(r"(?<![\w`$])\$([^$\n]+?)\$([.,;:)]*)")
     return inline.sub(
         lambda m: f'<span class="formula">{_formula(m[1], "inline")}{m[2]}</span>', markdown
