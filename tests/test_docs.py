@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")), ROOT / "benchmarks" / "README.md"]
 PAGES.append(ROOT / "CHANGELOG.md")
+ANY_FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 FENCE = re.compile(r"(<!-- slow -->\n)?```(bash|python)\n(.*?)```", re.DOTALL)
 
 
@@ -33,18 +34,16 @@ def blocks(page: Path) -> list[Block]:
 
 
 def run(block: Block, folder: Path) -> None:
-    """Run a block as a reader would, in `folder`; installing and testing are what CI itself
-    does.
-    """
+    """Run a block as a reader would, in `folder`; CI installs and tests by itself."""
     text = re.sub(r"^pip install .*?&& ", "", block.text, flags=re.MULTILINE)
     text = re.sub(r"^pytest.*$", "", text, flags=re.MULTILINE)
     command = [sys.executable, "-c", text] if block.language == "python" else ["bash", "-euc", text]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = os.environ | {"PATH": path, "SDL_VIDEODRIVER": "dummy"}
-    done = subprocess.run(
+    result = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900
     )
-    assert done.returncode == 0, f"{text}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    assert result.returncode == 0, f"{text}\n{result.stdout[-2000:]}\n{result.stderr[-4000:]}"
 
 
 def link_repository(folder: Path) -> None:
@@ -56,22 +55,20 @@ def link_repository(folder: Path) -> None:
 
 
 def pages(slow: bool) -> list:
-    """Pages with commands; the README's run in every run of the tests, all others with the slow
-    ones.
-    """
-    found = [page for page in PAGES if any(block.slow == slow for block in blocks(page))]
+    """Pages with commands; the README's always run, all others with the slow tests."""
+    having = [page for page in PAGES if any(block.slow == slow for block in blocks(page))]
     always = [] if slow else [ROOT / "README.md"]
     return [
         pytest.param(
             page, marks=[] if page in always else pytest.mark.slow, id=str(page.relative_to(ROOT))
         )
-        for page in found
+        for page in having
     ]
 
 
-def run_all(found: list[Block], folder: Path) -> None:
+def run_all(chosen: list[Block], folder: Path) -> None:
     link_repository(folder)
-    for block in found:
+    for block in chosen:
         run(block, folder)
 
 
@@ -93,14 +90,21 @@ def test_pages_link_to_files_that_exist():
 
 
 def test_names_that_link_to_code_are_in_that_code():
-    found = 0
+    links = 0
     for page in PAGES:
         for name, target in re.findall(r"\[`([\w.]+)`\]\(([^)]+\.py)\)", page.read_text()):
             code = (page.parent / target).read_text()
             for part in name.split("."):
                 assert re.search(rf"\b{part}\b", code), f"{page.name}: no {part} in {target}"
-            found += 1
-    assert found > 50
+            links += 1
+    assert links > 50
+
+
+def test_prose_is_wrapped():
+    exempt = ("|", "![", "      members:")  # tables, images, options of the API's page
+    for page in PAGES:
+        for line in ANY_FENCE.sub("", page.read_text()).split("\n"):
+            assert line.startswith(exempt) or len(line) <= 100, f"{page.name}: {line}"
 
 
 def test_the_study_page_shows_the_committed_results():

@@ -1,7 +1,8 @@
-"""What the site adds to docs/: pages made of other files, tables of settings, BibTeX, links to code.
+"""What the site adds to docs/: pages made of other files, tables of settings, BibTeX, code links.
 
-Pages are written for the repository, with links relative to their own file, and read there as well. Here a
-link to a notebook, to the changelog or to a source file becomes one to the page that is made of it.
+Pages are written for the repository, with links relative to their own file, and read there as well.
+Here a link to a notebook, to the changelog or to a source file becomes one to the page that is made
+of it.
 """
 
 import json
@@ -17,7 +18,7 @@ import sources
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).resolve().parents[2]
-# Page of the site -> the file of the repository that it is made of. All other pages are those of docs/.
+# Page of the site -> the file of the repository that it is made of. All others are those of docs/.
 MADE_OF = {
     "gail_acrobot.md": "notebooks/gail_acrobot.ipynb",
     "bring_your_own.md": "notebooks/bring_your_own.ipynb",
@@ -30,7 +31,7 @@ FENCED = re.compile(r"(^ *(`{3,})[^\n]*\n.*?^ *\2$)", re.DOTALL | re.MULTILINE)
 
 
 def on_files(files, config):
-    """Adds the pages made of files outside docs/, and one for each source file that a page links to."""
+    """Add the pages made of files outside docs/, and one for each linked source file."""
     for page, path in MADE_OF.items():
         files.append(File.generated(config, page, content=notebook.text(ROOT / path)))
     linked = set()
@@ -45,10 +46,10 @@ def on_files(files, config):
 
 
 def on_page_markdown(markdown, page, config, files):
-    """Fills in settings and BibTeX, draws formulas, and sets links right; code blocks stay as they are."""
+    """Fill in settings and BibTeX, draw formulas, correct links; code blocks stay as they are."""
     uri = page.file.src_uri
     if page.is_homepage:
-        page.meta["hide"] = ["navigation"]  # it says itself where to go
+        page.meta["hide"] = ["navigation"]  # it has a table of them
     if uri.startswith(sources.FOLDER):
         return markdown
     parts = FENCED.split(markdown)
@@ -71,14 +72,14 @@ def _link(link: re.Match, uri: str) -> str:
     text, target, anchor = link[1], link[2], link[3] or ""
     path = _in_repository(target, uri)
     if path in PAGE_OF:
-        found = PAGE_OF[path]
+        page = PAGE_OF[path]
     elif path.startswith("docs/"):
-        found = path.removeprefix("docs/")
+        page = path.removeprefix("docs/")
     elif sources.is_source(ROOT / path):
-        found, anchor = sources.uri(path), anchor or sources.anchor(ROOT / path, text)
+        page, anchor = sources.uri(path), anchor or sources.anchor(ROOT / path, text)
     else:
         return link[0]  # the strict build says that there is no such page
-    return f"[{text}]({posixpath.relpath(found, posixpath.dirname(uri) or '.')}{anchor})"
+    return f"[{text}]({posixpath.relpath(page, posixpath.dirname(uri) or '.')}{anchor})"
 
 
 def _filled_in(markdown: str) -> str:
@@ -88,10 +89,10 @@ def _filled_in(markdown: str) -> str:
 
 def _settings(name: str) -> str:
     """The settings of a method, of an agent or of the loop as a table."""
-    found = next(entry for title, entry in _methods().items() if title.split()[-1] == name)
+    method = next(entry for title, entry in _methods().items() if title.split()[-1] == name)
     rows = [
-        f"| `{key}` | {_shown(setting['default'])} | {setting['meaning']} |"
-        for key, setting in found["settings"].items()
+        f"| `{key}` | {_value_text(setting['default'])} | {setting['meaning']} |"
+        for key, setting in method["settings"].items()
     ]
     return "\n".join(["| setting | default | meaning |", "|---|---|---|", *rows])
 
@@ -103,7 +104,7 @@ def _methods() -> dict:
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def _shown(value) -> str:
+def _value_text(value) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else f"{value}"
 
 

@@ -16,10 +16,14 @@ def text(path: Path) -> str:
 
 def with_formulas(markdown: str) -> str:
     """$…$ and $$…$$ as MathML, which browsers draw without a script."""
-    markdown = re.sub(r"\$\$(.+?)\$\$", lambda m: _formula(m[1], "block"), markdown, flags=re.DOTALL)
-    # In a span: a line that begins with <math> would end the paragraph, and one with a comma looks odd.
+    markdown = re.sub(
+        r"\$\$(.+?)\$\$", lambda m: _formula(m[1], "block"), markdown, flags=re.DOTALL
+    )
+    # In a span: a line that begins with <math> would end the paragraph, and a comma would look odd.
     inline = re.compile(r"(?<![\w`$])\$([^$\n]+?)\$([.,;:)]*)")
-    return inline.sub(lambda m: f'<span class="formula">{_formula(m[1], "inline")}{m[2]}</span>', markdown)
+    return inline.sub(
+        lambda m: f'<span class="formula">{_formula(m[1], "inline")}{m[2]}</span>', markdown
+    )
 
 
 def _formula(tex: str, display: str) -> str:
@@ -40,7 +44,11 @@ def _page(notebook, name: str) -> str:
         for output in cell.outputs:
             if "image/png" in output.get("data", {}):
                 data = output.data["image/png"].replace("\n", "")
-                parts.append(f'<img alt="Figure drawn by the code above" src="data:image/png;base64,{data}">')
+                parts.append(
+                    f'<img alt="Figure drawn by the code above" src="data:image/png;base64,{data}">'
+                )
     # The page begins with the title of the notebook, and says where it comes from.
     title, _, rest = parts[0].partition("\n")
-    return "\n\n".join([title, f"*This page is the notebook `notebooks/{name}`.*", rest, *parts[1:]])
+    return "\n\n".join(
+        [title, f"*This page is the notebook `notebooks/{name}`.*", rest, *parts[1:]]
+    )

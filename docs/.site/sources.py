@@ -1,4 +1,4 @@
-"""Source files as pages, so that links to code work offline: numbered lines, a title for each definition."""
+"""Source files as pages, so that links to code work offline: a title for each definition."""
 
 import ast
 import re
@@ -21,7 +21,7 @@ def uri(path: str) -> str:
 
 
 def anchor(path: Path, text: str) -> str:
-    """The place of what a link's text, such as `name` or `Class.method`, defines at the top of the file."""
+    """The place of what a link's text, such as `name` or `Class.method`, names in the file."""
     name = text.strip("`").split(".")[0]
     return f"#{name}" if name in dict(_definitions(path)) else ""
 
@@ -46,19 +46,21 @@ def page(root: Path, path: str) -> str:
 
 
 def _definitions(path: Path) -> list[tuple[str, int]]:
-    """Name and first line (from 0) of functions, classes and constants at the top level of a Python file."""
+    """Name and first line (from 0) of the functions, classes and constants of a Python file."""
     if path.suffix != ".py":
         return []
     text = path.read_text(encoding="utf-8")
-    lines, found = text.splitlines(), []
+    lines, definitions = text.splitlines(), []
     for node in ast.parse(text).body:
         name, start = _name(node), min([node.lineno, *_decorators(node)]) - 1
-        if not name or name in dict(found):
+        if not name or name in dict(definitions):
             continue
-        while start and lines[start - 1].startswith("#"):  # a comment above belongs to what it is about
+        while start and lines[start - 1].startswith(
+            "#"
+        ):  # a comment above belongs to what it is about
             start -= 1
-        found.append((name, start))
-    return found
+        definitions.append((name, start))
+    return definitions
 
 
 def _name(node: ast.stmt) -> str | None:

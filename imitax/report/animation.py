@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from imitax.errors import ImitaxError
+from imitax.errors import ImitaxError, one_line
 from imitax.policies.policy import load_policies
 from imitax.rendering.watch import STATES, opened, play, replay
 from imitax.runs.read import RunData

@@ -51,7 +51,7 @@ def occupancy_of(runs: list[RunData], lead: int) -> dict[str, Any] | None:
         inside = (project(_rows(points)) - low) / (high - low)
         return base64.b64encode((inside * 65535).round().astype("<u2").tobytes()).decode()
 
-    def one(index: int, visits: Visits) -> dict[str, Any]:
+    def one(index: int, visits: ObservationSamples) -> dict[str, Any]:
         expert = visits.demonstrations if len(visits.demonstrations) else (experts or [None])[0]
         return {
             "iterations": (visits.iterations + 1).tolist(),

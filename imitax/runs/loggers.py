@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from imitax.errors import ImitaxError, missing, unknown
+from imitax.errors import ImitaxError, missing, one_line, unknown
 from imitax.training.logging import Logger
 
 NAMES = ("tensorboard", "wandb")
