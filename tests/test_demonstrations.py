@@ -21,7 +21,7 @@ def make(lengths=(3, 1, 4), spec=DISCRETE, **changes):
     """Pair i of the whole has the observation (i, −i), so that any pair can be traced back."""
     n = sum(lengths)
     count = np.arange(n)
-    discrete = isinstance(spec.action_space, Discrete)
+    discrete = isinstance(spec.action, Discrete)
     content = {
         "observations": np.stack([count, -count], axis=1).astype(float),
         "actions": count % 3 if discrete else np.stack([np.sin(count), np.cos(count) ** 2], axis=1),
@@ -240,18 +240,18 @@ def test_validate_accepts_what_fits():
     make(spec=BOX).validate(BOX)
     edge = np.array([[2.0 + 3e-5, -0.9e-5]])  # within 1e-5 of the ranges 4 and 1
     make((1,), spec=BOX, actions=edge).validate(BOX)
-    unbounded = replace(BOX, action_space=Box((-np.inf, 0.0), (np.inf, np.inf)))
+    unbounded = replace(BOX, action=Box((-np.inf, 0.0), (np.inf, np.inf)))
     make((1,), spec=BOX, actions=np.array([[1e9, 1e9]])).validate(unbounded)
 
 
 @pytest.mark.parametrize(
     "demos, spec, message",
     [
-        (make(), replace(DISCRETE, observation_size=6), "Acrobot-v1 have size 6, found size 2"),
+        (make(), replace(DISCRETE, observation=vector(6)), "Acrobot-v1 have size 6, found size 2"),
         (make(), BOX, r"Pendulum-v1 are floats \[N, 2\], found integers \[N\]"),
         (make(spec=BOX), DISCRETE, r"integers \[N\], found floats \[N, 2\]"),
-        (make(spec=BOX), replace(BOX, action_space=Box((0.0,), (1.0,))), r"floats \[N, 1\], found"),
-        (make(), replace(DISCRETE, action_space=Discrete(2)), "0 … 1, but pair 2 has 2"),
+        (make(spec=BOX), replace(BOX, action=Box((0.0,), (1.0,))), r"floats \[N, 1\], found"),
+        (make(), replace(DISCRETE, action=Discrete(2)), "0 … 1, but pair 2 has 2"),
         (make((1,), BOX, actions=np.array([[2.1, 0.0]])), BOX, "the box .* but pair 0 has"),
         (make((1,), BOX, actions=np.array([[0.0, -2e-5]])), BOX, "the box .* but pair 0 has"),
         (make(), replace(DISCRETE, time_limit=3), "limit of 3, but episode 2 took 4"),

@@ -79,7 +79,8 @@ def probe_findings(stages: list[dict[str, Any]]) -> Iterator[Finding]:
 
 _REINSTALL = "reinstall in a fresh environment"
 _PROBE_ADVICE = {
-    "JAX": "JAX_PLATFORMS=cpu skips a GPU that may be at fault; jax and jaxlib must match",
+    "JAX": "JAX_PLATFORMS=cpu skips a GPU that may be at fault; "
+    "jax and jaxlib must have the same version",
 }
 
 

@@ -29,7 +29,7 @@ def episodes(
     walks = []
     for _ in range(count):
         obs = np.cumsum(rng.normal(size=(steps, 3)) * 0.1, axis=0)
-        discrete = isinstance(spec.action_space, Discrete)
+        discrete = isinstance(spec.action, Discrete)
         actions = rng.integers(2, size=steps) if discrete else rng.uniform(-1, 1, (steps, 1))
         walks.append((change(obs), actions))
     return Demonstrations.from_episodes(walks, terminated=terminated, returns=[returns] * count)

@@ -133,7 +133,7 @@ def test_toy_texts_are_played_where_their_observations_are_supported(env_id, key
         pytest.skip(str(error))
     first = game.reset(0)
     obs, *_ = game.step(default_mapping(game.spec).action([key], {}))
-    assert obs.shape == first.shape == (game.spec.observation_size,) and game.picture.ndim == 3
+    assert obs.shape == first.shape == game.spec.observation.shape and game.picture.ndim == 3
     game.close()
 
 

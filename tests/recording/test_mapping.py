@@ -7,6 +7,7 @@ import gymnasium
 import numpy as np
 import pytest
 
+from imitax.core.spaces import vector
 from imitax.envs import host, native
 from imitax.errors import ImitaxError
 from imitax.recording.keys import Axis, Binding
@@ -28,7 +29,7 @@ gamepad-1 = { dimension = 1, low = 10, high = 0.5 }
 
 
 def spec_of(space, name="Thing-v3"):
-    return EnvSpec(name, 2, space, 100)
+    return EnvSpec(name, vector(2), space, 100)
 
 
 def test_a_complete_file(tmp_path):
