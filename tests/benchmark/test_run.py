@@ -176,12 +176,12 @@ def test_seeds_in_a_row_go_together():
 
 def test_a_line_from_before_a_setting_existed_counts_as_one_with_its_default(copy):
     text = copy.raw.read_text()
-    assert '"decay_iterations": 0' in text and '"warm_up": 10' in text
-    older = text.replace('"decay_iterations": 0, ', "").replace(', "warm_up": 10', "")
-    assert older.count("decay_iterations") == older.count("warm_up") == 0
+    assert '"final_lr_fraction": 1.0' in text and '"warm_up": 10' in text
+    older = text.replace('"final_lr_fraction": 1.0, ', "").replace(', "warm_up": 10', "")
+    assert older.count("final_lr_fraction") == older.count("warm_up") == 0
     copy.raw.write_text(older)
     assert run(CELLS, copy, 1, lambda *_: pytest.fail("something was run")) == 0
-    copy.raw.write_text(text.replace('"decay_iterations": 0', '"decay_iterations": 7'))
+    copy.raw.write_text(text.replace('"final_lr_fraction": 1.0', '"final_lr_fraction": 0.5'))
     with pytest.raises(ImitaxError, match=r"made with agent.decay_iterations 7, now 0"):
         run(CELLS, copy, 1, lambda *_: None)
 

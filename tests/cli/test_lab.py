@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from imitax.experts.demonstrate import load_demonstrations
-from imitax.runs import folder as runs
 from imitax.studies import acrobot, quickstart
+from imitax.training import train as training
 from imitax.training.config import make_config
 
 # programs of the trained runs
@@ -22,8 +22,8 @@ def test_study_runs_only_what_is_missing(imitax, read, refuse, tmp_path, monkeyp
     def small(*arguments, settings, **options):
         return train(*arguments, settings=SMALL, **options)
 
-    train = runs.train
-    monkeypatch.setattr(runs, "train", small)
+    train = training.train
+    monkeypatch.setattr(training, "train", small)
     monkeypatch.setattr(acrobot, "EPISODES", 2)
     command = "study acrobot --seeds 2 --iterations 2 --out s".split()
     summary = read(*command, "--only", "constant")
@@ -34,7 +34,7 @@ def test_study_runs_only_what_is_missing(imitax, read, refuse, tmp_path, monkeyp
 
     with np.load(tmp_path / "s/raw/constant.npz") as data:
         result = dict(data)
-    curves = {f"curve_{key}": np.linspace(0.2, 0.8, 4).reshape(2, 2) for key in acrobot.KEPT}
+    curves = {f"curve_{key}": np.linspace(0.2, 0.8, 4).reshape(2, 2) for key in acrobot.METRICS}
     calls = []
 
     def run(case, seeds, iterations, progress):

@@ -21,6 +21,7 @@ from imitax.cli.terminal import (
     print_table,
 )
 from imitax.stats.panels import COLUMNS
+from imitax.training.callbacks import Moment
 from imitax.training.config import make_config
 
 
@@ -40,11 +41,11 @@ def test_meter_tells_rate_and_time_left_without_the_first_compilation():
     clock = Clock()
     meter = Meter(steps=1000, clock=clock)
     clock.now += 30.0  # compiling
-    meter.add(0, 10, metrics(1.0, 2.0))
+    meter.add(Moment(0, 10, metrics(1.0, 2.0)))
     assert meter.rate is None and meter.left is None
     for i in range(1, 5):
         clock.now += 0.5
-        meter.add(i, 10, metrics(1.0, 2.0))
+        meter.add(Moment(i, 10, metrics(1.0, 2.0)))
     assert (meter.iteration, meter.total, meter.seeds) == (5, 10, 2)
     assert meter.pace == pytest.approx(0.5) and meter.left == pytest.approx(2.5)
     assert meter.rate == pytest.approx(2 * 1000 / 0.5)
@@ -56,7 +57,7 @@ def test_meter_follows_a_rate_that_changes_and_stops_at_the_end():
     meter = Meter(steps=10, clock=clock)
     for i in range(100):
         clock.now += 10.0 if i < 50 else 1.0
-        meter.add(i, 100, metrics(0.0))
+        meter.add(Moment(i, 100, metrics(0.0)))
     assert meter.rate == pytest.approx(10.0) and meter.left == 0.0
     ended = meter.elapsed
     clock.now += 1000.0
@@ -65,9 +66,9 @@ def test_meter_follows_a_rate_that_changes_and_stops_at_the_end():
 
 def test_meter_keeps_the_last_number_of_each_seed():
     meter = Meter()
-    meter.add(0, 3, metrics(np.nan, 5.0))
-    meter.add(1, 3, metrics(7.0, np.nan))
-    meter.add(2, 3, metrics(np.nan, np.nan, episode_length=[1.0, 2.0], unknown=[0.0, 0.0]))
+    meter.add(Moment(0, 3, metrics(np.nan, 5.0)))
+    meter.add(Moment(1, 3, metrics(7.0, np.nan)))
+    meter.add(Moment(2, 3, metrics(np.nan, np.nan, episode_length=[1.0, 2.0], unknown=[0.0, 0.0])))
     np.testing.assert_array_equal(meter.latest[COLUMNS[0]], [7.0, 5.0])
     assert [column.heading for column in meter.latest] == ["return", "length"]
     assert meter.rate is None  # its steps are not known
@@ -87,11 +88,12 @@ def lines_of(iterations, verbosity, **options):
     with (
         redirect_stdout(out),
         redirect_stderr(err),
-        live_bar("gail", 64, verbosity, **options) as progress,
+        live_bar("gail", 64, verbosity, **options) as callbacks,
     ):
         for i in range(iterations):
-            if progress is not None:
-                progress(i, iterations, metrics(-1.0, -2.0, discriminator_accuracy=[0.5, 0.7]))
+            for callback in callbacks:
+                numbers = metrics(-1.0, -2.0, discriminator_accuracy=[0.5, 0.7])
+                callback(Moment(i, iterations, numbers))
     assert out.getvalue() == ""
     return err.getvalue().splitlines()
 
@@ -116,9 +118,11 @@ def test_levels():
 PROGRAM = """
 import sys, numpy as np
 from imitax.cli.terminal import Verbosity, live_bar, print_table
-with live_bar("gail", 64, Verbosity[sys.argv[1]], seed=3) as progress:
+from imitax.training.callbacks import Moment
+with live_bar("gail", 64, Verbosity[sys.argv[1]], seed=3) as (progress,):
     for i in range(3):
-        progress(i, 3, {"episode_return": np.array([-1.0, -2.0]), "discriminator_accuracy": np.ones(2)})
+        metrics = {"episode_return": np.array([-1.0, -2.0]), "discriminator_accuracy": np.ones(2)}
+        progress(Moment(i, 3, metrics))
 print_table("Result", ["policy", "return"], [["gail", "[-1.5, 2.0]"]])
 """
 

@@ -18,7 +18,7 @@ def trained(path, method="gail", **settings):
     demonstrations = load_demonstrations("Acrobot-v1/4", env.spec)
     overrides = {"bc.hidden": (8,), "bc.epochs": 2} if method == "bc" else TINY | settings
     config = make_config(method, "Acrobot-v1", overrides=overrides, seeds=2, seed=4, subsample=2)
-    runs.train_to_folder(config, env, demonstrations, path, 2)
+    runs.train_to_folder(config, env, demonstrations, path, runs.FolderOptions(2))
     return runs.load_run(path)
 
 

@@ -7,7 +7,7 @@ from imitax.diagnosis.data import check_data
 from imitax.diagnosis.run import diagnose
 from imitax.envs import make
 from imitax.experts.demonstrate import load_demonstrations
-from imitax.runs.folder import train_to_folder
+from imitax.runs.folder import FolderOptions, train_to_folder
 from imitax.runs.read import read_run
 from imitax.training.config import make_config
 
@@ -22,7 +22,7 @@ def findings_of(path, settings):
     config = make_config(
         "gail", "CartPole-v1", overrides={"loop.iterations": 12, "loop.env_steps": 1280} | settings
     )
-    train_to_folder(config, env, demonstrations, path, 5)
+    train_to_folder(config, env, demonstrations, path, FolderOptions(5))
     return [(f.severity, f.title) for f in diagnose(read_run(path))]
 
 
