@@ -182,7 +182,7 @@ def test_a_line_from_before_a_setting_existed_counts_as_one_with_its_default(cop
     copy.raw.write_text(older)
     assert run(CELLS, copy, 1, lambda *_: pytest.fail("something was run")) == 0
     copy.raw.write_text(text.replace('"final_lr_fraction": 1.0', '"final_lr_fraction": 0.5'))
-    with pytest.raises(ImitaxError, match=r"made with agent.decay_iterations 7, now 0"):
+    with pytest.raises(ImitaxError, match=r"made with agent.final_lr_fraction 0.5, now 1.0"):
         run(CELLS, copy, 1, lambda *_: None)
 
 
@@ -208,6 +208,7 @@ def test_mujoco_uses_the_tuned_settings():
     expert = references("Hopper-v5")[0]
     for cell, iterations in ((gail, 300), (expert, 750)):
         settings = config_of(cell, options).settings
-        assert settings["loop"].iterations == settings["agent"].decay_iterations == iterations
-        assert settings["loop"].steps == 4096
+        assert settings["loop"].iterations == iterations
+        assert settings["agent"].final_lr_fraction == 0.1
+        assert settings["loop"].env_steps == 4096
     assert config_of(gail, options).settings["reward"].gradient_penalty == 1.0
