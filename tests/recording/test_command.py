@@ -181,7 +181,7 @@ def test_options_of_the_page_need_browser(elsewhere, options, name):
     with pytest.raises(
         ImitaxError, match=f"Option {name} is for the browser: expected --browser with it."
     ):
-        demos.record("CartPole-v1", **options)
+        demos.Record("CartPole-v1", **options)()
 
 
 def test_a_window_needs_a_display(elsewhere, monkeypatch):
