@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from imitax.rendering.film import film
 from imitax.rendering.offscreen import is_mujoco, offscreen_library
 from imitax.training.config import check_seed
 from imitax.training.evaluation import check_episodes
+from imitax.types import EnvSpec
 
 # Environment id -> the state as a function of the observation, for environments where it
 # determines it.
@@ -31,8 +32,19 @@ _MAX_FPS = 30  # of a file; Hopper, with 125 steps per second, would need four t
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
 
 
+@runtime_checkable
+class Actor(Protocol):
+    """What can be watched: a trained policy, or anything that acts on single observations."""
+
+    spec: EnvSpec
+
+    def __call__(self, observation: np.ndarray) -> np.ndarray | int:
+        """The action for an observation [O], in the environment's units."""
+        ...
+
+
 def watch(
-    policy: TrainedPolicy,
+    policy: TrainedPolicy | Actor,
     path: Path | None = None,
     stochastic: bool = False,
     seed: int = 0,
@@ -52,7 +64,7 @@ def watch(
         raise ImitaxError(f"File '{path}' cannot be written: no folder '{path.parent}'.")
     check_seed(seed, episodes)
     check_episodes(episodes)
-    act = policy.sampler(seed) if stochastic else policy
+    act = policy.sampler(seed) if stochastic and isinstance(policy, TrainedPolicy) else policy
     returns, lengths = [], []
     with opened(policy.spec.id, policy.spec.time_limit, path is None) as env:
         fps = env.metadata.get("render_fps", 30)
