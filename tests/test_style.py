@@ -16,45 +16,10 @@ FILE_LINES = 350
 FUNCTION_LINES = 60  # nested functions included
 PARAMETERS = 10
 
-LONG_FILES: dict[str, int] = {}  # lines
-LONG_FUNCTIONS = {  # lines
-    "agents/ppo.py:ppo": 74,
-    "agents/trpo.py:trpo": 69,
-    "cli/benchmarking.py:benchmark": 65,
-    "cli/demos.py:make": 65,
-    "recording/__init__.py:record": 62,
-}
-MANY_PARAMETERS = {  # how many
-    "cli/demos.py:make": 13,
-    "cli/demos.py:record": 12,
-    "cli/training.py:expert": 16,
-    "cli/training.py:train": 23,
-    "cli/training.py:_train": 22,
-    "recording/__init__.py:record": 11,
-    "runs/folder.py:train": 15,
-}
-SKIPPED_FORMATTING = {  # places
-    "benchmark/grid.py": 2,
-    "benchmark/run.py": 2,
-    "cli/benchmarking.py": 1,
-    "cli/datasets.py": 1,
-    "cli/demos.py": 1,
-    "cli/exporting.py": 1,
-    "cli/looking.py": 1,
-    "cli/training.py": 4,
-    "diagnosis/controls.py": 1,
-    "diagnosis/data.py": 8,
-    "diagnosis/run.py": 14,
-    "policies/onnx.py": 1,
-    "recording/session.py": 2,
-    "recording/window.py": 1,
-    "rendering/film.py": 1,
-    "rendering/offscreen.py": 1,
-    "report/curves.py": 1,
-    "studies/acrobot.py": 4,
-    "studies/theory.py": 2,
-    "tabular/worlds.py": 2,
-}
+LONG_FILES = {"core/spaces.py": 360, "demonstrations/__init__.py": 353}  # lines
+LONG_FUNCTIONS: dict[str, int] = {}
+MANY_PARAMETERS: dict[str, int] = {}
+SKIPPED_FORMATTING: dict[str, int] = {}
 
 
 def name_of(path: Path) -> str:
