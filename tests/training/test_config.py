@@ -344,7 +344,9 @@ def test_several_values_of_a_number_are_several_configurations():
         "reward.entropy_coef": "0, 1e-3",
         "agent.hidden": "8,9",
     }
-    configs = make_configs("gail", ENV, overrides=overrides, seed=4)
+    named = make_configs("gail", ENV, overrides=overrides, seed=4)
+    assert list(named)[0] == "agent.learning_rate=1e-3,reward.entropy_coef=0"
+    configs = list(named.values())
     numbers = [
         (c.settings["agent"].learning_rate, c.settings["reward"].entropy_coef) for c in configs
     ]
@@ -353,7 +355,7 @@ def test_several_values_of_a_number_are_several_configurations():
     assert {c.settings["agent"].hidden for c in configs} == {(8, 9)}
     one = overrides | {"agent.learning_rate": "3e-3", "reward.entropy_coef": "1e-3"}
     assert configs[3] == make_config("gail", ENV, overrides=one, seed=4)
-    assert make_configs("gail", ENV) == [make_config("gail", ENV)]
+    assert make_configs("gail", ENV) == {"": make_config("gail", ENV)}
 
 
 @pytest.mark.parametrize(
@@ -367,7 +369,7 @@ def test_several_values_of_a_number_are_several_configurations():
 )
 def test_only_numbers_with_a_point_come_in_several_values(key, text, message):
     if message is None:
-        (config,) = make_configs("gail", ENV, overrides={key: text})
+        (config,) = make_configs("gail", ENV, overrides={key: text}).values()
         assert config.settings["reward"].form == text  # which the method refuses
         return
     with pytest.raises(ImitaxError, match=message):
