@@ -430,9 +430,8 @@ def test_log_prob_is_that_of_the_present_policy_on_both_sides(family, key, quick
     def expected(learner, t):
         # By the textbook: observations normalised by what the learner has seen, one step of
         # memory.
-        obs = (t.obs.reshape(-1, 3) - learner.normaliser.mean) / jnp.sqrt(
-            learner.normaliser.variance
-        )
+        mean, variance = learner.normaliser.mean[None], learner.normaliser.variance[None]
+        obs = (t.obs.reshape(-1, 3) - mean) / jnp.sqrt(variance)
         logits, _ = policy.unroll(
             learner.policy, obs[None], jnp.ones((1, len(obs)), bool), policy.carry(len(obs))
         )

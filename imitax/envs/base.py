@@ -77,7 +77,7 @@ class _NativeBatch(HostBatch):
         self._step = jit(env.step)
         self._state: Any = None
 
-    def reset(self, seeds: Sequence[int]) -> np.ndarray:
+    def reset(self, seeds: Sequence[int] | np.ndarray) -> np.ndarray:
         # One stream of randomness for the batch, made of all seeds.
         self._key = jax.random.key(int(np.random.default_rng(list(seeds)).integers(2**31 - 1)))
         self._key, key = jax.random.split(self._key)

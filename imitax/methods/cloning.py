@@ -47,6 +47,9 @@ class CloningConfig:
     patience: int = setting(
         100, "rounds without a better validation loss after which it stops; 0: it does not", low=0
     )
+    min_updates: int = setting(
+        3_000, "gradient steps before which it does not stop for want of patience", low=0
+    )
     batch_size: int = setting(128, "pairs per step (Ho & Ermon 2016)")
     train_fraction: float = setting(
         0.7, "of the episodes; the rest validate (Ho & Ermon 2016)", high=1.0, static=True
@@ -106,8 +109,11 @@ def cloning(spec: EnvSpec, policy: Policy, config: CloningConfig = CloningConfig
         keys = jax.random.split(key, rounds)
         params = learner.policy
         start = (params, optimiser.init(params), params, loss(params, held_out))
+        first = -(-config.min_updates // steps)  # round at which patience begins to count
         if config.patience:
-            (_, _, best, _), history, taken = _until_stale(one_round, start, keys, config.patience)
+            (_, _, best, _), history, taken = _until_stale(
+                one_round, start, keys, config.patience, first
+            )
         else:
             (_, _, best, _), history = jax.lax.scan(one_round, start, keys)
             taken = jnp.int32(rounds)
@@ -136,16 +142,16 @@ def schedule(size: int, config: CloningConfig) -> tuple[int, int, int]:
     return count, min(config.epochs, max(1, config.max_updates // steps)), steps
 
 
-def _until_stale(one_round, start, keys, patience: int):
-    """`scan(one_round, start, keys)` until the best loss is `patience` rounds old: (carry,
-    history, rounds).
+def _until_stale(one_round, start, keys, patience: int, first: int):
+    """`scan(one_round, start, keys)` until the best loss is `patience` rounds old, but at least for
+    `first` rounds: (carry, history, rounds).
     """
     shapes = jax.eval_shape(one_round, start, keys[0])[1]
     empty = jax.tree.map(lambda x: jnp.zeros((len(keys), *x.shape), x.dtype), shapes)
 
     def unfinished(state):
         i, since, *_ = state
-        return (i < len(keys)) & (since < patience)
+        return (i < len(keys)) & ((since < patience) | (i < first))
 
     def advance(state):
         i, since, carry, history = state

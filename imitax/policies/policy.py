@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
+from numpy.typing import ArrayLike
 
 from imitax.core.acting import memoryless_output
 from imitax.core.compiling import jit
@@ -77,10 +78,10 @@ class TrainedPolicy:
         self._apply, self._output = _programs(spec, family)
         self._key = jax.random.key(0)
 
-    def __call__(self, observation: np.ndarray) -> np.ndarray | int:
+    def __call__(self, observation: ArrayLike) -> np.ndarray | int:
         return self._act(observation, self._key, True)
 
-    def distribution(self, observations: np.ndarray) -> dict[str, np.ndarray]:
+    def distribution(self, observations: ArrayLike) -> dict[str, np.ndarray]:
         """Parameters of what actions are drawn from, for observations [N, O].
 
         Discrete: logits [N, n]. Box: mean and log_std [N, A] of the action scaled so that its

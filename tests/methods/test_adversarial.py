@@ -22,7 +22,7 @@ from imitax.demonstrations import Demonstrations
 from imitax.envs import make
 from imitax.errors import ImitaxError
 from imitax.methods.adversarial import Cycle, adversarial
-from imitax.methods.registry import AGENTS, METHODS, Kind, build_loop, policy_of
+from imitax.methods.registry import AGENTS, METHODS, Kind, Parts, build_loop
 from imitax.training import loop
 from imitax.training.collecting import Actor, fold, sampled_action
 from imitax.training.config import make_config
@@ -109,8 +109,7 @@ class Start(NamedTuple):
 
 def start_of(config, env, demos):
     lanes = lanes_of([config])
-    policy = policy_of(config.method, env.spec, config.settings)
-    program = loop._program(config.method, config.agent, env.spec, policy, lanes.structure)
+    program = loop._programs(config.method, config.agent, env.spec, lanes.structure, Parts())
     expert = None if demos is None else expert_sample(demos, env.spec)
 
     def update(name, learner, rollout):
@@ -347,8 +346,7 @@ def test_a_learner_keeps_its_types(demonstrations):
         for agent in AGENTS:
             for method in (name for name, entry in METHODS.items() if entry.loop):
                 config = tiny(method, env_id, agent)
-                policy = policy_of(method, spec, config.settings)
-                functions = build_loop(method, agent, spec, policy, config.settings)
+                functions = build_loop(method, agent, spec, config.settings)
                 before = jax.eval_shape(functions.init, key, expert)
                 after, _ = jax.eval_shape(functions.learn, before, cycle, key)
                 kinds = [

@@ -81,7 +81,8 @@ def test_it_keeps_the_parameters_that_validate_best(noisy):
     # the book.
     _, validation = hold_out(noisy, run.config)
     moments = run.policy.normaliser
-    obs = (validation.observations - moments.mean) / np.sqrt(moments.variance)
+    mean, variance = np.asarray(moments.mean), np.asarray(moments.variance)
+    obs = (validation.observations - mean) / np.sqrt(variance)
     logits = np.asarray(run.policy.params(obs), np.float64)
     log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
     loss = -np.mean(log_p[np.arange(len(logits)), validation.actions])
