@@ -143,7 +143,8 @@ def test_a_collected_rollout_keeps_episodes_apart():
     state = start_host(batch, np.array([[1, 2], [3, 4]]), np.zeros((2, 2)))
     parts = []
     for _ in range(2):  # in two parts: an episode may begin in one rollout and end in the next
-        state, rollout = collect_host(batch, act, state, np.arange(7))
+        keys = jax.random.split(jax.random.key(0), 7)
+        state, rollout = collect_host(batch, act, state, keys)
         parts.append(rollout)
     batch.close()
     rollout = jax.tree.map(lambda *fields: np.concatenate(fields), *parts)
@@ -175,7 +176,10 @@ def test_what_is_not_finite_names_environment_and_step():
     nothing = np.zeros(2, np.int32)
     with pytest.raises(ImitaxError) as error:
         collect_host(
-            batch, lambda obs, first, carry, keys, t: (nothing, nothing, carry), state, np.arange(9)
+            batch,
+            lambda obs, first, carry, keys, t: (nothing, nothing, carry),
+            state,
+            jax.random.split(jax.random.key(0), 9),
         )
     batch.close()
     assert message(error) == (

@@ -289,7 +289,7 @@ def test_a_logger_in_one_line_of_python(tmp_path):
         iterations=2,
         seeds=2,
         settings={"bc.hidden": (8,)},
-        loggers=[notes, imitax.TensorBoard(tmp_path / "board")],
+        callbacks=[notes, imitax.TensorBoard(tmp_path / "board")],
     )
     losses = run.metrics["validation_loss"]  # [S, I]
     assert [entry[0] for entry in notes.calls] == ["start", 1, 2, "c"]

@@ -7,7 +7,7 @@ import pytest
 
 from imitax.demonstrations import Demonstrations
 from imitax.errors import ImitaxError
-from imitax.runs import samples as visits
+from imitax.runs import samples
 from imitax.runs.samples import SampleLog, load_samples, save_samples
 
 
@@ -32,51 +32,53 @@ def shown(lengths=(3, 5), **options):
 
 @pytest.mark.parametrize("iterations, moments", [(1, 1), (5, 5), (8, 8), (9, 8), (1500, 8)])
 def test_a_few_moments_are_kept_first_and_last_among_them(iterations, moments):
-    kept = filled(iterations, steps=2, envs=3).visits(None, None)
+    kept = filled(iterations, steps=2, envs=3).beside(None, None)
     assert len(kept.iterations) == moments
     assert (kept.iterations[0], kept.iterations[-1]) == (0, iterations - 1)
-    assert kept.policy.shape == (moments, visits.SEEDS, 6, 2) and kept.policy.dtype == np.float32
+    assert kept.policy.shape == (moments, samples.SEEDS, 6, 2) and kept.policy.dtype == np.float32
     np.testing.assert_array_equal(kept.policy[:, :, 0, 0], np.tile(kept.iterations[:, None], 3))
     np.testing.assert_array_equal(kept.policy[:, :, 0, 1], np.tile(np.arange(3), (moments, 1)))
 
 
 def test_the_sample_is_limited_and_the_same_each_time():
-    first, again = (filled(3).visits(shown(), shown()) for _ in range(2))
-    assert first.policy.shape == (3, 3, visits.POINTS, 2)
+    first, again = (
+        filled(3).beside(shown().observations, shown().complete_episode()) for _ in range(2)
+    )
+    assert first.policy.shape == (3, 3, samples.POINTS, 2)
     for one, other in zip(first, again, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_wide_observations_are_sampled_more_thinly():
-    kept = filled(2, seeds=1, steps=100, envs=10, size=376).visits(None, None)
-    assert kept.policy.shape[2] < visits.POINTS
-    assert 8 * 3 * kept.policy[0, 0].size <= visits.NUMBERS
+    kept = filled(2, seeds=1, steps=100, envs=10, size=376).beside(None, None)
+    assert kept.policy.shape[2] < samples.POINTS
+    assert 8 * 3 * kept.policy[0, 0].size <= samples.NUMBERS
 
 
 def test_seeds_with_different_numbers_of_observations_keep_as_many_as_the_fewest():
     log = SampleLog()
     log.keep(9, [np.zeros((30, 2)), np.ones((20, 2))])
-    assert log.visits(None, None).policy.shape == (1, 2, 20, 2)
+    assert log.beside(None, None).policy.shape == (1, 2, 20, 2)
 
 
 def test_demonstrations_are_kept_as_seen_and_one_episode_whole():
     whole = shown((3, 5))
     seen = whole.subsample(2, np.random.default_rng(0))
-    kept = filled(1).visits(seen, whole)
+    kept = filled(1).beside(seen.observations, whole.complete_episode())
     np.testing.assert_array_equal(kept.demonstrations, seen.observations)
     np.testing.assert_array_equal(kept.episode, whole.observations[:3])
 
 
 def test_without_whole_episodes_none_is_kept():
     seen = shown((3, 5)).subsample(2, np.random.default_rng(0))
-    kept = filled(1).visits(seen, seen)
+    kept = filled(1).beside(seen.observations, seen.complete_episode())
     assert kept.episode.shape == (0, 2) and len(kept.demonstrations)
-    nothing = filled(1).visits(None, None)
+    nothing = filled(1).beside(None, None)
     assert nothing.demonstrations.shape == nothing.episode.shape == (0, 2)
 
 
 def test_a_file_is_read_as_it_was_written(tmp_path):
-    kept = filled(3).visits(shown(), shown())
+    kept = filled(3).beside(shown().observations, shown().complete_episode())
     save_samples(kept, tmp_path / "visits.npz")
     for one, other in zip(kept, load_samples(tmp_path / "visits.npz"), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -87,7 +89,7 @@ def test_a_file_is_read_as_it_was_written(tmp_path):
 @pytest.mark.parametrize("damage", ["cut", "text", "key", "shape", "pickle"])
 def test_a_damaged_file_is_named(tmp_path, damage):
     path = tmp_path / "visits.npz"
-    kept = filled(3).visits(shown(), shown())._asdict()
+    kept = filled(3).beside(shown().observations, shown().complete_episode())._asdict()
     if damage == "key":
         del kept["episode"]
     if damage == "shape":

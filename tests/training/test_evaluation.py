@@ -4,10 +4,10 @@ import jax
 import numpy as np
 import pytest
 
-from imitax.core.statistics import empty_moments
+from imitax.core.normaliser import empty_normaliser
 from imitax.envs import make
-from imitax.networks import policy_network
-from imitax.policies.policy import Policy, PolicyParams
+from imitax.networks import mlp_policy
+from imitax.policies.policy import TrainedPolicy
 from imitax.training.evaluation import evaluate, record_constant
 
 EPISODES = 16
@@ -21,8 +21,9 @@ def env():
 @pytest.fixture(scope="module")
 def untrained(env):
     """Uniform, so that its most likely action is the first one at every step."""
-    network = policy_network(jax.random.key(0), 4, env.spec.action_space, (4,))
-    return Policy(env.spec, PolicyParams(network, empty_moments((4,))))
+    family = mlp_policy(env.spec, (4,))
+    params, normaliser = family.init(jax.random.key(0)), empty_normaliser(env.spec.observation)
+    return TrainedPolicy(env.spec, family, params, normaliser)
 
 
 def test_the_most_likely_actions_are_played_unless_they_are_to_be_sampled(env, untrained):

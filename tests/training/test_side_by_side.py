@@ -61,7 +61,9 @@ def programs(caplog, function):
 
 
 def test_each_result_is_what_it_is_alone_bit_for_bit(shown, caplog):
-    configs = make_configs("gail", ENV, seeds=SEEDS, seed=5, overrides=sizes(**RATES))
+    configs = list(
+        make_configs("gail", ENV, seeds=SEEDS, seed=5, overrides=sizes(**RATES)).values()
+    )
     env = make(ENV)
     together, compiled = programs(caplog, lambda: fit_side_by_side(configs, env, shown))
     assert compiled == 1 and len(together) == 4
@@ -100,7 +102,7 @@ def test_a_seed_is_what_it_is_alone_bit_for_bit(shown):
     ids=["trpo", "clone", "bc"],
 )
 def test_other_methods_too(shown, method, options, overrides):
-    configs = make_configs(method, ENV, seeds=SEEDS, overrides=overrides, **options)
+    configs = list(make_configs(method, ENV, seeds=SEEDS, overrides=overrides, **options).values())
     env = make(ENV)
     for config, training in zip(configs, fit_side_by_side(configs, env, shown), strict=True):
         assert bits(training) == bits(fit(config, env, shown))
@@ -112,7 +114,7 @@ def test_numbers_share_a_program():
         "agent.discount": "0.9,0.99",
         "reward.gradient_penalty": "1,10",
     }
-    configs = make_configs("gail", ENV, overrides=sizes(**numbers))
+    configs = list(make_configs("gail", ENV, overrides=sizes(**numbers)).values())
     assert len(configs) == 8 and len(set(map(shared_by, configs))) == 1
     more = make_config("gail", ENV, seeds=3, overrides=sizes(**{"reward.gradient_penalty": 1.0}))
     assert shared_by(more) == shared_by(configs[0])
@@ -160,8 +162,10 @@ def test_runs_of_different_lengths_on_different_data_are_not_mixed(shown):
 
 
 def test_callbacks_see_their_own_seeds_alone(shown):
-    configs = make_configs(
-        "gail", ENV, seeds=SEEDS, overrides=sizes(**{"agent.learning_rate": "1e-3,1e-2"})
+    configs = list(
+        make_configs(
+            "gail", ENV, seeds=SEEDS, overrides=sizes(**{"agent.learning_rate": "1e-3,1e-2"})
+        ).values()
     )
     together, alone, env = ([], []), ([], []), make(ENV)
 
@@ -189,7 +193,7 @@ def test_one_that_does_not_fit_is_refused_before_any_is_trained(shown):
 
 def test_each_folder_is_that_of_a_run_of_its_own(shown, tmp_path):
     overrides = sizes(**{"agent.learning_rate": "1e-3,1e-2"})
-    configs = make_configs("gail", ENV, seeds=SEEDS, seed=3, overrides=overrides)
+    configs = list(make_configs("gail", ENV, seeds=SEEDS, seed=3, overrides=overrides).values())
     env, options, moments = make(ENV), FolderOptions(2, "shown", 2), []
     paths = {tmp_path / f"together-{i}": config for i, config in enumerate(configs)}
     results = train_to_folders(
