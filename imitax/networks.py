@@ -46,7 +46,7 @@ class GaussianPolicy(eqx.Module):
     log_std: Float[Array, "A"]
 
     def __call__(
-        self, obs: Float[Array, "*b O"]
+        self, obs: Float[Array | np.ndarray, "*b O"]
     ) -> tuple[Float[Array, "*b A"], Float[Array, "*b A"]]:
         mean = self.mean(obs)
         return mean, jnp.broadcast_to(jnp.maximum(self.log_std, LOG_STD_FLOOR), mean.shape)

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+from contextlib import contextmanager
 
 import jax
 import numpy as np
@@ -62,6 +63,21 @@ def pytest_runtest_teardown(item, nextitem):
 def rng():
     """A numpy generator with a fixed seed."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def logged_compilations():
+    """A context in which every thread logs what it compiles; `jax.log_compiles` is this one's alone."""
+
+    @contextmanager
+    def context():
+        jax.config.update("jax_log_compiles", True)
+        try:
+            yield
+        finally:
+            jax.config.update("jax_log_compiles", False)
+
+    return context
 
 
 @pytest.fixture

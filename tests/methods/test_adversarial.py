@@ -79,11 +79,11 @@ def tiny(method, env_id="CartPole-v1", agent="ppo", seed=0, init=None, **overrid
 
 
 @contextmanager
-def compilations(caplog):
+def compilations(caplog, logged_compilations):
     """A list with the names of the programs that are compiled meanwhile."""
     names = []
     caplog.clear()
-    with caplog.at_level(logging.WARNING), jax.log_compiles():
+    with caplog.at_level(logging.WARNING), logged_compilations():
         yield names
         jax.jit(lambda x: x + 1)(1.0)  # to see that compilations are seen
     logged = (re.match(r"Compiling (?:jit\()?(\S+?)\)? ", r.getMessage()) for r in caplog.records)
@@ -288,7 +288,9 @@ def test_the_same_seed_gives_the_same_bits(trained, demonstrations):
         np.testing.assert_array_equal(values, again.metrics[name])
 
 
-def test_seeds_train_side_by_side_in_one_program(trained, demonstrations, caplog):
+def test_seeds_train_side_by_side_in_one_program(
+    trained, demonstrations, caplog, logged_compilations
+):
     assert all(values.shape == (SEEDS, ITERATIONS) for values in trained.metrics.values())
     assert len(trained.policies) == SEEDS and trained.env_steps == ITERATIONS * ENVS * HORIZON
     first, second = (
@@ -296,7 +298,7 @@ def test_seeds_train_side_by_side_in_one_program(trained, demonstrations, caplog
     )
     assert not any(np.array_equal(a, b) for a, b in zip(first, second, strict=True) if a.ndim == 2)
     # The second seed of a run is the first of the run that starts one seed later.
-    with compilations(caplog) as compiled_for_it:
+    with compilations(caplog, logged_compilations) as compiled_for_it:
         later = fit(tiny("gail", seed=1), make("CartPole-v1"), demonstrations["CartPole-v1"])
     assert compiled_for_it == []
     assert same(
@@ -304,13 +306,13 @@ def test_seeds_train_side_by_side_in_one_program(trained, demonstrations, caplog
     )
 
 
-def test_no_recompilation_on_the_second_call(trained, demonstrations, caplog):
-    with compilations(caplog) as compiled_again:
+def test_no_recompilation_on_the_second_call(trained, demonstrations, caplog, logged_compilations):
+    with compilations(caplog, logged_compilations) as compiled_again:
         fit(trained.config, make("CartPole-v1"), demonstrations["CartPole-v1"])
     assert compiled_again == []
 
 
-def test_new_numbers_compile_nothing(trained, demonstrations, caplog):
+def test_new_numbers_compile_nothing(trained, demonstrations, caplog, logged_compilations):
     numbers = {
         "agent.learning_rate": 1e-2,
         "agent.clip": 0.1,
@@ -322,7 +324,7 @@ def test_new_numbers_compile_nothing(trained, demonstrations, caplog):
         "reward.learning_rate": 1e-4,
         "reward.entropy_coef": 0.1,
     }
-    with compilations(caplog) as compiled_again:
+    with compilations(caplog, logged_compilations) as compiled_again:
         other = fit(tiny("gail", **numbers), make("CartPole-v1"), demonstrations["CartPole-v1"])
         fit(
             tiny("gail", **{"loop.iterations": 1}),
@@ -356,7 +358,9 @@ def test_a_learner_keeps_its_types(demonstrations):
                 assert kinds[0] == kinds[1], (env_id, agent, method)
 
 
-def test_learning_is_blind_to_where_a_rollout_came_from(trained, demonstrations, rng, caplog):
+def test_learning_is_blind_to_where_a_rollout_came_from(
+    trained, demonstrations, rng, caplog, logged_compilations
+):
     # Arrays of the device, as a scan leaves them, or of the host, as a Python loop stacks them:
     # one program, and the same bits.
     env = make("CartPole-v1")
@@ -365,7 +369,7 @@ def test_learning_is_blind_to_where_a_rollout_came_from(trained, demonstrations,
     strided = jax.tree.map(lambda x: np.moveaxis(np.moveaxis(x, 1, 0).copy(), 0, 1), hosted)
     scanned = jax.tree.map(jnp.asarray, hosted)
     start.update("learn", start.learner, scanned)
-    with compilations(caplog) as compiled_for_it:
+    with compilations(caplog, logged_compilations) as compiled_for_it:
         one = start.update("learn", start.learner, scanned)
         two = start.update("learn", start.learner, strided)
     assert compiled_for_it == []
@@ -503,9 +507,11 @@ def test_every_supervised_method_trains(method, env_id, demonstrations):
     assert run.env_steps == 0 and len(run.policies) == SEEDS
 
 
-def test_a_gymnasium_environment_trains_with_the_same_program(trained, demonstrations, caplog):
+def test_a_gymnasium_environment_trains_with_the_same_program(
+    trained, demonstrations, caplog, logged_compilations
+):
     env = make("CartPole-v1", backend="gymnasium")
-    with compilations(caplog) as compiled_for_it:
+    with compilations(caplog, logged_compilations) as compiled_for_it:
         run = fit(trained.config, env, demonstrations["CartPole-v1"])
     # Acting step by step may be compiled for it, but what learns (`one` seed of many) is there
     # already.

@@ -49,10 +49,10 @@ def bits(training):
     }
 
 
-def programs(caplog, function):
+def programs(caplog, logged_compilations, function):
     """(result of the function, how often what learns was compiled for it)"""
     caplog.clear()
-    with caplog.at_level(logging.WARNING), jax.log_compiles():
+    with caplog.at_level(logging.WARNING), logged_compilations():
         result = function()
     messages = [record.getMessage() for record in caplog.records]
     return result, sum(
@@ -60,12 +60,14 @@ def programs(caplog, function):
     )
 
 
-def test_each_result_is_what_it_is_alone_bit_for_bit(shown, caplog):
+def test_each_result_is_what_it_is_alone_bit_for_bit(shown, caplog, logged_compilations):
     configs = list(
         make_configs("gail", ENV, seeds=SEEDS, seed=5, overrides=sizes(**RATES)).values()
     )
     env = make(ENV)
-    together, compiled = programs(caplog, lambda: fit_side_by_side(configs, env, shown))
+    together, compiled = programs(
+        caplog, logged_compilations, lambda: fit_side_by_side(configs, env, shown)
+    )
     assert compiled == 1 and len(together) == 4
     for config, training in zip(configs, together, strict=True):
         alone = fit(config, env, shown)
