@@ -83,7 +83,7 @@ def build(content):
     else:
         space = Box((-2.0,) * demos.actions.shape[1], (2.0,) * demos.actions.shape[1])
     return demos, EnvSpec(
-        "Any-v0", demos.observations.shape[1], space, int(demos.episode_steps.max())
+        "Any-v0", vector(demos.observations.shape[1]), space, int(demos.episode_steps.max())
     )
 
 

@@ -13,7 +13,7 @@ from imitax.tabular.mdp import TabularMDP
 
 MOVES = {"up": (-1, 0), "right": (0, 1), "down": (1, 0), "left": (0, -1)}
 # State, action, next state, probability, reward, ends
-Outcome = tuple[int, int, int, float, float, bool]
+Outcome = tuple[int | np.integer, int | np.integer, int | np.integer, float, float, bool]
 TOY_TEXTS = ("FrozenLake-v1", "FrozenLake8x8-v1", "CliffWalking-v1", "Taxi-v4")
 
 

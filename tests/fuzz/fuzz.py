@@ -79,7 +79,7 @@ def discrete() -> Demonstrations:
 
 def write_run(folder: Path) -> Path:
     """A run folder as the tests' fixtures make it."""
-    spec = importlib.util.spec_from_file_location("fixtures", HERE.parent / "conftest.py")
+    spec = importlib.util.spec_from_file_location("run_folders", HERE.parent / "run_folders.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.write_run(folder, seeds=2, iterations=3)

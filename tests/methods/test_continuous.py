@@ -125,6 +125,7 @@ def test_the_log_deviation_does_not_depend_on_the_state(trained):
     _, run, rollouts, _ = trained
     learner = jax.tree.map(lambda x: x[0], run.learner)
     _, log_std = learner.policy(rollouts[0].obs[0])
+    log_std = np.asarray(log_std)
     assert (log_std == log_std[0, 0]).all() and log_std.shape[-1] == 2
 
 

@@ -187,7 +187,7 @@ def test_pace_pause_and_choices(chromium, record, tmp_path):
         assert text(page, "kept") == "nothing kept yet"
         page.keyboard.press("Escape")
         page.get_by_text("Nothing was kept.").wait_for()
-    assert recording.end() == "Nothing was kept.\n" and not (tmp_path / "mine.npz").exists()
+    assert recording.end() == "No episode was kept.\n" and not (tmp_path / "mine.npz").exists()
 
 
 def test_a_phone_plays_by_touch(chromium, record, tmp_path):
