@@ -35,7 +35,7 @@ TABLE = """
 [[mutant]]
 why = "days are left out"
 file = "imitax/stats/units.py"
-old = '(86400, 3600, "d", "h"), '
+old = '(86400, 3600, "d", "h"),'
 new = ''
 tests = ["tests/stats/test_units.py"]
 """

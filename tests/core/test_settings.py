@@ -39,6 +39,7 @@ RANGES = {
     "pretrain": (0, math.inf),
     "warm_up": (0, math.inf),
     "patience": (0, math.inf),
+    "min_updates": (0, math.inf),
     "final_lr_fraction": (0.0, 1.0),
     "gae_lambda": (0.0, 1.0),
     "label_smoothing": (0.0, 1.0),

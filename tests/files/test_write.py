@@ -92,9 +92,9 @@ def test_creating_makes_folders_and_names_the_path(tmp_path):
     with write.creating(tmp_path / "a/b/file") as partial:
         partial.write_text("new")
     assert (tmp_path / "a/b/file").read_text() == "new"
-    with pytest.raises(ImitaxError, match=r"file/c' cannot be written: "):
-        with write.creating(tmp_path / "a/b/file/c") as partial:
-            partial.write_text("new")
+    below_a_file = write.creating(tmp_path / "a/b/file/c")
+    with pytest.raises(ImitaxError, match=r"file/c' cannot be written: "), below_a_file:
+        pass
 
 
 def test_new_files(tmp_path):

@@ -345,7 +345,7 @@ def test_several_values_of_a_number_are_several_configurations():
         "agent.hidden": "8,9",
     }
     named = make_configs("gail", ENV, overrides=overrides, seed=4)
-    assert list(named)[0] == "agent.learning_rate=1e-3,reward.entropy_coef=0"
+    assert next(iter(named)) == "agent.learning_rate=1e-3,reward.entropy_coef=0"
     configs = list(named.values())
     numbers = [
         (c.settings["agent"].learning_rate, c.settings["reward"].entropy_coef) for c in configs
