@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+import signal
 
 import jax
 import numpy as np
@@ -10,8 +11,14 @@ import pytest
 
 from imitax.demonstrations import Demonstrations
 from imitax.envs import make
-from imitax.errors import ImitaxError
-from imitax.runs.folder import FolderOptions, load_run, train_to_folder, train_to_folders
+from imitax.errors import ImitaxError, Interrupted
+from imitax.runs.folder import (
+    FolderOptions,
+    load_run,
+    resume,
+    train_to_folder,
+    train_to_folders,
+)
 from imitax.training.config import make_config, make_configs
 from imitax.training.fit import fit, fit_side_by_side
 from imitax.training.lanes import shared_by
@@ -218,6 +225,29 @@ def test_each_folder_is_that_of_a_run_of_its_own(shown, tmp_path):
             sorted(f.name for f in (folder / "checkpoints").iterdir()) for folder in (path, own)
         ]
         assert files[0] == files[1]
+
+
+def test_a_signal_stops_all_of_them_and_each_can_be_resumed(shown, tmp_path):
+    overrides = sizes(**{"agent.learning_rate": "1e-3,1e-2"})
+    configs = list(make_configs("gail", ENV, seeds=SEEDS, seed=3, overrides=overrides).values())
+    env, options = make(ENV), FolderOptions(2, "shown", checkpoint_every=0)
+    paths = {tmp_path / f"together-{i}": config for i, config in enumerate(configs)}
+
+    def interrupt(moment):
+        if moment.iteration == 0:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted) as stop:
+        train_to_folders(paths, env, shown, options, [interrupt])
+    for i, (path, config) in enumerate(paths.items()):
+        assert f"resume with: imitax resume {path}" in str(stop.value)
+        assert not (path / "summary.json").exists()
+        resume(path)
+        own = tmp_path / f"alone-{i}"
+        train_to_folder(config, env, shown, own, options)
+        policies = [folder / "policy.safetensors" for folder in (path, own)]
+        assert policies[0].read_bytes() == policies[1].read_bytes()
+        assert without_times(path) == without_times(own)
 
 
 def test_no_folder_is_made_where_one_of_the_runs_cannot_be(shown, tmp_path):
