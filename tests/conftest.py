@@ -10,6 +10,10 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+# One thread for each worker and what it starts: two that use all cores slow each other down.
+os.environ.setdefault("PJRT_NPROC", "1")
+os.environ.setdefault("NPROC", "1")
+
 import jax
 import numpy as np
 import pytest
@@ -21,6 +25,7 @@ from jaxtyping import install_import_hook
 # has it.
 typechecked = beartype(conf=BeartypeConf(is_pep484_tower=True))
 install_import_hook("imitax", f"{__name__}.typechecked")
+KEPT_MEGABYTES = 1000  # of a worker, from module to module
 
 
 def pytest_configure(config):
@@ -52,12 +57,23 @@ def pytest_runtest_setup(item):
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item, nextitem):
-    """Give the memory of a module's programs back: what the next one shares is in the folder."""
-    if nextitem is not None and nextitem.path != item.path:
+    """Let go of compiled programs between modules, but only once they fill the memory: tracing and
+    lowering them anew is most of the work.
+    """
+    last = nextitem is not None and nextitem.path != item.path
+    if last and sys.platform == "linux" and _resident_megabytes() > KEPT_MEGABYTES:
+        for name, module in list(sys.modules.items()):
+            if name.startswith(("imitax.training", "imitax.policies", "imitax.networks")):
+                for function in vars(module).values():
+                    getattr(function, "cache_clear", lambda: None)()
         jax.clear_caches()
         gc.collect()
-        if sys.platform == "linux":
-            ctypes.CDLL(None).malloc_trim(0)
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _resident_megabytes() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGESIZE") / 1e6
 
 
 @pytest.fixture

@@ -55,15 +55,9 @@ def link_repository(folder: Path) -> None:
 
 
 def pages(slow: bool) -> list:
-    """Pages with commands; the README's always run, all others with the slow tests."""
+    """Pages with such commands."""
     having = [page for page in PAGES if any(block.slow == slow for block in blocks(page))]
-    always = [] if slow else [ROOT / "README.md"]
-    return [
-        pytest.param(
-            page, marks=[] if page in always else pytest.mark.slow, id=str(page.relative_to(ROOT))
-        )
-        for page in having
-    ]
+    return [pytest.param(page, id=str(page.relative_to(ROOT))) for page in having]
 
 
 def run_all(chosen: list[Block], folder: Path) -> None:
@@ -72,11 +66,13 @@ def run_all(chosen: list[Block], folder: Path) -> None:
         run(block, folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", pages(slow=False))
 def test_the_commands_of_a_page_run(page, tmp_path):
     run_all([block for block in blocks(page) if not block.slow], tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", pages(slow=True))
 def test_the_long_commands_of_a_page_run(page, tmp_path):
     run_all([block for block in blocks(page) if block.slow], tmp_path)

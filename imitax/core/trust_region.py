@@ -27,21 +27,25 @@ def fisher_vector_product(kl: Callable, params: PyTree, vector: PyTree, damping:
     return jax.tree.map(lambda p, v: p + damping * v, product, vector)
 
 
+_ROUNDING = 1e-7  # of numbers in single precision
+
+
 def conjugate_gradient(product: Callable, target: PyTree, iterations: int) -> PyTree:
     """x with product(x) ≈ target after so many steps from 0; `product` is symmetric positive
     definite.
 
     Unlike `jax.scipy.sparse.linalg.cg` it never multiplies by the zero it starts from: with four
     and more seeds side by side, jaxlib 0.10.2 makes infinities of that product on a CPU, and TRPO
-    stands still.
+    stands still. It stops where the residual is rounding error: squares of smaller and smaller
+    residuals end as numbers too small to divide by.
     """
+    smallest = _ROUNDING**2 * dot(target, target)
 
     def step(state, _):
         x, residual, direction, square = state
         image = product(direction)
         curvature = dot(direction, image)
-        # 0: arrived, there is no residual left
-        length = jnp.where(curvature > 0, square / curvature, 0.0)
+        length = jnp.where((square > smallest) & (curvature > 0), square / curvature, 0.0)
         x = jax.tree.map(lambda a, d: a + length * d, x, direction)
         residual = jax.tree.map(lambda r, i: r - length * i, residual, image)
         left = dot(residual, residual)
