@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import imitax
+from imitax.core.spaces import vector
 from imitax.envs.base import NativeEnv
 from imitax.types import Discrete, EnvSpec, Step
 
@@ -26,7 +27,7 @@ HORIZON = 16  # steps of each environment in an iteration
 
 def drift(observations: int) -> NativeEnv:
     """A cloud of points that shrinks and is blown about; nothing depends on the action."""
-    spec = EnvSpec("Drift", observations, Discrete(2), EPISODE)
+    spec = EnvSpec("Drift", vector(observations), Discrete(2), EPISODE)
 
     def fresh(key, batch):
         return jax.random.normal(key, (batch, observations))
@@ -80,7 +81,7 @@ def measure(
         seeds=seeds,
         iterations=iterations,
         steps=HORIZON * envs,
-        settings={"loop.envs": envs},
+        settings={"loop.max_envs": envs},
         callbacks=[lambda moment: ends.append(time.perf_counter())],
     )
     return {"seconds": min(np.diff(ends)), "bytes": peak_bytes() - imported}

@@ -45,6 +45,6 @@ def test_a_chance_of_ending_is_a_discount():
 def test_sampled_gail_ends_at_the_exact_solution():
     # The bound that the page states: less than a quarter of the random policy's distance, for
     # every seed.
-    results = theory.sampled_gail(2, 150, None)
+    results = theory.sampled_gail(2, 150, ())
     assert results["gail"][:, -1].max() < 0.1 < results["random"] / 4
     assert (results["gail"][:, 0] > 2 * results["gail"][:, -1]).all()
