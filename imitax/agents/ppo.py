@@ -9,7 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from imitax.agents.critic import (
     Critic,
@@ -79,7 +79,7 @@ class Batch(NamedTuple):
 
     obs: Observation  # [L, M, …]
     action: Action  # [L, M, …]
-    first: Float[Array, "L M"]  # whether an episode begins here
+    first: Bool[Array, "L M"]  # whether an episode begins here
     old_log_prob: Float[Array, "L M"]
     advantage: Float[Array, "L M"]  # standardised
     target: Float[Array, "L M"]  # normalised returns

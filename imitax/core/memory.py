@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
+from imitax.errors import ImitaxError
 from imitax.types import Memory, Transition
 
 
@@ -52,6 +53,11 @@ def replay(capacity: int) -> Memory:
     def add(ring, rollout):
         rows = flatten_time(rollout)
         n = rows.step.shape[0]
+        if n > capacity:
+            raise ImitaxError(
+                f"A rollout has {n} transitions, but the replay memory holds {capacity}: expected "
+                "at least as many."
+            )
         index = (ring.position + jnp.arange(n)) % capacity
         data = jax.tree.map(lambda old, new: old.at[index].set(new), ring.data, rows)
         ring = Ring(data, (ring.position + n) % capacity, jnp.minimum(ring.count + n, capacity))

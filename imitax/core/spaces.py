@@ -349,7 +349,7 @@ def _parse_box(low: Any, high: Any, shape: Any, dtype: Any) -> Box:
         )
     box = Box(*sides, size, dtype)
     lengths = {len(side) for side in sides if isinstance(side, tuple)}
-    if lengths - {math.prod(box.shape)} or not all((a < b).all() for a, b in [bounds(box)]):
+    if lengths - {math.prod(box.shape)} or not all((a <= b).all() for a, b in [bounds(box)]):
         raise ImitaxError("found bounds of a Box that enclose nothing or do not fit its shape")
     return box
 

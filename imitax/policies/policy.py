@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import PyTree
 from numpy.typing import ArrayLike
 
-from imitax.core.acting import memoryless_output
+from imitax.core.acting import is_recurrent, memoryless_output
 from imitax.core.compiling import jit
 from imitax.core.normaliser import empty_normaliser, normalise_observation
 from imitax.core.spaces import (
@@ -33,31 +33,23 @@ from imitax.policies.tensors import from_tensors, to_tensors
 from imitax.types import EnvSpec, Learner, Params, Policy
 
 
-def choose_action(
-    spec: EnvSpec, policy: Policy, params: Params, normaliser, obs, key, deterministic
-):
-    """Agent-unit actions for raw observations [B, …]; `deterministic` may be traced."""
-    output = network_output(spec, policy, params, normaliser, obs)
+def choose_action(policy: Policy, output: PyTree, key, deterministic):
+    """Agent-unit actions from the distribution's parameters; `deterministic` may be traced."""
     pi = policy.distribution
     return jnp.where(deterministic, pi.mode(output), pi.sample(output, key))
-
-
-def network_output(spec: EnvSpec, policy: Policy, params: Params, normaliser, obs) -> PyTree:
-    """The distribution's parameters [B, …] for raw observations [B, …]."""
-    obs = normalise_observation(spec.observation, normaliser, obs)
-    return memoryless_output(policy, params, obs, jax.tree.leaves(obs)[0].shape[0])
 
 
 @lru_cache(maxsize=64)
 def _programs(spec: EnvSpec, policy: Policy) -> tuple[Callable, Callable]:
     """Compiled: environment-unit actions, and parameters of the distribution."""
 
-    def action(params, normaliser, obs, key, deterministic):
-        chosen = choose_action(spec, policy, params, normaliser, obs, key, deterministic)
-        return to_environment(spec.action, chosen)
-
     def output(params, normaliser, obs):
-        return network_output(spec, policy, params, normaliser, obs)
+        obs = normalise_observation(spec.observation, normaliser, obs)
+        return memoryless_output(policy, params, obs, len(obs))
+
+    def action(params, normaliser, obs, key, deterministic):
+        chosen = choose_action(policy, output(params, normaliser, obs), key, deterministic)
+        return to_environment(spec.action, chosen)
 
     return jit(action), jit(output)
 
@@ -114,6 +106,11 @@ class TrainedPolicy:
         save_policies([self], Path(path))
 
     def _checked(self, observation) -> np.ndarray:
+        if is_recurrent(self.family):
+            raise ImitaxError(
+                f"The policy for '{self.spec.id}' has a memory, so one observation does not "
+                "determine its action: play whole episodes (imitax.evaluate, imitax.record)."
+            )
         obs = np.asarray(observation, np.float32)
         length = size(self.spec.observation)
         if obs.ndim == 0 or obs.shape[-1] != length or obs.ndim > 2:

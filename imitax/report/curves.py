@@ -56,7 +56,7 @@ def _curves(run: RunData, metrics: dict[str, np.ndarray], points: int) -> dict[s
     edges = np.linspace(0, count, min(points, count) + 1).round().astype(int)
     ends = edges[1:] - 1
     loop = run.run["settings"].get("loop", {})  # cloning has none
-    size = loop.get("env_steps", loop.get("steps"))  # of an iteration; version 0.1.0: steps
+    size = loop.get("env_steps")  # of an iteration
     series = {}
     for name, values in metrics.items():
         if np.isfinite(values).any():

@@ -5,6 +5,7 @@ from typing import Any
 
 from imitax.errors import ImitaxError, brief
 from imitax.files.read import is_number, read_json
+from imitax.training.old_settings import translated
 
 _CONFIG = {
     **{f"run.{name}": str for name in ("method", "env", "agent")},
@@ -51,7 +52,9 @@ def check_parts(path: Path, parts: tuple[str, ...]) -> None:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """config.json of a run; `ImitaxError` names the field that is missing or of another type."""
+    """config.json of a run, with the present names of settings; `ImitaxError` names the field
+    that is missing or of another type.
+    """
     config = _checked(path, _CONFIG)
     for group, values in config["run"]["settings"].items():
         if not isinstance(values, dict):
@@ -59,6 +62,7 @@ def read_config(path: Path) -> dict[str, Any]:
                 f"File '{path}' is not of a run: the settings {brief(group)} are {brief(values)}, "
                 "expected an object."
             )
+    config["run"]["settings"] = translated(config["run"]["settings"])
     return config
 
 

@@ -29,7 +29,11 @@ class LoopState(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """An iteration that has just ended."""
+    """An iteration that has just ended.
+
+    Arrays of `state` are valid during the call: the next iteration is computed in their memory, so
+    copy what you keep.
+    """
 
     iteration: int  # from 0
     iterations: int  # of the run
@@ -71,5 +75,20 @@ def select_seeds(moment: Moment, seeds: slice) -> Moment:
         rows(moment.metrics),
         rows(moment.rollout),
         rows(moment.state),
-        [rows(metrics) for metrics in moment.history],
+        _HistoryOfSeeds(moment.history, seeds),
     )
+
+
+class _HistoryOfSeeds(Sequence):
+    """Metrics of some seeds, sliced when they are asked for: a history grows."""
+
+    def __init__(self, history: Sequence[dict[str, np.ndarray]], seeds: slice):
+        self._history, self._seeds = history, seeds
+
+    def __len__(self) -> int:
+        return len(self._history)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        return {name: values[self._seeds] for name, values in self._history[index].items()}

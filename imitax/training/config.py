@@ -11,20 +11,10 @@ from typing import Any
 from imitax.core.settings import check_range, check_ranges, describe
 from imitax.errors import ImitaxError, brief, brief_text, unknown
 from imitax.methods.registry import Settings, default_settings, find_agent, find_method
+from imitax.training.old_settings import RENAMED, translated
 
-RENAMED = {  # keys of version 0.1.0
-    "loop.steps": "loop.env_steps",
-    "loop.envs": "loop.max_envs",
-    "agent.trace": "agent.gae_lambda",
-    "agent.entropy": "agent.entropy_coef",
-    "agent.decay_iterations": "agent.final_lr_fraction",
-    "reward.steps": "reward.updates",
-    "reward.entropy": "reward.entropy_coef",
-    "reward.step": "reward.mix",
-}
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
 _SEED_LIMIT = 2**31 - 1
-_WHOLE_PASSES = 10**12  # gradient steps: as many as version 0.1.0 cloned with, which had no limit
 
 
 @dataclass(frozen=True)
@@ -264,12 +254,18 @@ def config_from_dict(data: Any) -> RunConfig:
         _check_kinds(data)
         init = check_init(data.get("init"))
         settings = default_settings(data["method"], data["agent"], init)
-        values = _translated(data["settings"])
-        if init and "bc" not in data["settings"]:  # of version 0.1.0
-            settings |= make_config(
-                data["method"], data["env"], agent=data["agent"], init=init
-            ).settings
-            values["bc.hidden"] = values.get("agent.hidden", settings["agent"].hidden)
+        groups = translated(data["settings"])
+        if init and "bc" not in groups:  # of version 0.1.0, with the defaults of its cloning
+            epochs = make_config("bc", data["env"]).settings["bc"].epochs
+            hidden = groups.get("agent", {}).get("hidden", settings["agent"].hidden)
+            groups |= translated({"bc": {"epochs": epochs, "hidden": hidden}})
+        if decay := groups.get("agent", {}).get("decay_iterations"):
+            raise ImitaxError(
+                "The run was made by version 0.1.0 with "
+                f"agent.decay_iterations={brief_text(decay)}, which is not the run's length, and "
+                "this version cannot express that: read it with version 0.1.0."
+            )
+        values = {f"{group}.{name}": x for group, own in groups.items() for name, x in own.items()}
         for key, value in values.items():
             settings = override(settings, key, value)
         config = RunConfig(**{**data, "settings": settings})
@@ -277,25 +273,6 @@ def config_from_dict(data: Any) -> RunConfig:
         raise ImitaxError(f"The configuration is damaged: {brief(error)}.") from error
     check_config(config)
     return config
-
-
-def _translated(groups: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Key -> value, with the keys of version 0.1.0 under their present names."""
-    values = {
-        f"{group}.{name}": x for group, fields in groups.items() for name, x in fields.items()
-    }
-    if decay := values.pop("agent.decay_iterations", 0):
-        if decay != values.get("loop.iterations"):
-            raise ImitaxError(
-                "The run was made by version 0.1.0 with "
-                f"agent.decay_iterations={brief_text(decay)}, which is not "
-                "the run's length, and this version cannot express that: read it with version "
-                "0.1.0."
-            )
-        values["agent.final_lr_fraction"] = 0.1
-    if "bc.epochs" in values:
-        values.setdefault("bc.max_updates", _WHOLE_PASSES)
-    return {RENAMED.get(key, key): value for key, value in values.items()}
 
 
 def _check_kinds(data: dict) -> None:

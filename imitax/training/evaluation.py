@@ -2,14 +2,17 @@
 
 import time
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 
+from imitax.core.acting import act
 from imitax.core.compiling import jit
+from imitax.core.normaliser import normalise_observation
 from imitax.core.spaces import from_environment, to_environment, uniform, zeros
 from imitax.demonstrations import Demonstrations
 from imitax.envs.base import Env, HostEnv, NativeEnv, stepped_by_host
@@ -18,7 +21,7 @@ from imitax.policies.external import Expert, checked
 from imitax.policies.policy import TrainedPolicy, check_policy, choose_action, stack
 from imitax.training.config import check_seed
 from imitax.training.rollout import Episodes, play_host, play_native
-from imitax.types import EnvSpec, Policy
+from imitax.types import Carry, EnvSpec, Policy
 
 # far from training seeds: evaluation episodes are never training episodes
 EVALUATION_SEED = 1_000_000_007
@@ -86,7 +89,8 @@ def play(
         check_policy(policy, env.spec)
     # Which of the two is data to the program, so that both are compiled once.
     params = *stack(policies), jnp.full(len(policies), not stochastic)
-    return _play(env, _rule(policies[0].family), params, len(policies), episodes, seed)
+    family = policies[0].family
+    return _play(env, _rule(family), params, len(policies), episodes, seed, family)
 
 
 def check_episodes(episodes: int) -> None:
@@ -97,54 +101,63 @@ def check_episodes(episodes: int) -> None:
 
 @lru_cache(maxsize=64)
 def _rule(family: Policy) -> Callable:
-    """How policies of a family act: (spec, parameters, observations, key) -> agent-unit
-    actions.
+    """How policies of a family act: (spec, parameters, observations, whether an episode begins,
+    carry, key) -> (agent-unit actions, carry).
     """
 
-    def act(spec, params, obs, key):
+    def rule(spec, params, obs, first, carry, key):
         weights, normaliser, deterministic = params
-        return choose_action(spec, family, weights, normaliser, obs, key, deterministic)
+        obs = normalise_observation(spec.observation, normaliser, obs)
+        output, carry = act(family, weights, obs, first, carry)
+        return choose_action(family, output, key, deterministic), carry
 
-    return act
-
-
-def _uniform(spec, params, obs, key):
-    del params
-    return uniform(spec.action, key, _batch(obs))
+    return rule
 
 
-def _same(spec, params, obs, key):
-    del params, key
-    return zeros(spec.action, (_batch(obs),))
+def _uniform(spec, params, obs, first, carry, key):
+    del params, first
+    return uniform(spec.action, key, _batch(obs)), carry
+
+
+def _same(spec, params, obs, first, carry, key):
+    del params, first, key
+    return zeros(spec.action, (_batch(obs),)), carry
 
 
 def _batch(obs) -> int:
     return jax.tree.leaves(obs)[0].shape[0]
 
 
-def _play(env: Env, rule: Callable, params, count: int, episodes: int, seed: int) -> list[Episodes]:
+def _play(
+    env: Env,
+    rule: Callable,
+    params: PyTree,
+    count: int,
+    episodes: int,
+    seed: int,
+    family: Policy | None = None,
+) -> list[Episodes]:
     check_episodes(episodes)
     check_seed(seed)
+    carry = () if family is None else family.carry(episodes)
     key = jax.random.fold_in(jax.random.key(EVALUATION_SEED), seed)
     if isinstance(env, HostEnv):
         act = _host_act(env.spec, rule)
         each = [jax.tree.map(lambda x, i=i: x[i], params) for i in range(count)]
-        acts = [
-            lambda obs, first, carry, keys, t, p=p: (*act(p, obs, keys, t), carry) for p in each
-        ]
-        return _play_host(env, acts, episodes, seed, key)
-    played = jax.tree.map(
-        np.asarray, _native_play(env, rule, episodes)(params, jax.random.split(key, count))
-    )
+        return _play_host(env, [partial(act, p) for p in each], episodes, seed, carry, key)
+    program = _native_play(env, rule, episodes)
+    played = jax.tree.map(np.asarray, program(params, carry, jax.random.split(key, count)))
     return [jax.tree.map(lambda x, i=i: x[i], played) for i in range(count)]
 
 
-def _play_host(env: HostEnv, acts: list, episodes: int, seed: int, key) -> list[Episodes]:
+def _play_host(
+    env: HostEnv, acts: list, episodes: int, seed: int, carry: Carry, key
+) -> list[Episodes]:
     """The same environments for each of `acts`."""
     seeds = np.random.default_rng([EVALUATION_SEED, seed]).integers(2**31 - 1, size=episodes)
     batch = env.open(episodes)
     try:
-        return [play_host(batch, act, seeds, env.spec.time_limit, (), key) for act in acts]
+        return [play_host(batch, act, seeds, env.spec.time_limit, carry, key) for act in acts]
     finally:
         batch.close()
 
@@ -159,27 +172,24 @@ def _play_function(expert: Expert, env: Env, episodes: int, seed: int) -> Episod
         return action, to_environment(space, action), carry
 
     host = stepped_by_host(env) if isinstance(env, NativeEnv) else env
-    return _play_host(host, [both], episodes, seed, jax.random.key(seed))[0]
+    return _play_host(host, [both], episodes, seed, (), jax.random.key(seed))[0]
 
 
 @lru_cache(maxsize=32)
 def _native_play(env: NativeEnv, rule: Callable, episodes: int):
-    def one(params, key):
-        def act(obs, first, carry, k):
-            return rule(env.spec, params, obs, k), carry
+    def one(params, carry, key):
+        return play_native(env, partial(rule, env.spec, params), episodes, carry, key)
 
-        return play_native(env, act, episodes, (), key)
-
-    return jit(jax.vmap(one), seldom=True)
+    return jit(jax.vmap(one, (0, None, 0)), seldom=True)
 
 
 @lru_cache(maxsize=32)
 def _host_act(spec: EnvSpec, rule: Callable):
-    def act(params, obs, keys, t):
-        action = rule(spec, params, obs, keys[t])
-        return action, to_environment(spec.action, action)
+    def both(params, obs, first, carry, keys, t):
+        action, carry = rule(spec, params, obs, first, carry, keys[t])
+        return action, to_environment(spec.action, action), carry
 
-    return jit(act)
+    return jit(both)
 
 
 def _demonstrations(spec: EnvSpec, played: Episodes) -> Demonstrations:

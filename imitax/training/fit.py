@@ -12,7 +12,7 @@ import numpy as np
 from imitax.demonstrations import Demonstrations
 from imitax.envs.base import Env
 from imitax.errors import ImitaxError
-from imitax.methods.registry import Kind, Parts, build_loop, find_method, policy_of
+from imitax.methods.registry import CUSTOM, Kind, Parts, build_loop, find_method, policy_of
 from imitax.policies.policy import TrainedPolicy, policies_of
 from imitax.tabular.irl import Learnt
 from imitax.training.callbacks import Callback, Moment, Restore, select_seeds
@@ -79,7 +79,7 @@ def fit(
         ImitaxError: as `prepare`, or a number that training depends on is no longer finite.
     """
     demonstrations = prepare(config, env, demonstrations, parts)
-    return _fit([config], env, demonstrations, callbacks, restore, parts)[0]
+    return _fit([config], env, demonstrations, [callbacks], restore, parts)[0]
 
 
 def fit_side_by_side(
@@ -105,62 +105,69 @@ def fit_side_by_side(
     for members in groups.values():
         chosen = [configs[i] for i in members]
         demos = choose(demonstrations, chosen[0]) if demonstrations is not None else None
-        told = [
-            _for_seeds(callback, rows)
-            for i, rows in zip(members, rows_of(chosen), strict=True)
-            for callback in (callbacks[i] if callbacks else ())
-        ]
-        results |= dict(zip(members, _fit(chosen, env, demos, told), strict=True))
+        own = [callbacks[i] if callbacks else () for i in members]
+        results |= dict(zip(members, _fit(chosen, env, demos, own), strict=True))
     return [results[i] for i in range(len(configs))]
 
 
-def _for_seeds(callback: Callback, rows: slice) -> Callback:
-    return lambda moment: callback(select_seeds(moment, rows))
+def _for_their_seeds(
+    callbacks: Sequence[Sequence[Callback]], rows: Sequence[slice]
+) -> list[Callback]:
+    """The callbacks of every configuration, each called as if its seeds were alone."""
+    return [
+        lambda moment, callback=callback, seeds=seeds: callback(select_seeds(moment, seeds))
+        for own, seeds in zip(callbacks, rows, strict=True)
+        for callback in own
+    ]
 
 
 def _fit(
     configs: Sequence[RunConfig],
     env: Env,
     demonstrations: Demonstrations | None,
-    callbacks: Sequence[Callback] = (),
+    callbacks: Sequence[Sequence[Callback]],
     restore: Restore | None = None,
     parts: Parts = Parts(),
 ) -> list[Training]:
     """Train configurations that share a program; `demonstrations` are those that are used."""
-    start, config = time.perf_counter(), configs[0]
-    learnt, env_steps, kind = None, 0, find_method(config.method).kind
+    start, config, each = time.perf_counter(), configs[0], rows_of(configs)
+    learnt, env_steps, rounds, kind = None, 0, None, find_method(config.method).kind
     match kind:
         case Kind.LOOP:
+            every = callbacks[0] if len(configs) == 1 else _for_their_seeds(callbacks, each)
             learner, metrics, env_steps = run_loop(
-                configs, env, demonstrations, callbacks, restore, parts
+                configs, env, demonstrations, every, restore, parts
             )
         case Kind.SUPERVISED:
             assert demonstrations is not None  # `prepare` has seen them
-            learner, metrics = clone_policies(configs, env.spec, demonstrations)
+            learner, metrics, rounds = clone_policies(
+                configs, env.spec, demonstrations, parts.policy
+            )
         case Kind.PLANNING:
             assert demonstrations is not None
             learner, metrics, learnt = plan(config, env, demonstrations)
-    if kind is not Kind.LOOP:
-        rounds = next(iter(metrics.values())).shape[1]
-        for i in range(rounds):
-            moment = Moment(i, rounds, {name: values[:, i] for name, values in metrics.items()})
-            for callback in callbacks:
-                callback(moment)
-    seconds = time.perf_counter() - start
-    return [
-        Training(
-            config,
-            env.spec,
-            jax.tree.map(lambda x, rows=rows: x[rows], learner),
-            {name: values[rows] for name, values in metrics.items()},
-            env_steps,
-            seconds,
-            demonstrations,
-            learnt,
-            parts,
+    seconds, results = time.perf_counter() - start, []
+    for config, rows, own in zip(configs, each, callbacks, strict=True):
+        part = jax.tree.map(lambda x, rows=rows: x[rows], learner)
+        length = None if rounds is None else int(np.max(rounds[rows]))  # as if it were alone
+        values = {name: column[rows, :length] for name, column in metrics.items()}
+        if kind is not Kind.LOOP:
+            _report_rounds(values, own)
+        results.append(
+            Training(
+                config, env.spec, part, values, env_steps, seconds, demonstrations, learnt, parts
+            )
         )
-        for config, rows in zip(configs, rows_of(configs), strict=True)
-    ]
+    return results
+
+
+def _report_rounds(metrics: dict[str, np.ndarray], callbacks: Sequence[Callback]) -> None:
+    """Call the callbacks for each column of metrics [S, R], as the loop does while it runs."""
+    rounds = next(iter(metrics.values())).shape[1]
+    for i in range(rounds):
+        moment = Moment(i, rounds, {name: values[:, i] for name, values in metrics.items()})
+        for callback in callbacks:
+            callback(moment)
 
 
 def prepare(
@@ -176,25 +183,33 @@ def prepare(
         ImitaxError: a setting is out of range or unknown, or the method needs demonstrations and
             none fit.
     """
-    entry = find_method(config.method)
-    if entry.demonstrations and demonstrations is None:
+    entry, named = find_method(config.method), config.method != CUSTOM
+    if demonstrations is None and (config.init or (entry.demonstrations and named)):
         raise ImitaxError(
-            f"Method '{config.method}' learns from demonstrations: give some (--demos PATH)."
+            f"Method '{config.init or config.method}' learns from demonstrations: give some "
+            "(--demos PATH)."
+        )
+    if parts.agent is not None and not entry.loop:
+        raise ImitaxError(f"Method '{config.method}' has no agent: leave the argument agent out.")
+    if parts.policy is not None and entry.kind is Kind.PLANNING:
+        raise ImitaxError(
+            f"Method '{config.method}' makes a table of probabilities: leave the argument policy "
+            "out."
         )
     check_config(config)
     if config.init is not None and not (entry.loop and entry.demonstrations):
         raise ImitaxError(
             f"Option init is '{config.init}', but method '{config.method}' cannot start from a "
-            "clone: "
-            "it is for methods that learn from demonstrations in an environment, such as gail."
+            "clone: it is for methods that learn from demonstrations in an environment, such as "
+            "gail."
         )
     if entry.loop:
         build_loop(config.method, config.agent, env.spec, config.settings, parts)
     if demonstrations is None:
         return None
     demonstrations.validate(env.spec)
-    if entry.demonstrations:
-        demonstrations.require_actions(f"Method '{config.method}'")
+    if config.init or (entry.demonstrations and named):  # an own reward model may do without
+        demonstrations.require_actions(f"Method '{config.init or config.method}'")
     demonstrations = choose(demonstrations, config)
     if entry.kind is Kind.SUPERVISED:
         hold_out(demonstrations, config)

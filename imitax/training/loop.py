@@ -174,7 +174,7 @@ class _Training:
         parts: Parts,
     ):
         self.configs, self.config, self.env = configs, configs[0], env
-        self.demonstrations = demonstrations
+        self.demonstrations, self.parts = demonstrations, parts
         self.lanes = lanes_of(configs)
         loop, method = self.config.settings["loop"], self.config.method
         self.policy = policy = policy_of(method, env.spec, self.config.settings, parts)
@@ -265,5 +265,7 @@ class _Training:
             )
             for config in self.configs
         ]
-        clone, _ = clone_policies(clones, self.env.spec, self.demonstrations)
+        clone = clone_policies(
+            clones, self.env.spec, self.demonstrations, self.parts.policy
+        ).learner
         return learner._replace(policy=clone.policy, normaliser=clone.normaliser)

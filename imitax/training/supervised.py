@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Int
 
 from imitax.core.compiling import jit
 from imitax.demonstrations import Demonstrations
@@ -29,16 +31,29 @@ def _program(spec: EnvSpec, policy: Policy, structure):
     return jit(over_lanes(init, (0, 0, None))), jit(over_lanes(fit, (0, 0, None, None, 0)))
 
 
+class Clones(NamedTuple):
+    """A clone of each lane."""
+
+    learner: Learner
+    losses: dict[str, np.ndarray]  # [S, R], of the rounds that the longest of them took
+    rounds: Int[np.ndarray, "S"]
+
+
 def clone_policies(
-    configs: Sequence[RunConfig], spec: EnvSpec, demonstrations: Demonstrations
-) -> tuple[Learner, dict[str, np.ndarray]]:
-    """The clone of each lane, and the losses [S, E] of the rounds that the longest of them
-    took.
+    configs: Sequence[RunConfig],
+    spec: EnvSpec,
+    demonstrations: Demonstrations,
+    policy: Policy | None = None,
+) -> Clones:
+    """Behaviour cloning of every lane, into `policy` or the multilayer perceptron of the
+    settings.
     """
     config, lanes = configs[0], lanes_of(configs)
     train, validation = (expert_sample(part, spec) for part in hold_out(demonstrations, config))
-    init, fit = _program(spec, policy_of("bc", spec, config.settings), lanes.structure)
+    policy = policy or policy_of("bc", spec, config.settings)
+    init, fit = _program(spec, policy, lanes.structure)
     learner = init(lanes.leaves, lanes.keys, train)
     learner, history, rounds = fit(lanes.leaves, learner, train, validation, fold(lanes.keys, 1))
     longest = int(np.max(rounds))
-    return learner, {name: np.asarray(values)[:, :longest] for name, values in history.items()}
+    losses = {name: np.asarray(values)[:, :longest] for name, values in history.items()}
+    return Clones(learner, losses, np.asarray(rounds))

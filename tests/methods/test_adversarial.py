@@ -538,7 +538,7 @@ def test_a_run_that_begins_with_a_clone_waits_for_its_value_function(demonstrati
         config, env, shown, [lambda m: learners.append(jax.tree.map(np.asarray, m.state.learner))]
     )
     assert len(learners) == 1 + 2 + ITERATIONS and run.iterations == ITERATIONS
-    clone, _ = clone_policies([tiny("bc", env_id)], env.spec, shown)
+    clone = clone_policies([tiny("bc", env_id)], env.spec, shown).learner
     obs = shown.observations[:20]
 
     def behaviour(learner):

@@ -8,7 +8,8 @@ import pytest
 from imitax.errors import ImitaxError
 from imitax.methods.cloning import schedule
 from imitax.methods.registry import default_settings
-from imitax.training.config import RENAMED, config_from_dict, make_config, override
+from imitax.training.config import config_from_dict, make_config, override
+from imitax.training.old_settings import RENAMED
 
 # "run" of a config.json that version 0.1.0 wrote.
 OLD = json.loads("""

@@ -179,7 +179,11 @@ def test_callbacks_see_their_own_seeds_alone(shown):
     together, alone, env = ([], []), ([], []), make(ENV)
 
     def noting(moments):
-        return [lambda moment: moments.append(jax.tree.map(np.asarray, moment))]
+        def note(moment):
+            moment = moment._replace(history=list(moment.history))
+            moments.append(jax.tree.map(np.asarray, moment))
+
+        return [note]
 
     fit_side_by_side(configs, env, shown, [noting(moments) for moments in together])
     for config, moments in zip(configs, alone, strict=True):
