@@ -100,7 +100,7 @@ class Recorder:
             self._write(i, self._seconds[i], metrics)
         return state, history
 
-    def _keep(self, total: int, state: LoopState, history: History) -> None:
+    def _keep(self, total: int, state: LoopState, history: Sequence[dict[str, np.ndarray]]) -> None:
         """Write a checkpoint if one is due; `Interrupted` if the run was asked to stop."""
         done = len(history)
         if not (self._stop or done == total or (self._every and done % self._every == 0)):
@@ -134,7 +134,7 @@ def _named(tensors: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]
     return {name.removeprefix(prefix): x for name, x in tensors.items() if name.startswith(prefix)}
 
 
-def _stacked(prefix: str, history: History) -> dict[str, np.ndarray]:
+def _stacked(prefix: str, history: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Metrics of equal iterations as arrays [I, S]."""
     return (
         {prefix + name: np.stack([m[name] for m in history]) for name in history[0]}
@@ -149,7 +149,7 @@ def _unstacked(columns: dict[str, np.ndarray]) -> History:
     return [{name: values[i] for name, values in columns.items()} for i in range(count)]
 
 
-def _score(history: History) -> float:
+def _score(history: Sequence[dict[str, np.ndarray]]) -> float:
     """Mean true return of training episodes over the seeds, the last one known; what "best"
     means.
     """

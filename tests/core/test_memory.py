@@ -7,6 +7,7 @@ import pytest
 
 from imitax.core.memory import draw_rows, flatten_time, last_rollout, replay
 from imitax.core.spaces import blank
+from imitax.errors import ImitaxError
 from imitax.types import Box, Dict, Discrete, EnvSpec
 
 SPEC = EnvSpec("Toy", Dict((("a", Box(-1, 1, (2,))), ("b", Discrete(3)))), Discrete(2), 100)
@@ -104,3 +105,9 @@ def test_a_replay_buffer_keeps_the_types_of_what_it_holds(key):
     fresh = replay(8).init(blank(SPEC, (1,)))
     for a, b in zip(jax.tree.leaves(fresh), jax.tree.leaves(ring), strict=True):
         assert (a.shape, a.dtype) == (b.shape, b.dtype)
+
+
+def test_a_rollout_that_is_longer_than_the_memory_is_refused():
+    memory = replay(5)
+    with pytest.raises(ImitaxError, match="A rollout has 6 transitions, but the replay memory"):
+        memory.add(memory.init(rollout(0)[:1]), rollout(0))

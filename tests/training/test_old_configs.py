@@ -8,6 +8,7 @@ import pytest
 from imitax.errors import ImitaxError
 from imitax.methods.cloning import schedule
 from imitax.methods.registry import default_settings
+from imitax.runs.schema import read_config
 from imitax.training.config import config_from_dict, make_config, override
 from imitax.training.old_settings import RENAMED
 
@@ -68,6 +69,22 @@ def test_every_setting_is_read_under_its_new_name():
     assert (config.seed, config.seeds, config.trajectories, config.subsample) == (3, 2, 4, 10)
     # It is written as one of this version, and read again.
     assert config_from_dict(json.loads(json.dumps(config.as_dict()))) == config
+
+
+def test_reports_read_the_same_names(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"run": old(agent={"decay_iterations": 37})}))
+    settings = read_config(path)["run"]["settings"]
+    config = config_from_dict(old(agent={"decay_iterations": 37})).as_dict()
+    assert {group: set(names) for group, names in settings.items()} == {
+        group: set(config["settings"][group]) for group in settings
+    }
+    assert settings["agent"]["final_lr_fraction"] == 0.1 and settings["loop"]["env_steps"] == 640
+
+
+def test_a_run_that_began_with_a_clone_took_all_its_rounds():
+    bc = config_from_dict(old() | {"init": "bc"}).settings["bc"]
+    assert (bc.patience, bc.min_updates, bc.max_updates, bc.hidden) == (0, 0, 10**12, (8, 9))
 
 
 def test_apprenticeship_learning_had_a_step():

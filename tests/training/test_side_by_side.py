@@ -170,6 +170,23 @@ def test_runs_of_different_lengths_on_different_data_are_not_mixed(shown):
         assert bits(training) == bits(alone)
 
 
+def test_each_clone_takes_as_many_rounds_as_alone(rng):
+    observations = [rng.normal(size=(12, 4)) for _ in range(4)]
+    episodes = [(obs, (obs[:, 0] > 0).astype(int)) for obs in observations]  # can be learnt
+    shown = Demonstrations.from_episodes(episodes, terminated=True)
+    settings = {"bc.epochs": 20, "bc.min_updates": 0, "bc.patience": 1}
+    overrides = cloning(**settings, **{"bc.learning_rate": "10,1e-3"})
+    configs = list(make_configs("bc", ENV, seeds=SEEDS, overrides=overrides).values())
+    env, moments = make(ENV), ([], [])
+    callbacks = [[noted.append] for noted in moments]
+    together = fit_side_by_side(configs, env, shown, callbacks)
+    assert shared_by(configs[0]) == shared_by(configs[1])
+    assert together[0].iterations < together[1].iterations
+    for config, training, noted in zip(configs, together, moments, strict=True):
+        assert bits(training) == bits(fit(config, env, shown))
+        assert len(noted) == training.iterations == noted[0].iterations
+
+
 def test_callbacks_see_their_own_seeds_alone(shown):
     configs = list(
         make_configs(
