@@ -1,1 +1,1 @@
-"""Policy optimisers ("generators") and the collection of their experience."""
+"""Agents: what improves the policy ("generators")."""

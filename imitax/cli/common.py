@@ -95,7 +95,7 @@ class TrainingOptions:
     seed: int = 0
     """Set the first seed; the others follow it."""
     iterations: int | None = None
-    """Train for this many iterations (bc: epochs); default: see `imitax methods`."""
+    """Train for this many iterations (bc: rounds); default: see `imitax methods`."""
     steps: int | None = None
     """Collect this many environment steps per iteration and seed; default: see `imitax methods`."""
     episodes: int = 100

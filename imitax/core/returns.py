@@ -51,7 +51,7 @@ def absorbing_mass(
     """Share of the occupancy spent in the absorbing state after termination.
 
     An episode that terminates at its step t (from 0) stays absorbed for time_limit − (t + 1)
-    steps. Truncated episodes are not absorbed: they would have gone on.
+    steps. Truncated episodes are not absorbed: they would have continued.
     """
     absorbed = jnp.sum(jnp.where(terminated, time_limit - 1 - step, 0).astype(jnp.float32))
     return absorbed / (absorbed + terminated.size)

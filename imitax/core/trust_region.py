@@ -91,12 +91,12 @@ def line_search(
         )
         return index + 1, fraction, good
 
-    def go_on(state):
+    def unfinished(state):
         index, _, good = state
         return (index < tries) & ~good
 
     state = (jnp.int32(0), jnp.float32(0.0), jnp.bool_(False))
-    _, fraction, accepted = jax.lax.while_loop(go_on, attempt, state)
+    _, fraction, accepted = jax.lax.while_loop(unfinished, attempt, state)
     fraction = jnp.where(accepted, fraction, 0.0)
     chosen = jax.tree.map(lambda p, q: jnp.where(accepted, q, p), params, moved(fraction))
     return Search(chosen, accepted, fraction)

@@ -269,7 +269,7 @@ def early_cloning(run: RunData) -> Finding | None:
     return Finding(
         "note",
         "Cloning overfits",
-        f"its validation loss was lowest ({mean[best]:.3f}) in epoch {best + 1} of {len(mean)} "
+        f"its validation loss was lowest ({mean[best]:.3f}) in round {best + 1} of {len(mean)} "
         "and is "
         f"{mean[-1]:.3f} at the end; the best policy was kept.",
         "more demonstrations, smaller bc.hidden, or a method that uses the environment.",

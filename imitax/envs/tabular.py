@@ -69,8 +69,8 @@ def from_mdp(mdp: TabularMDP, time_limit: int) -> NativeEnv:
 
 
 def _successors(mdp: TabularMDP) -> tuple[np.ndarray, np.ndarray]:
-    """States [S·A, K] that may follow, and the cumulative probabilities [S·A, K] given that it
-    goes on.
+    """States [S·A, K] that may follow, and the cumulative probabilities [S·A, K] given that the
+    episode continues.
 
     Rows are padded with their own state; the last entry that can happen is raised above 1, so that
     rounding never leads beyond it.

@@ -154,7 +154,7 @@ def _format_to_read(name: str) -> str:
         return "minari"
     path = Path(name)
     if not path.exists():
-        raise ImitaxError(f"there is no such file; expected {EXPECTED}.")
+        raise ImitaxError(f"no such file (supported: {EXPECTED}).")
     if path.is_dir():
         return "minari"
     if not path.is_file() or path.stat().st_size == 0:

@@ -23,7 +23,7 @@ from imitax.types import EnvSpec
 
 PREFIX = "minari:"
 _LONGEST_ID = 200  # characters
-_MOST_NUMBERS = 1 << 22  # of a space
+_MAX_NUMBERS = 1 << 22  # of a space
 
 
 def write(demonstrations: Demonstrations, path: Path, spec: EnvSpec | None) -> None:
@@ -236,10 +236,9 @@ def _check_space(key: str, described: Any) -> None:
     if isinstance(described, dict) and "shape" in described:
         shape = described["shape"]
         whole = isinstance(shape, list) and all(type(n) is int and n >= 0 for n in shape)
-        if not whole or math.prod(shape) > _MOST_NUMBERS:
+        if not whole or math.prod(shape) > _MAX_NUMBERS:
             raise ImitaxError(
-                f"found {key} of the shape {brief(shape)}; expected at most {_MOST_NUMBERS} "
-                "numbers."
+                f"found {key} of the shape {brief(shape)}; expected at most {_MAX_NUMBERS} numbers."
             )
     if isinstance(inner, Iterable) and not isinstance(inner, str):
         for part in inner:

@@ -50,7 +50,7 @@ def local_datasets() -> list[Dataset]:
             found = minari.list_local_datasets()
         except Exception as error:  # of a folder that has no dataset's name, among others
             what = f"Minari's datasets in '{folder}' cannot be listed ({one_line(error)})"
-            raise ImitaxError(f"{what}: move what is no dataset out of the way.") from error
+            raise ImitaxError(f"{what}: remove the entries that are not datasets.") from error
     damaged = [_damaged(str(warning.message)) for warning in caught]
     sizes = {name: _bytes_below(folder / name) for name in found}
     return [_describe(name, data, sizes[name]) for name, data in found.items()] + damaged

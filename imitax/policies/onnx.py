@@ -78,8 +78,8 @@ def build(policy: TrainedPolicy) -> Any:
 
     spec, graph = policy.spec, _Graph()
     moments = policy.normaliser
-    x = graph.add("Sub", "observation", graph.constant("mean_seen", moments.mean))
-    x = graph.add("Div", x, graph.constant("deviation_seen", scale(moments)))
+    x = graph.add("Sub", "observation", graph.constant("obs_mean", moments.mean))
+    x = graph.add("Div", x, graph.constant("obs_std", scale(moments)))
     x = graph.add("Clip", x, graph.constant("low", -LIMIT), graph.constant("high", LIMIT))
     discrete = is_index(spec.action)
     if discrete:
@@ -177,9 +177,9 @@ def probes(policy: TrainedPolicy, observations: np.ndarray | None = None) -> np.
     given ones.
     """
     rng = np.random.default_rng(0)
-    mean, deviation = np.asarray(policy.normaliser.mean), np.asarray(scale(policy.normaliser))
+    mean, std = np.asarray(policy.normaliser.mean), np.asarray(scale(policy.normaliser))
     spread = rng.choice([0.1, 1.0, 3.0, 30.0], (_RANDOM, 1))  # 30: beyond where they are clipped
-    drawn = mean + spread * deviation * rng.normal(size=(_RANDOM, len(mean)))
+    drawn = mean + spread * std * rng.normal(size=(_RANDOM, len(mean)))
     given = np.empty((0, len(mean))) if observations is None else np.asarray(observations)
     return np.concatenate([drawn, given]).astype(np.float32)
 

@@ -1,1 +1,1 @@
-"""Reward models: what the agent is paid with."""
+"""Reward models: what the agent is rewarded with."""

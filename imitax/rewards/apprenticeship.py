@@ -4,16 +4,16 @@
 Both restrict the reward to a set of weights and play the one under which expert and policy differ
 most:
 
-    FEM   max over ‖w‖₂ ≤ 1 of w·(μ_E − μ_π)    w = (μ_E − μ_π) / ‖μ_E − μ_π‖₂    (Abbeel & Ng
-    2004) GTAL  max over ‖w‖₁ ≤ 1 of w·(μ_E − μ_π)    w = ± one basis vector            (Syed &
-    Schapire 2008)
+    FEM   max over ‖w‖₂ ≤ 1 of w·(μ_E − μ_π)   w = (μ_E − μ_π) / ‖μ_E − μ_π‖₂
+    GTAL  max over ‖w‖₁ ≤ 1 of w·(μ_E − μ_π)   w = ± one basis vector
 
 where μ is the expectation of the features φ(s, a) under an occupancy. The maximum is the Euclidean
 norm of the difference of feature expectations, or its largest entry: closed forms, so nothing is
 learnt by gradient. In an iteration the weights in use move only part of the way to the best ones.
 That leaves them in the class, which is convex, and keeps the game between reward and policy from
 going in circles. As in `rewards.gail`, an episode that terminates continues in one absorbing
-state, here with a feature of its own, and the reward is relative to it.
+state, here with a feature of its own, and the reward is relative to it. Sources: Abbeel & Ng 2004
+(FEM), Syed & Schapire 2008 (GTAL).
 """
 
 from collections.abc import Callable

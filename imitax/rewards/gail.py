@@ -59,7 +59,7 @@ class GAILConfig:
 
 
 class GAILState(NamedTuple):
-    """Discriminator and optimiser."""
+    """What training changes of the reward model."""
 
     network: MLP  # from features [F] to a logit [1]
     optimiser: optax.OptState  # Adam's two moments of each weight, and a count

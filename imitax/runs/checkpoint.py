@@ -20,7 +20,7 @@ from imitax.files.write import write_whole
 KEPT = 3  # of the newest; the best one is kept besides
 BEST = "best.safetensors"
 _NAME = re.compile(r"iteration-(\d{8})\.safetensors")
-_MOST_BYTES = 1 << 34  # of one file
+_MAX_BYTES = 1 << 34  # of one file
 
 
 class Checkpoint(NamedTuple):
@@ -74,7 +74,7 @@ def newest(folder: Path, tell: Callable[[str], None]) -> Checkpoint | None:
 def load(path: Path) -> Checkpoint:
     """Read a checkpoint; `ImitaxError` if it is missing or not whole."""
     try:
-        tensors, metadata = read_tensors(path, _MOST_BYTES)
+        tensors, metadata = read_tensors(path, _MAX_BYTES)
         iteration = int(metadata["iteration"])
         if metadata["sha256"] != _digest(iteration, tensors):
             raise ValueError("its checksum is another")

@@ -1,13 +1,14 @@
 """Run folders: what a run was made of, what happened, what came out.
 
 config.json          settings, versions, seeds, fingerprint of the demonstrations: enough to repeat
-it metrics.jsonl        one line for each iteration and seed checkpoints/         the newest states
-of training and the best one, from which `resume` continues demonstrations.npz   what the method
-was given, before `trajectories` and `subsample` policy.safetensors   the last policy of each seed;
-policy.json describes it reward.safetensors   of mce_irl: the learnt reward [S, A] of each seed,
-and its parameters visits.npz           observations of the policy at a few moments of training,
-and of the demonstrations figures/             learning curves, as PNG and SVG summary.json
-evaluation on fresh episodes; written last, so a folder without it is incomplete
+metrics.jsonl        one line for each iteration and seed
+checkpoints/         the newest states of training and the best one; `resume` continues from them
+demonstrations.npz   what the method was given, before `trajectories` and `subsample`
+policy.safetensors   the last policy of each seed; policy.json describes it
+reward.safetensors   of mce_irl: the learnt reward [S, A] of each seed, and its parameters
+visits.npz           observations of the policy at a few moments of training, and of the expert
+figures/             learning curves, as PNG and SVG
+summary.json         evaluation on fresh episodes; written last: without it, a run is incomplete
 """
 
 import os

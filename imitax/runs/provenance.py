@@ -1,4 +1,4 @@
-"""Where a result comes from: versions, machine, and what was shown to the method."""
+"""Where a result comes from: versions, machine, and which demonstrations it used."""
 
 import platform
 import time

@@ -14,7 +14,7 @@ _INDEX = ("iteration", "seed")  # of a line of metrics.jsonl; all else are metri
 
 
 class RunData(NamedTuple):
-    """A finished run as plain data: S seeds, I iterations (of cloning: epochs)."""
+    """A finished run as plain data: S seeds, I iterations (of cloning: rounds)."""
 
     path: Path
     config: dict[str, Any]  # config.json

@@ -78,7 +78,7 @@ def save_samples(samples: ObservationSamples, path: Path) -> None:
 
 
 def load_samples(path: Path) -> ObservationSamples | None:
-    """The inverse of `save_visits`; None if there is no such file, `ImitaxError` if it is
+    """The inverse of `save_samples`; None if there is no such file, `ImitaxError` if it is
     damaged.
     """
     if not path.exists():

@@ -88,7 +88,7 @@ def _draw_panel(axis, panel: Panel, metrics: dict[str, np.ndarray], summary: dic
             curve(axis, metrics[name], label, colour)
     for (y, label), style in zip(levels, ("--", ":"), strict=False):
         level(axis, y, label, style)
-    axis.set(xlabel="epoch" if panel.section == "cloning" else "iteration", ylabel=panel.unit)
+    axis.set(xlabel="round" if panel.section == "cloning" else "iteration", ylabel=panel.unit)
     axis.set(title=panel.title)
     if len(panel.lines) + len(levels) > 1:
         axis.legend(frameon=False, fontsize=8)

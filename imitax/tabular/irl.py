@@ -1,7 +1,7 @@
 """Maximum causal entropy IRL: a reward under which the soft-optimal policy matches the expert.
 
-    max over θ of  E_E[r_θ] − V_θ(μ₀) − (l2 / 2) ‖θ‖²,      gradient  Σ (ρ_E − ρ_θ) ∂r_θ/∂θ − l2 ·
-    θ
+    max over θ of  E_E[r_θ] − V_θ(μ₀) − (l2 / 2) ‖θ‖²
+    gradient       Σ (ρ_E − ρ_θ) ∂r_θ/∂θ − l2 · θ
 
 with V_θ the soft value and ρ_θ the occupancy measure of the soft-optimal policy of r_θ. For
 rewards linear in θ the problem is concave, and the gradient is the gap in feature expectations.

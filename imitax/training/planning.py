@@ -21,7 +21,7 @@ from imitax.tabular.mdp import TabularMDP
 from imitax.training.config import RunConfig
 from imitax.types import Learner
 
-_MOST = 1e9  # of a parameter; larger rewards leave no digits for what tells actions apart
+_MAX_PARAMETER = 1e9  # of a parameter; larger rewards leave no digits for what tells actions apart
 
 
 def model_of(env: Env, discount: float) -> TabularMDP:
@@ -114,8 +114,10 @@ def load_rewards(path: Path, seeds: int) -> list[np.ndarray]:
     try:
         tensors, _ = read_tensors(path)
         learnt = [tensors[f"seed{index}.parameters"] for index in range(seeds)]
-        if not all(theta.dtype == np.float64 and np.all(abs(theta) <= _MOST) for theta in learnt):
-            raise ValueError(f"expected float64 numbers of at most {_MOST:g}")
+        if not all(
+            theta.dtype == np.float64 and np.all(abs(theta) <= _MAX_PARAMETER) for theta in learnt
+        ):
+            raise ValueError(f"expected float64 numbers of at most {_MAX_PARAMETER:g}")
     except Exception as error:
         raise ImitaxError(f"File '{path}' is damaged ({one_line(error)}).") from error
     return learnt

@@ -218,7 +218,7 @@ CASES = {
         Finding(
             "note",
             "Cloning overfits",
-            "its validation loss was lowest (1.000) in epoch 1 of 40 and is 40.000 at the end; "
+            "its validation loss was lowest (1.000) in round 1 of 40 and is 40.000 at the end; "
             "the best "
             "policy was kept.",
             "more demonstrations, smaller bc.hidden, or a method that uses the environment.",

@@ -53,7 +53,7 @@ def test_without_references_there_are_none(summary):
 
 def test_cloning_counts_epochs():
     (axis,) = panels_of({"train_loss": np.ones((2, 9)), "validation_loss": np.ones((2, 9))})
-    assert axis.get_xlabel() == "epoch" and axis.get_ylabel() == "negative log likelihood, nats"
+    assert axis.get_xlabel() == "round" and axis.get_ylabel() == "negative log likelihood, nats"
 
 
 def test_a_run_without_numbers_has_an_empty_figure():

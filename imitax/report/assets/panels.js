@@ -39,7 +39,7 @@ function pointsOf(line, axis) {
 
 function drawPanel(box, panel, title) {
   const width = box.clientWidth, lines = linesOf(panel), marks = [], all = [];
-  const axis = panel.epochs ? "epochs" : AXES[state.axis];
+  const axis = panel.epochs ? "rounds" : AXES[state.axis];
   for (const [y] of panel.levels) {
     marks.push(Plot.ruleY([y], { stroke: "currentColor", strokeOpacity: 0.45, strokeDasharray: "3 3" }));
   }
@@ -93,7 +93,7 @@ function panels() {
   const redraws = [...document.querySelectorAll("[data-panel]")].map((figure) => {
     const panel = data.panels[figure.dataset.panel], box = find(".drawing", figure), title = find("h3", figure).textContent;
     const traces = () => linesOf(panel).flatMap((line) => line.traces.map((trace) => ({ line, trace })));
-    const head = () => [panel.epochs ? "epoch" : "iteration", ...traces().map(({ line, trace }) => `${line.name}, ${trace.name}`)];
+    const head = () => [panel.epochs ? "round" : "iteration", ...traces().map(({ line, trace }) => `${line.name}, ${trace.name}`)];
     const rows = () => {
       const columns = traces(), iterations = [...new Set(columns.flatMap(({ line }) => line.run.iterations))].sort((a, b) => a - b);
       return iterations.map((i) => [show(i), ...columns.map(({ line, trace }) => show(trace.middle[line.run.iterations.indexOf(i)]))]);
