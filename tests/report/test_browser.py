@@ -147,7 +147,7 @@ def test_curves_over_steps_wall_time_and_iterations(opened):
     page.get_by_label("Over", exact=True).select_option("iterations")
     assert ">iterations<" in figure.inner_html()
     # cloning has no steps
-    assert ">epochs<" in page.locator('[data-panel="8"] svg[role=img]').inner_html()
+    assert ">rounds<" in page.locator('[data-panel="8"] svg[role=img]').inner_html()
 
 
 def test_values_show_under_the_pointer(opened):
