@@ -53,8 +53,7 @@ def read(path: Path) -> Results:
         if line["seed"] in results.setdefault(line["cell"], {}):
             raise ImitaxError(
                 f"File '{path}', line {number}: cell '{line['cell']}' with seed {line['seed']} "
-                "occurs twice, "
-                "expected once."
+                "occurs twice, expected once."
             )
         results[line["cell"]][line["seed"]] = line
     return results

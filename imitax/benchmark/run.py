@@ -85,8 +85,7 @@ def run(cells: list[Cell], options: Options, workers: int, report: Report) -> in
         if expert.name in results and not options.demonstrations(expert.env).exists():
             raise ImitaxError(
                 f"File '{options.demonstrations(expert.env)}' is missing, but '{options.raw}' "
-                "holds the "
-                f"results of '{expert.name}' that made it: expected both or neither."
+                f"holds the results of '{expert.name}' that made it: expected both or neither."
             )
     references_first = [(end, [0]) for end in ends if end.name not in results]
     wanted = set(range(options.seeds))
@@ -301,8 +300,7 @@ def _results(
     except BrokenProcessPool as error:
         raise ImitaxError(
             "A worker process died, perhaps out of memory: finished cells are saved, run the same "
-            "command "
-            "again with fewer workers."
+            "command again with fewer workers."
         ) from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

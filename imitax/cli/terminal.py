@@ -317,7 +317,6 @@ def print_reward(irl: dict) -> None:
     gap = np.mean(irl["feature_gap"])
     correlation = np.mean([np.nan if x is None else x for x in irl["reward_correlation"]])
     print(
-        f"Largest gap in feature expectations {gap:.2g}; correlation of learnt and true reward, "
-        "up to "
-        f"shaping and scale, {correlation:.2f}."
+        f"Largest gap in feature expectations {gap:.2g}; correlation of learnt and true reward, up "
+        f"to shaping and scale, {correlation:.2f}."
     )

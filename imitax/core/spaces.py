@@ -192,8 +192,7 @@ def distribution(space: Space) -> Distribution:
             return diagonal_gaussian
     raise ImitaxError(
         f"Actions of kind {type(space).__name__} have no distribution yet: expected Discrete, "
-        "MultiDiscrete "
-        "or a Box of vectors."
+        "MultiDiscrete or a Box of vectors."
     )
 
 

@@ -178,6 +178,6 @@ def check_same_rows(
     if (first.dtype, first.shape[1:]) != (other.dtype, other.shape[1:]):
         raise ImitaxError(
             f"{name} must be alike everywhere, but the first rows are {first.dtype} "
-            f"{list(first.shape[1:])} "
-            f"and those of {where} are {other.dtype} {list(other.shape[1:])}."
+            f"{list(first.shape[1:])} and those of {where} are {other.dtype} "
+            f"{list(other.shape[1:])}."
         )

@@ -106,8 +106,7 @@ def returns(
         f"its mean return is {numbers.mean():.1f}, that of a random policy "
         f"{random.returns.mean():.1f}.",
         "another expert, or the true reward of the same environment: a learner becomes as good as "
-        "its "
-        "demonstrations.",
+        "its demonstrations.",
     )
 
 
@@ -122,8 +121,7 @@ def ends(demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpec) 
             f"{early.sum()} of {len(demonstrations)} were truncated, the shortest after "
             f"{int(steps[early].min())} steps; the time limit is {spec.time_limit}.",
             "the time limit that they were recorded with (--time-limit); or marking them as "
-            "terminated if "
-            "the task ended them.",
+            "terminated if the task ended them.",
         )
     if len(demonstrations) >= FEW and ((steps == spec.time_limit) & terminated).all():
         return Finding(
@@ -131,8 +129,7 @@ def ends(demonstrations: Demonstrations, random: Demonstrations, spec: EnvSpec) 
             "Every episode terminates at the time limit",
             f"all {len(demonstrations)} took {spec.time_limit} steps and are marked as terminated.",
             "marking only those as terminated that the task ended: a truncated state keeps the "
-            "value of "
-            "what would have followed.",
+            "value of what would have followed.",
         )
     return None
 

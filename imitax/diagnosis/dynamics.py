@@ -83,8 +83,7 @@ def order(demonstrated: Steps, random: Steps) -> Finding | None:
         "Observation dimensions seem to be in a different order",
         f"in dimension {worst} of the demonstrations a model of the environment's steps errs by "
         f"{given.max():.2g} times the size of a step (1 is no better than no model), and by at "
-        "most "
-        f"{best.max():.2g} in all dimensions with the columns in the order "
+        f"most {best.max():.2g} in all dimensions with the columns in the order "
         f"{', '.join(map(str, columns))}.",
         f"the order of the environment: in NumPy, observations[:, {columns.tolist()}].",
     )

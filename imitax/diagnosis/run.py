@@ -82,8 +82,7 @@ def result(run: RunData) -> Finding | None:
         f"the better of its two normalised scores is {score:.2f}; 0 is the random policy, 1 the "
         "expert.",
         "the other findings; checking the data with `imitax train … --check`; more iterations; "
-        "behaviour "
-        "cloning as a first step.",
+        "behaviour cloning as a first step.",
     )
 
 
@@ -100,12 +99,10 @@ def discriminator_won(run: RunData) -> Finding | None:
         "problem",
         "The discriminator has won",
         f"it classifies {accuracy:.0%} of the pairs correctly at the end, and the mean logits of "
-        "expert "
-        f"and policy are {expert - policy:.1f} apart.",
+        f"expert and policy are {expert - policy:.1f} apart.",
         "fewer reward.updates, a smaller reward.learning_rate, reward.gradient_penalty=1, more "
-        "demonstrations, more environment steps per iteration; if it wins at once, check the "
-        "units and "
-        "the order of the observations.",
+        "demonstrations, more environment steps per iteration; if it wins at once, check the units "
+        "and the order of the observations.",
     )
 
 
@@ -133,12 +130,10 @@ def overfits(run: RunData) -> Finding | None:
     return Finding(
         "problem" if failed(run) else "warning",
         "The reward overfits its demonstrations",
-        f"in {share:.0%} of comparisons a pair that it was trained on is rewarded more than one "
-        "of the "
-        f"{held_out['episodes']} held-out demonstrated episodes; 50% would be right.",
+        f"in {share:.0%} of comparisons a pair that it was trained on is rewarded more than one of "
+        f"the {held_out['episodes']} held-out demonstrated episodes; 50% would be right.",
         "more demonstrations, reward.gradient_penalty=1, fewer reward.updates, a smaller "
-        "discriminator "
-        "(reward.hidden=32).",
+        "discriminator (reward.hidden=32).",
     )
 
 
@@ -171,8 +166,7 @@ def rewards_length(run: RunData) -> Finding | None:
         "problem",
         f"The reward favours {'staying alive' if mean > 0 else 'ending the episode'}",
         f"every step is worth {mean:.2f} ± {spread:.2f} whatever the action, so the length of an "
-        "episode "
-        f"explains {share:.0%} of its reward.",
+        f"episode explains {share:.0%} of its reward.",
         "reward.absorbing=true (the default); and `imitax control`: a constant reward may do as "
         "well.",
     )
@@ -221,8 +215,7 @@ def poor_critic(run: RunData) -> Finding | None:
         f"it explains a share of {fit:.2f} of the variance of the returns at the end; 1 is all of "
         "it.",
         "a larger learning rate of the value network, more epochs, a smaller agent.discount if "
-        "episodes "
-        "are short.",
+        "episodes are short.",
     )
 
 
@@ -269,9 +262,8 @@ def early_cloning(run: RunData) -> Finding | None:
     return Finding(
         "note",
         "Cloning overfits",
-        f"its validation loss was lowest ({mean[best]:.3f}) in round {best + 1} of {len(mean)} "
-        "and is "
-        f"{mean[-1]:.3f} at the end; the best policy was kept.",
+        f"its validation loss was lowest ({mean[best]:.3f}) in round {best + 1} of {len(mean)} and "
+        f"is {mean[-1]:.3f} at the end; the best policy was kept.",
         "more demonstrations, smaller bc.hidden, or a method that uses the environment.",
     )
 

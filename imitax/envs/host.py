@@ -159,8 +159,7 @@ def observation_space_of(env_id: str, space) -> Box:
         kind = "image" if isinstance(space, spaces.Box) else type(space).__name__
         raise ImitaxError(
             f"Observations of '{env_id}' are {space} ({kind}): only a Box of numbers, or Discrete "
-            "from 0, is "
-            "supported yet."
+            "from 0, is supported yet."
         )
     return vector(int(np.prod(space.shape)))
 

@@ -35,8 +35,7 @@ def from_mdp(mdp: TabularMDP, time_limit: int) -> NativeEnv:
     if mdp.states > MAX_STATES:
         raise ImitaxError(
             f"'{mdp.name}' has {mdp.states} states: expected at most {MAX_STATES} of an "
-            "environment with "
-            "one-hot observations (the exact methods take any number)."
+            "environment with one-hot observations (the exact methods take any number)."
         )
     following, cumulative = map(jnp.asarray, _successors(mdp))
     reward, ends = jnp.float32(mdp.reward), jnp.float32(mdp.termination)

@@ -93,8 +93,7 @@ def _metadata(demonstrations: Demonstrations) -> dict[str, Any]:
     if (size := len(json.dumps(content))) > MAX_TEXT:
         raise ImitaxError(
             f"What follows these pairs takes {size} bytes of metadata, which are read up to "
-            f"{MAX_TEXT}: "
-            "use .npz."
+            f"{MAX_TEXT}: use .npz."
         )
     return content
 
@@ -144,8 +143,7 @@ def read(name: str, spec: EnvSpec | None) -> Demonstrations:
         if steps == 0 or found != (steps + 1, steps, steps, steps):
             raise ImitaxError(
                 f"found {found} observations, actions, rewards and terminations in episode "
-                f"{episode.id}; "
-                "expected T + 1, T, T and T, with T at least 1."
+                f"{episode.id}; expected T + 1, T, T and T, with T at least 1."
             )
         actions = episode.actions if discrete else np.asarray(episode.actions, np.float64)
         # Version 0.1.0 did not look at the last observation: where it is no number, the pairs

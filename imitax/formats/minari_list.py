@@ -76,8 +76,7 @@ def remote_datasets() -> list[Dataset]:
         said = " ".join(str(error).split()) or type(error).__name__
         raise ImitaxError(
             f"Minari's list of remote datasets cannot be fetched: {said}; without --remote the "
-            "datasets on "
-            "this machine are listed."
+            "datasets on this machine are listed."
         ) from error
     return [_describe(name, data, _claimed_bytes(data)) for name, data in sorted(found.items())]
 

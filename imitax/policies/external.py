@@ -41,8 +41,7 @@ def checked(expert: Expert, spec: EnvSpec) -> Expert:
             )
             raise ImitaxError(
                 f"The expert answered {obs.shape} observations with {found}: expected "
-                f"{wanted}{below} of "
-                f"shape {shape}."
+                f"{wanted}{below} of shape {shape}."
             )
         return action
 
@@ -91,8 +90,7 @@ def stable_baselines3(
     if not trust:
         raise ImitaxError(
             f"File '{path}' can run any code when it is read, as all checkpoints of "
-            "Stable-Baselines3 can: "
-            "add --trust if you know where it comes from."
+            "Stable-Baselines3 can: add --trust if you know where it comes from."
         )
     for file in filter(None, (path, statistics)):
         if not file.is_file():
@@ -120,8 +118,7 @@ def stable_baselines3(
     if spaces[0].shape != (size(spec.observation),):
         raise ImitaxError(
             f"File '{path}' is a policy for observations of shape {spaces[0].shape}, but "
-            f"'{spec.id}' has "
-            f"({size(spec.observation)},)."
+            f"'{spec.id}' has ({size(spec.observation)},)."
         )
     return lambda obs: policy.predict(normalise(obs), deterministic=deterministic)[0]
 

@@ -201,8 +201,7 @@ def compare(policy: TrainedPolicy, data: bytes, observations: np.ndarray) -> Che
         if not (difference <= TOLERANCE * (1.0 + np.abs(ours[name]))).all():
             raise ImitaxError(
                 f"Output '{name}' of the ONNX file differs by {largest[name]:.2g}, more than by "
-                "rounding: "
-                "nothing was written."
+                "rounding: nothing was written."
             )
     if not is_index(policy.spec.action):
         difference = np.abs(theirs["action"] - ours["action"])

@@ -153,8 +153,7 @@ def check_policy(policy: TrainedPolicy, spec: EnvSpec) -> None:
     if not same_structure(own.observation, spec.observation) or own.action != spec.action:
         raise ImitaxError(
             f"The policy is for '{own.id}' with {size(own.observation)} observations and "
-            f"{own.action}, but "
-            f"'{spec.id}' has {size(spec.observation)} and {spec.action}."
+            f"{own.action}, but '{spec.id}' has {size(spec.observation)} and {spec.action}."
         )
 
 
@@ -177,10 +176,8 @@ def save_policies(policies: list[TrainedPolicy], path: Path) -> None:
     spec = policies[0].spec
     description = {
         "what": "policies of imitax: normalise observations with (x - mean) / sqrt(variance), "
-        "clip to ±10, "
-        "then tanh layers x @ weight + bias, linear output: logits (Discrete) or mean of the "
-        "action "
-        "scaled to [-1, 1] (Box)",
+        "clip to ±10, then tanh layers x @ weight + bias, linear output: logits (Discrete) or mean "
+        "of the action scaled to [-1, 1] (Box)",
         "env": {
             "id": spec.id,
             "observation": describe(spec.observation),

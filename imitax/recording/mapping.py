@@ -207,8 +207,7 @@ def _generic_discrete(spec: EnvSpec) -> KeyMap:
     if count > len(names):
         raise ImitaxError(
             f"Environment '{spec.id}' has {count} actions, more than there are keys: expected a "
-            "mapping "
-            "for the ones that matter (--keys FILE.toml)."
+            "mapping for the ones that matter (--keys FILE.toml)."
         )
     bindings = (
         Binding((name,), action, f"action {action}") for action, name in enumerate(names[:count])
@@ -223,8 +222,7 @@ def _generic_box(spec: EnvSpec) -> KeyMap:
     if len(low) > len(_KEY_PAIRS):
         raise ImitaxError(
             f"Actions of '{spec.id}' have {len(low)} dimensions, more than the {len(_KEY_PAIRS)} "
-            "with "
-            "default keys: expected a mapping (--keys FILE.toml)."
+            "with default keys: expected a mapping (--keys FILE.toml)."
         )
     rest, bindings, axes = rest_of(space), [], []
     for dimension, pair in zip(range(len(low)), _KEY_PAIRS, strict=False):

@@ -45,8 +45,7 @@ class Server:
         except OSError as error:
             raise ImitaxError(
                 f"Port {port} of {LOOPBACK} is not available ({error.strerror}): choose another "
-                "with --port, "
-                "or leave --port out."
+                "with --port, or leave --port out."
             ) from error
         self.port = self._server.server_address[1]
         self.address = f"http://{LOOPBACK}:{self.port}/{self.token}/"

@@ -33,8 +33,7 @@ def film(path: Path) -> Film:
     except ImportError as error:
         raise ImitaxError(
             f"File '{path}' needs a video encoder, which is not installed: pip install "
-            "'imitax[video]', or "
-            "write a .gif."
+            "'imitax[video]', or write a .gif."
         ) from error
     return _Video(av)
 

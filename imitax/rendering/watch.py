@@ -127,8 +127,7 @@ def _render_offscreen(env_id: str) -> dict[str, str]:
     if library is None:
         raise ImitaxError(
             f"Environment '{env_id}' cannot be rendered without a display, since neither EGL nor "
-            "OSMesa "
-            "works: install one of them (on Debian and Ubuntu: apt-get install libegl1, or "
+            "OSMesa works: install one of them (on Debian and Ubuntu: apt-get install libegl1, or "
             "libosmesa6)."
         )
     os.environ["MUJOCO_GL"] = library

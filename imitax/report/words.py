@@ -58,8 +58,7 @@ def lead(results: Results) -> str:
     sentence = (
         f"{text(capital(row.label))} scores <b>{score(estimate.score)}</b> "
         f"{interval(estimate.score_low, estimate.score_high, 2)} on a scale from 0, a random "
-        "policy, "
-        f"to 1, the expert that was demonstrated."
+        "policy, to 1, the expert that was demonstrated."
     )
     others = [r for r in results.rows if r.run not in (None, results.lead)]
     if not 1 <= len(others) <= 4:

@@ -164,8 +164,7 @@ def _blaming_wandb() -> Iterator[None]:
     except Exception as error:
         raise ImitaxError(
             f"Weights & Biases cannot be used: {one_line(error)}; `wandb login` stores a key, and "
-            "with "
-            "WANDB_MODE=offline it needs none."
+            "with WANDB_MODE=offline it needs none."
         ) from error
 
 

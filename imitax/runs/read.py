@@ -51,8 +51,7 @@ def read_runs(paths: list[Path]) -> list[RunData]:
         if _task(run) != _task(runs[0]):
             raise ImitaxError(
                 f"Runs of different tasks cannot be compared: '{runs[0].path}' is of "
-                f"{_task(runs[0])}, "
-                f"'{run.path}' of {_task(run)}."
+                f"{_task(runs[0])}, '{run.path}' of {_task(run)}."
             )
     return runs
 
@@ -108,8 +107,7 @@ def _read_metrics(
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ImitaxError(
                 f"File '{path}', line {number}: expected an object of numbers with an iteration "
-                "and a seed, "
-                f"found {brief(line)}."
+                f"and a seed, found {brief(line)}."
             ) from error
         cells[position] = values
     iterations = sorted({iteration for iteration, _ in cells})

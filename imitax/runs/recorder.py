@@ -36,9 +36,8 @@ def check_version(path: Path) -> None:
     newest = checkpoint.newest(path / "checkpoints", lambda text: None)
     if newest is not None and "state.episode_return" not in newest.tensors:
         raise ImitaxError(
-            f"Run '{path}' was checkpointed by imitax 0.1.0, whose checkpoints this version "
-            "cannot resume: "
-            "resume it with that version, or train it anew."
+            f"Run '{path}' was checkpointed by imitax 0.1.0, whose checkpoints this version cannot "
+            "resume: resume it with that version, or train it anew."
         )
 
 

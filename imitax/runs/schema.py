@@ -75,8 +75,7 @@ def read_summary(path: Path, seeds: int) -> dict[str, Any]:
         if len(means) != seeds or len(estimate["interval"]) != 2:
             raise ImitaxError(
                 f"File '{path}' has a malformed estimate '{kind}': expected an interval of two "
-                "numbers, "
-                f"and the means of {seeds} seed(s)."
+                f"numbers, and the means of {seeds} seed(s)."
             )
     return summary
 

@@ -25,14 +25,12 @@ def states_of(mdp: TabularMDP, demonstrations: Demonstrations) -> Int[np.ndarray
     else:
         raise ImitaxError(
             f"Demonstrated observations have size {obs.shape[1]}: expected size {mdp.states} "
-            "(one-hot) "
-            f"or 1 (the number of the state) for '{mdp.name}'."
+            f"(one-hot) or 1 (the number of the state) for '{mdp.name}'."
         )
     if not valid.all():
         raise ImitaxError(
             f"Demonstrated pair {int(np.argmin(valid))} is not in a state of '{mdp.name}': "
-            "expected one of "
-            f"its {mdp.states} states."
+            f"expected one of its {mdp.states} states."
         )
     if actions.ndim != 1 or (actions >= mdp.actions).any():
         raise ImitaxError(
@@ -42,9 +40,8 @@ def states_of(mdp: TabularMDP, demonstrations: Demonstrations) -> Int[np.ndarray
     if not reachable[states].all():
         pair = int(np.argmin(reachable[states]))
         raise ImitaxError(
-            f"Demonstrated pair {pair} is in state {states[pair]}, which '{mdp.name}' cannot "
-            "reach from "
-            "its initial states."
+            f"Demonstrated pair {pair} is in state {states[pair]}, which '{mdp.name}' cannot reach "
+            "from its initial states."
         )
     return states
 

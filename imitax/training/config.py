@@ -206,16 +206,14 @@ def check_config(config: RunConfig) -> None:
     loop, agent, clone = map(config.settings.get, ("loop", "agent", "bc"))
     if config.init and agent is not None and clone is not None and clone.hidden != agent.hidden:
         raise ImitaxError(
-            f"Setting 'bc.hidden' is {clone.hidden}, but the policy that starts from the clone "
-            "has "
+            f"Setting 'bc.hidden' is {clone.hidden}, but the policy that starts from the clone has "
             f"{agent.hidden} (agent.hidden): expected the same."
         )
     for name in ("minibatches", "value_minibatches"):
         if loop is not None and getattr(agent, name, 0) > loop.env_steps:
             raise ImitaxError(
                 f"Setting 'agent.{name}' is {getattr(agent, name)}: expected at most the "
-                f"{loop.env_steps} "
-                "steps of an iteration."
+                f"{loop.env_steps} steps of an iteration."
             )
 
 

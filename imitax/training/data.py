@@ -48,8 +48,7 @@ def expert_sample(
         if not known.any():
             raise ImitaxError(
                 "The reward model needs next observations, but these demonstrations hold none: "
-                "record episodes with "
-                "one observation more than actions."
+                "record episodes with one observation more than actions."
             )
         rows, next_obs = known, jnp.asarray(following[known])
     actions = demonstrations.actions

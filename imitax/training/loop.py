@@ -110,8 +110,7 @@ def check_finite(
         names = ", ".join(str(seeds[i]) for i in np.flatnonzero(wrong))
         raise ImitaxError(
             f"Training of '{config.method}' on '{config.env}' broke down in iteration "
-            f"{iteration + 1}, seed "
-            f"{names}: no longer finite are {', '.join(bad)}."
+            f"{iteration + 1}, seed {names}: no longer finite are {', '.join(bad)}."
         )
     return metrics
 

@@ -28,9 +28,8 @@ def model_of(env: Env, discount: float) -> TabularMDP:
     """The environment as explicit arrays; `ImitaxError` if it has none."""
     if env.model is None:
         raise ImitaxError(
-            f"Environment '{env.spec.id}' has no table of transitions, which exact planning "
-            "needs: choose a "
-            "tabular one (see `imitax envs`)."
+            f"Environment '{env.spec.id}' has no table of transitions, which exact planning needs: "
+            "choose a tabular one (see `imitax envs`)."
         )
     return env.model(discount)
 
@@ -145,8 +144,7 @@ def transfer(run, env: Env) -> dict:
         if theta.shape != rewards.initial.shape:
             raise ImitaxError(
                 f"The reward of run '{run.path}' has {theta.size} parameters, but '{mdp.name}' "
-                "needs "
-                f"{rewards.initial.size}: it has other states, actions or features."
+                f"needs {rewards.initial.size}: it has other states, actions or features."
             )
         planned.append(_return(mdp, solve.soft_value_iteration(mdp, rewards.reward(theta)).policy))
         if size(policy.spec.observation) == mdp.states:
