@@ -35,12 +35,13 @@ def make(name, observation_space=VECTOR, action_space=None, env_spec=None, episo
             EpisodeBuffer(
                 observations=np.stack([observation_space.sample() for _ in range(steps + 1)]),
                 actions=np.stack([action_space.sample() for _ in range(steps)]),
-                rewards=np.ones(steps), terminations=np.arange(steps) == steps - 1,
+                rewards=np.ones(steps),
+                terminations=np.arange(steps) == steps - 1,
                 truncations=np.zeros(steps, bool),
             )
             for _ in range(episodes)
         ]
-    )  # fmt: skip
+    )
     storage.update_metadata({"dataset_id": name, "minari_version": minari.__version__})
     return path
 

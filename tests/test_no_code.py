@@ -173,10 +173,22 @@ def test_no_module_could_run_data(path):
 
 @pytest.mark.parametrize(
     "source",
-    ["import pickle", "from pickle import loads", "import a, dill.source", "def f():\n    import torch",
-     "eval('1')", "exec(x)", "builtins.eval(x)", "__import__(x)", "np.load(f)",
-     "np.load(f, allow_pickle=True)", "numpy.load(f, None)", "np.lib.format.read_array(f)",
-     "np.save(f, x, allow_pickle=flag)", "importlib.import_module(text)"],
-)  # fmt: skip
+    [
+        "import pickle",
+        "from pickle import loads",
+        "import a, dill.source",
+        "def f():\n    import torch",
+        "eval('1')",
+        "exec(x)",
+        "builtins.eval(x)",
+        "__import__(x)",
+        "np.load(f)",
+        "np.load(f, allow_pickle=True)",
+        "numpy.load(f, None)",
+        "np.lib.format.read_array(f)",
+        "np.save(f, x, allow_pickle=flag)",
+        "importlib.import_module(text)",
+    ],
+)
 def test_what_could_is_seen(source):
     assert len(dangers(source)) == 1

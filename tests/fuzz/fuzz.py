@@ -153,11 +153,21 @@ def originals(folder: Path) -> dict[str, list[tuple[Path, list[str]]]]:
     theta = {"seed0.parameters": np.zeros(mdp.states * mdp.actions), "seed0.reward": mdp.reward}
     save_file(theta, new("rewards", "reward.safetensors") / "reward.safetensors")
     lines = [
-        {"cell": "a/b", "seed": seed, "time_limit": 200, "settings": {"loop": {"steps": 3}},
-         "demonstrations": None, "deterministic": [1, 2.5], "sampled": [3], "curve": [None, 1],
-         "env_steps": 10, "seconds": 0.5, "versions": {"jax": "1"}}
+        {
+            "cell": "a/b",
+            "seed": seed,
+            "time_limit": 200,
+            "settings": {"loop": {"steps": 3}},
+            "demonstrations": None,
+            "deterministic": [1, 2.5],
+            "sampled": [3],
+            "curve": [None, 1],
+            "env_steps": 10,
+            "seconds": 0.5,
+            "versions": {"jax": "1"},
+        }
         for seed in range(3)
-    ]  # fmt: skip
+    ]
     raw.append(new("raw", "raw.jsonl") / "raw.jsonl", lines)
     arrays = {"returns": np.arange(6.0).reshape(2, 3), "lengths": np.arange(3)}
     case = new("study", "case.npz", "settings.json")

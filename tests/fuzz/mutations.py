@@ -315,8 +315,13 @@ def _tolerant(mutate):
 _BY_SUFFIX = {
     name: _tolerant(mutate)
     for name, mutate in (
-        ("json", _json), ("jsonl", _jsonl), ("toml", _toml), ("npz", _npz), ("npy", None),
-        ("safetensors", _safetensors), ("hdf5", _hdf5),
+        ("json", _json),
+        ("jsonl", _jsonl),
+        ("toml", _toml),
+        ("npz", _npz),
+        ("npy", None),
+        ("safetensors", _safetensors),
+        ("hdf5", _hdf5),
     )
     if mutate
-}  # fmt: skip
+}

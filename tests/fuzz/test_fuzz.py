@@ -15,8 +15,10 @@ def fuzz(*options, timeout):
     """reader -> counts of `fuzz.py`, after checking that nothing went wrong."""
     done = subprocess.run(
         [sys.executable, HERE / "fuzz.py", *map(str, options)],
-        capture_output=True, text=True, timeout=timeout,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
     assert done.stdout.startswith("{"), done.stderr[-3000:]
     told = json.loads(done.stdout)
     failed = {

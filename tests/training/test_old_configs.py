@@ -32,9 +32,13 @@ OLD = json.loads("""
 }
 """)
 CLONING = {
-    "hidden": [8, 9], "learning_rate": 0.002, "epochs": 300, "patience": 0, "batch_size": 64,
+    "hidden": [8, 9],
+    "learning_rate": 0.002,
+    "epochs": 300,
+    "patience": 0,
+    "batch_size": 64,
     "train_fraction": 0.8,
-}  # fmt: skip
+}
 
 
 def old(**groups):
