@@ -107,8 +107,8 @@ def files(tmp_path):
 @table(
     [
         ("train gail Acrobot-v1", "learns from demonstrations"),
-        ("train gail Acrobot-v1 --demos none.npz", "In 'none.npz': there is no such file"),
-        ("train gail Acrobot-v1 --demos Acrobot-v1/2", "In 'Acrobot-v1/2': there is no such"),
+        ("train gail Acrobot-v1 --demos none.npz", "In 'none.npz': no such file"),
+        ("train gail Acrobot-v1 --demos Acrobot-v1/2", "In 'Acrobot-v1/2': no such file"),
         ("train gail Acrobot-v1 --demos minari:a/b-v0", "no such dataset on this machine"),
         ("train gail Acrobot-v1 --demos cut.npz", "cut off"),
         ("train gail Acrobot-v1 --demos text.csv", "found the suffix '.csv'"),

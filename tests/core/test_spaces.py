@@ -380,7 +380,7 @@ def test_infinite_bounds_are_null_in_a_description():
             "found int8 for the dtype of a Box; expected float32 or uint8",
         ),
         (
-            {"kind": "Box", "low": [0, 1], "high": [1, 1]},
+            {"kind": "Box", "low": [0, 1], "high": [1, 0]},
             "found bounds of a Box that enclose nothing or do not fit its shape",
         ),
         (
@@ -428,3 +428,8 @@ def test_texts_for_messages():
     assert range_text(MultiDiscrete((2, 3))) == "0 … [1, 2]"
     assert range_text(MultiBinary(4)) == "0 and 1"
     assert range_text(Box((-1.0, 0.0), (2.0, 3.0))) == "the box [-1.0, 0.0] … [2.0, 3.0]"
+
+
+def test_a_dimension_that_cannot_vary_is_read_as_it_was_described():
+    space = Box((0.0, 1.0), (1.0, 1.0))
+    assert parse(describe(space)) == space
