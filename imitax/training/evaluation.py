@@ -142,9 +142,9 @@ def _play(
     carry = () if family is None else family.carry(episodes)
     key = jax.random.fold_in(jax.random.key(EVALUATION_SEED), seed)
     if isinstance(env, HostEnv):
-        act = _host_act(env.spec, rule)
+        program = _host_act(env.spec, rule)
         each = [jax.tree.map(lambda x, i=i: x[i], params) for i in range(count)]
-        return _play_host(env, [partial(act, p) for p in each], episodes, seed, carry, key)
+        return _play_host(env, [partial(program, p) for p in each], episodes, seed, carry, key)
     program = _native_play(env, rule, episodes)
     played = jax.tree.map(np.asarray, program(params, carry, jax.random.split(key, count)))
     return [jax.tree.map(lambda x, i=i: x[i], played) for i in range(count)]

@@ -39,8 +39,8 @@ def lanes_of(configs: Sequence[RunConfig]) -> Lanes:
 def over_lanes(function: Callable, in_axes: tuple[int | None, ...]) -> Callable:
     """`jax.vmap(function, in_axes)`; on a CPU one lane after the other.
 
-    There it is as fast, and what a lane becomes does not depend, to the bit, on how many there
-    are.
+    What a lane becomes then does not depend, to the bit, on how many there are; the cost stands in
+    benchmarks/README.md.
     """
     if jax.default_backend() != "cpu":
         return jax.vmap(function, in_axes)

@@ -26,7 +26,7 @@ def shown(env):
     return record_constant(env, 4)
 
 
-def linear(spec):
+def linear():
     """Logits linear in the observation: parameters unlike those of a multilayer perceptron."""
 
     def unroll(params, obs, first, carry):
@@ -39,14 +39,14 @@ def linear(spec):
 
 
 def test_a_clone_is_of_the_policy_that_is_given(env, shown):
-    run = imitax.train("bc", env, shown, policy=linear(env.spec), iterations=20)
+    run = imitax.train("bc", env, shown, policy=linear(), iterations=20)
     assert set(run.policy.params) == {"matrix", "offset"}
     assert run.policy(shown.observations[0]) == 0
     assert run.policy.params["offset"][0] > run.policy.params["offset"][1]
 
 
 def test_so_is_the_one_that_training_starts_from(env, shown):
-    options = {"policy": linear(env.spec), "init": "bc"}
+    options = {"policy": linear(), "init": "bc"}
     settings = SMALL | {
         "loop.warm_up": 0,
         "bc.epochs": 20,
@@ -74,10 +74,9 @@ def test_a_reward_model_of_ones_own_needs_no_demonstrations(env):
     "method, part, message",
     [
         ("bc", {"agent": lambda spec, policy: None}, "'bc' has no agent"),
-        ("mce_irl", {"policy": None}, "'mce_irl' makes a table of probabilities"),
+        ("mce_irl", {"policy": linear()}, "'mce_irl' makes a table of probabilities"),
     ],
 )
 def test_a_part_that_a_method_cannot_use_is_refused(env, shown, method, part, message):
-    part = {"policy": linear(env.spec)} if "policy" in part else part
     with pytest.raises(ImitaxError, match=message):
         imitax.train(method, env, shown, **part)
