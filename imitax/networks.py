@@ -28,15 +28,19 @@ class MLP(eqx.Module):
     biases: tuple[Float[Array, "_"], ...]
 
     def __call__(self, x: Float[Array | np.ndarray, "*b i"]) -> Float[Array, "*b o"]:
+        # One leading axis: for two, XLA copies the transpose of every activation into the
+        # gradient's product, which costs a fifth of an iteration (benchmarks/README.md).
+        batch, x = x.shape[:-1], x.reshape(-1, x.shape[-1])
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             x = jnp.tanh(_affine(x, weight, bias))
-        return _affine(x, self.weights[-1], self.biases[-1])
+        y = _affine(x, self.weights[-1], self.biases[-1])
+        return y.reshape(*batch, y.shape[-1])
 
 
 def _affine(
-    x: Float[Array | np.ndarray, "*b i"], weight: Float[Array, "i o"], bias: Float[Array, "o"]
-) -> Float[Array, "*b o"]:
-    return jnp.matmul(x, weight) + jnp.expand_dims(bias, tuple(range(x.ndim - 1)))
+    x: Float[Array | np.ndarray, "n i"], weight: Float[Array, "i o"], bias: Float[Array, "o"]
+) -> Float[Array, "n o"]:
+    return jnp.matmul(x, weight) + bias[None]
 
 
 class GaussianPolicy(eqx.Module):
