@@ -15,7 +15,7 @@ from imitax.core.compiling import jit
 from imitax.core.memory import flatten_time
 from imitax.core.sampling import minibatches
 from imitax.methods.adversarial import Cycle, as_learnt_from
-from imitax.methods.registry import AGENTS, METHODS, build_loop, policy_of
+from imitax.methods.registry import agent_of, build_loop, policy_of, reward_model_of
 from imitax.training.collecting import Actor, sampled_action
 from imitax.training.config import RunConfig, make_config
 from imitax.training.data import expert_sample
@@ -64,9 +64,9 @@ def parts(disc_steps: int) -> dict[str, Callable[[], object]]:
     demonstrations = imitax.load_demonstrations(DEMONSTRATIONS)
     expert = expert_sample(demonstrations, env.spec)
     family = policy_of("gail", env.spec, run.settings)
-    method = build_loop("gail", "ppo", env.spec, family, run.settings)
-    agent = AGENTS["ppo"].build(env.spec, family, run.settings["agent"])
-    model = METHODS["gail"].build(env.spec, run.settings["reward"])
+    method = build_loop("gail", "ppo", env.spec, run.settings)
+    agent = agent_of("ppo", env.spec, family, run.settings)
+    model = reward_model_of("gail", env.spec, run.settings)
     keys = jax.vmap(jax.random.key)(jnp.arange(1))  # a leading axis of one seed, as in training
     progress = jnp.float32(0.0)
 

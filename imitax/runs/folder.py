@@ -101,7 +101,7 @@ def train_to_folder(
     """
     recorder = _begin(config, env, demonstrations, path, options, callbacks)
     with recorder.recording(), first_signal(recorder.stop):
-        training = fit(config, env, demonstrations, [recorder], recorder.restore)
+        training = fit(config, env, demonstrations, [recorder])
     return training, _complete(recorder, training, env, demonstrations, options.episodes)
 
 

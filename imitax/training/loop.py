@@ -192,7 +192,7 @@ class _Training:
         so far.
         """
         keys = fold(self.lanes.keys, 0)
-        self._compile_ahead(keys)
+        self._compile_ahead(keys, resumed=restore is not None)
         learner = self.programs.init(self.lanes.leaves, keys, self.expert)
         state = self._fresh(learner, fold(self.run_keys, 0))
         like = state if self.rollouts.resumable else state._replace(envs=None)
@@ -233,7 +233,7 @@ class _Training:
         )
         return LoopState(learner, envs, episode_return), rollout, jax.tree.map(np.asarray, metrics)
 
-    def _compile_ahead(self, keys) -> None:
+    def _compile_ahead(self, keys, resumed: bool) -> None:
         """Begin to compile what learns, which takes longest, while what collects is compiled."""
         loop, lanes = self.config.settings["loop"], len(self.lanes.seeds)
         learner = jax.eval_shape(self.programs.init, self.lanes.leaves, keys, self.expert)
@@ -242,12 +242,12 @@ class _Training:
         )
         carry = jax.eval_shape(jax.vmap(lambda key: self.policy.carry(loop.envs)), keys)
         numbers = jax.ShapeDtypeStruct((lanes, loop.envs), np.float32)
-        update = self.programs.pretrain if loop.pretrain else self.programs.learn
-        if self.config.init and not loop.pretrain and loop.warm_up:
-            update = self.programs.warm_up
-        update.compile_ahead(
-            self.lanes.leaves, learner, self.expert, numbers, rollout, carry, np.float32(0), keys
-        )
+        shapes = (learner, self.expert, numbers, rollout, carry, np.float32(0), keys)
+        if loop.pretrain and not resumed:
+            self.programs.pretrain.compile_ahead(self.lanes.leaves, *shapes)
+        if self.config.init and loop.warm_up and not resumed:
+            self.programs.warm_up.compile_ahead(self.lanes.leaves, *shapes)
+        self.programs.learn.compile_ahead(self.lanes.leaves, *shapes)
 
     def _fresh(self, learner: Learner, keys) -> LoopState:
         envs = self.rollouts.start(keys)
